@@ -1,0 +1,186 @@
+"""The contract between trainer and worker: what a bundle holds, read without defaults and checked by hash."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from worker.errors import BundleError
+from worker.imaging import InputSpec
+from worker.strict import Problems, Range, read_table
+
+MANIFEST_NAME = "manifest.json"
+FORMAT_VERSION = 1
+
+_WHOLE = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One network of a bundle: what it is for, which part of the picture it reads, and its file.
+
+    The network takes uint8 (1, height, width, 1 or 3), 0–255 (scaling is inside the graph), and gives
+    float32 (1, classes) logits in the order of the manifest's classes.
+    """
+
+    role: Literal["reader"]
+    view: Literal["whole"]
+    file: str
+    sha256: str
+    input: InputSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How logits become probabilities: softmax(logits / temperature) (Guo et al. 2017)."""
+
+    method: Literal["temperature"]
+    temperature: Annotated[float, Range(1e-3, 1e3)]
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Inputs and expected logits with which a worker tests a bundle before it judges a photo.
+
+    `file` is an .npz with `inputs` uint8 (N, height, width, channels) and `logits` float32 (N, classes).
+    """
+
+    file: str
+    sha256: str
+    tolerance: Annotated[float, Range(0, 1e3)]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What the bundle was trained on: a SHA-256 over the pictures' own hashes and labels, and their number."""
+
+    fingerprint: str
+    pictures: Annotated[int, Range(0, _WHOLE)]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure, its 95 % interval, and the pictures it was measured on; `label` None is all classes."""
+
+    name: str
+    label: str | None
+    value: float
+    low: float
+    high: float
+    test_set: str
+    pictures: Annotated[int, Range(0, _WHOLE)]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that a worker needs to know of a bundle.
+
+    `version` is the first 12 hex digits of a SHA-256 over the stages' hashes. `working_side` is the longest
+    side in pixels of the picture that stages look at. `decision_threshold` is the probability of the
+    first of two classes from which on it is the label; None takes the most probable class.
+    """
+
+    format_version: int
+    name: str
+    version: str
+    classes: tuple[str, ...]
+    working_side: Annotated[int, Range(16, 8192)]
+    stages: tuple[Stage, ...]
+    calibration: Calibration
+    decision_threshold: Annotated[float, Range(0, 1)] | None
+    golden: Golden
+    training_data: TrainingData
+    metrics: tuple[Metric, ...]
+    libraries: dict[str, str]
+    command: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on disk whose manifest and hashes hold."""
+
+    folder: Path
+    manifest: Manifest
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle's manifest and check the hash of every file that it names.
+
+    Raises BundleError naming the file, the field and the remedy.
+    """
+    path = folder / MANIFEST_NAME
+    problems = Problems()
+    table = _json(path)
+    _check_format(path, table)
+    manifest = read_table(Manifest, table, problems)
+    if manifest is None:
+        raise BundleError("\n".join(f"{path}: {problem}; train it again" for problem in problems))
+    for problem in _contradictions(manifest):
+        raise BundleError(f"{path}: {problem}; train it again")
+    for stage in manifest.stages:
+        _check_hash(folder / stage.file, stage.sha256)
+    _check_hash(folder / manifest.golden.file, manifest.golden.sha256)
+    return Bundle(folder, manifest)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest into the bundle's folder."""
+    text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
+    (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def weights_version(stages: tuple[Stage, ...]) -> str:
+    """Return the version that the stages' files give a bundle: 12 hex digits."""
+    return hashlib.sha256("".join(stage.sha256 for stage in stages).encode()).hexdigest()[:12]
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BundleError(f"{path}: is not there; name a bundle's folder in model.bundle") from error
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); check model.bundle") from error
+    except ValueError as error:
+        raise BundleError(f"{path}: is not JSON ({error}); copy the bundle again") from error
+
+
+def _check_format(path: Path, table: object) -> None:
+    found = table.get("format_version") if isinstance(table, dict) else None
+    if isinstance(found, int) and found > FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format_version is {found}, this moodsort reads up to {FORMAT_VERSION}; upgrade moodsort"
+        )
+
+
+def _contradictions(manifest: Manifest) -> list[str]:
+    found = []
+    classes = manifest.classes
+    if len(classes) < 2 or len(set(classes)) != len(classes):
+        found.append(f"classes is {list(classes)!r}, but takes two or more different names")
+    if any(not name or "/" in name or "\0" in name or name.startswith(".") for name in classes):
+        found.append(f"classes is {list(classes)!r}, but each has to serve as a folder's name")
+    if len(manifest.stages) != 1:
+        found.append(f"stages has {len(manifest.stages)} entries, but takes one reader")
+    if manifest.decision_threshold is not None and len(classes) != 2:
+        found.append("decision_threshold takes two classes")
+    if manifest.version != weights_version(manifest.stages):
+        found.append("version is not the hash of the weights")
+    return found
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); copy the bundle again") from error
+    if found != expected:
+        raise BundleError(f"{path}: its SHA-256 is not the manifest's; copy the bundle again")

@@ -1,0 +1,219 @@
+"""The configuration: config.toml and the environment, read into frozen dataclasses."""
+
+import os
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import Annotated, Literal
+
+from worker.errors import ConfigError
+from worker.strict import Problems, Range, read_table
+
+CONFIG_VARIABLE = "MOODSORT_CONFIG"
+DATABASE_VARIABLE = "MOODSORT_DATABASE_URL"
+DEFAULT_NAME = "config.toml"
+BUILT_IN_BUNDLE = Path(__file__).parent / "models" / "default"
+
+_DAY = 86400.0
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where photos are; `inbox`, `review` and `quarantine` are names below `root`."""
+
+    root: str = "photos"
+    inbox: str = "inbox"
+    review: str = "review"
+    quarantine: str = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """How the inbox is watched and when a candidate is settled."""
+
+    recursive: bool = True
+    ignore: tuple[str, ...] = (".*", "*.part", "*.crdownload", "*.tmp", "*~")
+    settle_seconds: Annotated[float, Range(0.1, 3600)] = 2.0
+    rescan_seconds: Annotated[float, Range(1, _DAY)] = 30.0
+    polling: Literal["auto", "always", "never"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Which bundle judges, and how the work is cut."""
+
+    bundle: str = "default"
+    processes: Annotated[int, Range(0, 1024)] = 0
+    batch_size: Annotated[int, Range(1, 4096)] = 32
+    min_confidence: Annotated[float, Range(0, 1)] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one photo may cost."""
+
+    max_file_bytes: Annotated[int, Range(1, 2**40)] = 268_435_456
+    max_pixels: Annotated[int, Range(1, 2**40)] = 250_000_000
+    decode_seconds: Annotated[float, Range(0.1, 3600)] = 20.0
+    memory_bytes: Annotated[int, Range(2**28, 2**50)] = 2_147_483_648
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the log is kept; a relative SQLite path is relative to the configuration file."""
+
+    url: str = "sqlite:///moodsort.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is said on standard error while running."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Where /metrics and /healthz are served; nowhere while empty."""
+
+    listen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a worker needs to know, and where it was read from."""
+
+    folders: Folders = field(default_factory=Folders)
+    inbox: Inbox = field(default_factory=Inbox)
+    model: Model = field(default_factory=Model)
+    limits: Limits = field(default_factory=Limits)
+    database: Database = field(default_factory=Database)
+    log: Log = field(default_factory=Log)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds everything, absolute."""
+        return Path(self.folders.root)
+
+    @property
+    def inbox_folder(self) -> Path:
+        """The watched folder, absolute."""
+        return self.root / self.folders.inbox
+
+    @property
+    def bundle_folder(self) -> Path:
+        """The folder of the bundle, absolute."""
+        return Path(self.model.bundle)
+
+    @property
+    def processes(self) -> int:
+        """How many classifier processes to run: as configured, or one for each core we may use."""
+        return self.model.processes or _usable_cores()
+
+    @property
+    def database_file(self) -> Path | None:
+        """The SQLite file, or None where the log is kept by a server."""
+        url = self.database.url
+        return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+
+
+def config_path(given: Path | None) -> Path | None:
+    """Return the configuration file to read: as given, as in the environment, or ./config.toml if there."""
+    if given is not None:
+        return given
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    default = Path(DEFAULT_NAME)
+    return default if default.exists() else None
+
+
+def load_config(given: Path | None = None) -> Config:
+    """Read the configuration; its relative paths come back absolute.
+
+    Raises ConfigError naming every problem of the file, one to a line.
+    """
+    path = config_path(given)
+    base = (path.parent if path else Path()).absolute()
+    shown = str(path) if path else "the defaults"
+    config = _parsed(path) if path else Config()
+    if url := os.environ.get(DATABASE_VARIABLE):
+        config = replace(config, database=Database(url))
+    problems = Problems(_folder_problems(config.folders))
+    problems += _database_problems(config.database)
+    _refuse(shown, problems)
+    return _absolute(config, base)
+
+
+def _parsed(path: Path) -> Config:
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: there is no such file; name one with --config") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check what it is") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}; correct it there") from error
+    problems = Problems()
+    config = read_table(Config, table, problems)
+    _refuse(str(path), problems)
+    assert config is not None
+    return config
+
+
+def _refuse(shown: str, problems: Problems) -> None:
+    if problems:
+        raise ConfigError("\n".join(f"{shown}: {problem}" for problem in problems))
+
+
+def _folder_problems(folders: Folders) -> list[str]:
+    problems = []
+    named = {key: getattr(folders, key) for key in ("inbox", "review", "quarantine")}
+    for key, name in named.items():
+        parts = PurePath(name).parts
+        if not parts or PurePath(name).is_absolute() or ".." in parts or "\0" in name:
+            problems.append(f"folders.{key} is {name!r}, but takes the name of a folder below root")
+    for key, name in named.items():
+        for other, above in named.items():
+            if key != other and PurePath(name).is_relative_to(above):
+                problems.append(f"folders.{key} lies in folders.{other}; give each its own folder")
+    return problems
+
+
+def _database_problems(database: Database) -> list[str]:
+    url = database.url
+    if url.startswith(_SQLITE) and url != _SQLITE and ":memory:" not in url and "?" not in url:
+        return []
+    if url.startswith(("postgresql://", "postgresql+psycopg://")):
+        return []
+    allowed = "sqlite:///FILE or postgresql://USER@HOST/NAME"
+    return [f"database.url is {_without_password(url)!r}, but takes {allowed}"]
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}…@{rest.rpartition('@')[2]}" if "@" in rest else url
+
+
+def _absolute(config: Config, base: Path) -> Config:
+    bundle = config.model.bundle
+    folder = BUILT_IN_BUNDLE if bundle == "default" else base / Path(bundle).expanduser()
+    url = config.database.url
+    if url.startswith(_SQLITE):
+        url = f"{_SQLITE}{base / Path(url.removeprefix(_SQLITE)).expanduser()}"
+    root = base / Path(config.folders.root).expanduser()
+    return replace(
+        config,
+        folders=replace(config.folders, root=str(root)),
+        model=replace(config.model, bundle=str(folder)),
+        database=Database(url),
+    )
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,221 @@
+"""Turn the bytes of a file into the pixels that a model reads; the one reader of worker and trainer."""
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from worker.errors import BadPhoto, Reason
+
+Pixels = NDArray[np.uint8]
+
+FORMATS = (
+    JpegImagePlugin.JpegImageFile.format,
+    PngImagePlugin.PngImageFile.format,
+    WebPImagePlugin.WebPImageFile.format,
+    GifImagePlugin.GifImageFile.format,
+    BmpImagePlugin.BmpImageFile.format,
+    TiffImagePlugin.TiffImageFile.format,
+    AvifImagePlugin.AvifImageFile.format,
+    pillow_heif.HeifImageFile.format,
+)
+"""The formats that are judged, by Pillow's names. Others are recognised, and refused as unsupported."""
+
+_ORIENTATION_TAG = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
+
+_HEIF_TURNS = (b"irot", b"imir")
+"""The boxes by which a HEIF file turns and mirrors (ISO/IEC 23008-12, 6.5.10 and 6.5.12)."""
+
+_FULL_SCALES = {"I": (65535.0,), "F": (1.0, 255.0, 65535.0)}
+"""White in integer and in floating-point grey: the least of these that holds the brightest pixel."""
+
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    AssertionError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow and its plug-ins raise on damaged files, as seen on fuzzing corpora."""
+
+pillow_heif.register_heif_opener(thumbnails=False)
+Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is checked below, before anything is decoded
+warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata, which is not judged
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """The pixels that a model stage reads.
+
+    `resize` is "stretch" (to width × height whatever the shape) or "letterbox" (the whole picture, grey
+    bars beside it).
+    """
+
+    width: int
+    height: int
+    colour: Literal["rgb", "grey"]
+    resize: Literal["stretch", "letterbox"]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture: uint8 (H, W, 3), RGB, 0–255, upright; and its full size in the file, upright."""
+
+    pixels: Pixels
+    width: int
+    height: int
+
+
+def read_picture(data: bytes, *, max_pixels: int, working_side: int) -> Picture:
+    """Decode a file's bytes into an upright picture whose longest side is at most `working_side` pixels.
+
+    A smaller picture keeps its size. The first frame stands for an animation, transparency lies over
+    white, and 16 bits a channel become 8.
+    Raises BadPhoto for what is not a picture, not whole, too large, or of a kind that is not read.
+    """
+    if not data:
+        raise BadPhoto(Reason.EMPTY, "the file has 0 bytes")
+    with _opened(data) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            found = f"{width} × {height} pixels; limits.max_pixels is {max_pixels}"
+            raise BadPhoto(Reason.TOO_MANY_PIXELS, found)
+        try:
+            _check_whole(data, image.format)
+            _restore_heif_orientation(image, data)
+            sideways = _orientation(image) in _SIDEWAYS
+            image.draft("RGB", _within(image.size, working_side))
+            image.load()
+            pixels = _reduced(_as_rgb(_upright(image)), working_side)
+        except MemoryError as error:
+            found = f"{width} × {height} pixels need more than limits.memory_bytes"
+            raise BadPhoto(Reason.TOO_MANY_PIXELS, found) from error
+        except _DECODER_ERRORS as error:
+            raise BadPhoto(Reason.DAMAGED, f"the {image.format} is damaged: {error}") from error
+    if sideways:
+        width, height = height, width
+    return Picture(pixels, width, height)
+
+
+def fit(pixels: Pixels, spec: InputSpec) -> Pixels:
+    """Resize RGB pixels, uint8 (H, W, 3), to what a stage reads: uint8 (height, width, 1 or 3)."""
+    image = Image.fromarray(pixels)
+    if spec.colour == "grey":
+        image = image.convert("L")
+    size = (spec.width, spec.height)
+    if spec.resize == "stretch":
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    else:
+        colour = (128, 128, 128) if spec.colour == "rgb" else 128
+        image = ImageOps.pad(image, size, Image.Resampling.BILINEAR, color=colour)
+    return np.asarray(image, np.uint8).reshape(spec.height, spec.width, -1)
+
+
+def _opened(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise _refusal(data) from None
+    except _DECODER_ERRORS as error:
+        raise BadPhoto(Reason.DAMAGED, f"the picture's header is damaged: {error}") from error
+
+
+def _refusal(data: bytes) -> BadPhoto:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            found = image.format
+    except _DECODER_ERRORS:
+        found = None
+    if found and found not in FORMATS:
+        return BadPhoto(Reason.UNSUPPORTED, f"{found} is not read; save it as JPEG or PNG")
+    return BadPhoto(Reason.NOT_AN_IMAGE, "nothing in it looks like a picture")
+
+
+def _check_whole(data: bytes, kind: str | None) -> None:
+    # Pillow skips the checksums of a PNG's pixel chunks while it decodes; verify() reads them all.
+    if kind == "PNG":
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            image.verify()
+
+
+def _restore_heif_orientation(image: Image.Image, data: bytes) -> None:
+    # pillow-heif clears the EXIF orientation because HEIF turns pictures by its own properties; files
+    # of early iPhones have none of these, and there the EXIF orientation is all that there is.
+    turn = image.info.get("original_orientation")
+    if turn and not any(box in data for box in _HEIF_TURNS):
+        image.getexif()[_ORIENTATION_TAG] = turn
+
+
+def _orientation(image: Image.Image) -> int | None:
+    try:
+        found: Any = image.getexif().get(_ORIENTATION_TAG)
+    except _DECODER_ERRORS:  # broken metadata around whole pixels: take them as they are
+        return None
+    return found if isinstance(found, int) else None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DECODER_ERRORS:
+        return image
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return _eight_bit(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Scale grey of 16 bits, 32 bits or floating point to 8 bits by the range that its values call for."""
+    values = np.asarray(image, np.float64)
+    top = float(values.max(initial=0.0))
+    if not np.isfinite(top):
+        raise ValueError("a pixel is not a number")
+    full = next((limit for limit in _FULL_SCALES[image.mode[0]] if top <= limit), top)
+    scaled = np.clip(values * (255.0 / full), 0, 255)
+    return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
+
+
+def _within(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    scale = min(1.0, longest / max(size))
+    width, height = (max(1, round(side * scale)) for side in size)
+    return width, height
+
+
+def _reduced(image: Image.Image, longest: int) -> Pixels:
+    size = _within(image.size, longest)
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.asarray(image, np.uint8)

@@ -53,7 +53,7 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What the bundle was trained on: a SHA-256 over the pictures' own hashes and labels, and their number."""
+    """What the bundle was trained on: a SHA-256 over the hashes and labels of its pictures."""
 
     fingerprint: str
     pictures: Annotated[int, Range(0, _WHOLE)]

@@ -1,0 +1,1 @@
+"""Judge photos in processes that may die without hurting the worker."""

@@ -1,0 +1,80 @@
+"""The command line: what a person types, and what is printed back."""
+
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import click
+
+from worker import __version__
+from worker.errors import MoodsortError
+
+_COMMANDS = {
+    "run": "worker.cli.run:run",
+    "classify": "worker.cli.classify:classify",
+    "log": "worker.cli.log:log",
+    "stats": "worker.cli.stats:stats",
+    "doctor": "worker.cli.doctor:doctor",
+    "db": "worker.cli.db:db",
+    "service": "worker.cli.service:service",
+}
+"""The worker's own commands, imported when they are called: `log` must not wait for what `run` needs."""
+
+_ENTRY_POINTS = "moodsort.commands"
+
+
+class Commands(click.Group):
+    """The worker's commands and those of installed packages, each imported only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command."""
+        return [*_COMMANDS, *sorted(point.name for point in entry_points(group=_ENTRY_POINTS))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if target := _COMMANDS.get(cmd_name):
+            module, _, attribute = target.partition(":")
+            found: click.Command = getattr(import_module(module), attribute)
+            return found
+        for point in entry_points(group=_ENTRY_POINTS, name=cmd_name):
+            loaded: click.Command = point.load()
+            return loaded
+        return None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="moodsort")
+def moodsort() -> None:
+    """Judge photos of people, file them into label folders, and keep a log that can be queried."""
+
+
+def config_option(command: Any) -> Any:
+    """Add -c/--config, which every command takes; it arrives as `config_file`, a Path or None."""
+    return click.option(
+        "-c",
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        help="The configuration file. [default: $MOODSORT_CONFIG, else ./config.toml]",
+    )(command)
+
+
+def main() -> None:
+    """Run the command line; errors are lines on standard error, never tracebacks."""
+    try:
+        status = moodsort.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.Abort:
+        status = 130
+    except MoodsortError as error:
+        for line in str(error).splitlines():
+            click.echo(f"moodsort: {line}", err=True)
+        status = error.exit_status
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has gone; the interpreter would complain on its way out
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,98 @@
+"""Print rows as a table, JSON, JSON lines or CSV."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import click
+
+Row = Mapping[str, Any]
+
+FORMATS = ("table", "json", "jsonl", "csv")
+
+
+def format_option(command: Any) -> Any:
+    """Add --format, which every command that lists takes; it arrives as `output_format`."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help="How the rows are printed.",
+    )(command)
+
+
+def print_rows(rows: Iterable[Row], columns: Iterable[str], output_format: str, table: Iterable[str]) -> None:
+    """Print the rows: `columns` are the fields of JSON and CSV, `table` those that a table shows."""
+    printers: dict[str, Callable[[Iterator[Row], list[str]], None]] = {
+        "table": _print_table,
+        "json": _print_json,
+        "jsonl": _print_jsonl,
+        "csv": _print_csv,
+    }
+    chosen = list(table if output_format == "table" else columns)
+    printers[output_format](iter(rows), chosen)
+
+
+def printable(text: str) -> str:
+    """Return text with its control characters escaped, so that no file name can play tricks on a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _print_json(rows: Iterator[Row], columns: list[str]) -> None:
+    # One row at a time, so that a log of a million rows needs the memory of one.
+    separator = "["
+    for row in rows:
+        click.echo(f"{separator}\n  {_json(row, columns)}", nl=False)
+        separator = ","
+    click.echo("[]" if separator == "[" else "\n]")
+
+
+def _print_jsonl(rows: Iterator[Row], columns: list[str]) -> None:
+    for row in rows:
+        click.echo(_json(row, columns))
+
+
+def _json(row: Row, columns: list[str]) -> str:
+    return json.dumps({name: row[name] for name in columns}, ensure_ascii=False)
+
+
+def _print_csv(rows: Iterator[Row], columns: list[str]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row[name]) for name in columns])
+
+
+def _cell(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+
+def _print_table(rows: Iterator[Row], columns: list[str]) -> None:
+    from rich import box  # noqa: PLC0415 - JSON and CSV do not wait for it
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    numbers: set[str] = set()
+    cells = []
+    for row in rows:
+        cells.append([_shown(row[name]) for name in columns])
+        numbers.update(name for name in columns if isinstance(row[name], int | float))
+    for name in columns:
+        table.add_column(name.replace("_", " "), justify="right" if name in numbers else "left")
+    for line in cells:
+        table.add_row(*(Text(cell, overflow="fold") for cell in line))
+    Console().print(table)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return printable(str(_cell(value)))

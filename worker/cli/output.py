@@ -72,10 +72,10 @@ def _cell(value: object) -> object:
 
 
 def _print_table(rows: Iterator[Row], columns: list[str]) -> None:
-    from rich import box  # noqa: PLC0415 - JSON and CSV do not wait for it
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     numbers: set[str] = set()

@@ -1,0 +1,85 @@
+"""moodsort classify: judge files and folders without moving or recording them."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import click
+
+from worker.bundle import load_bundle
+from worker.classify.messages import Delayed, Gone, Job, Judged, Outcome, Refused
+from worker.classify.pool import Pool
+from worker.cli import config_option
+from worker.cli.output import Row, format_option, print_rows
+from worker.config import Config, load_config
+from worker.inbox.looking import ignored_by, scan
+from worker.names import shown
+from worker.service.opening import start_pool
+from worker.service.worker import Clock
+
+COLUMNS = ("path", "label", "confidence", "scores", "reason", "detail")
+_TABLE = ("path", "label", "confidence", "reason", "detail")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@config_option
+@format_option
+def classify(paths: tuple[Path, ...], config_file: Path | None, output_format: str) -> int:
+    """Judge files, and all files below folders, without moving or recording them.
+
+    A file that could not be judged has no label, but a reason and a sentence about it.
+    """
+    config = load_config(config_file)
+    found = list(_files(paths, config))
+    print_rows(_judged(found, config), COLUMNS, output_format, _TABLE)
+    return 0
+
+
+def _files(paths: Iterable[Path], config: Config) -> Iterator[Path]:
+    is_ignored = ignored_by(config.inbox.ignore)
+    for path in paths:
+        if path.is_dir():
+            below = scan(path, recursive=config.inbox.recursive, is_ignored=is_ignored)
+            yield from sorted(file for file, other in below if other is None)
+        else:
+            yield path.resolve() if path.is_symlink() else path
+
+
+def _judged(paths: list[Path], config: Config) -> Iterator[Row]:
+    """Judge in parallel; yield in the order of the paths."""
+    bundle = load_bundle(config.bundle_folder)
+    clock = Clock()
+    with closing(start_pool(config, bundle, clock, min(config.processes, max(1, len(paths))))) as pool:
+        pool.wait_ready(clock.monotonic, lambda: True)
+        outcomes: dict[int, Outcome] = {}
+        todo = deque(Job(key, path.absolute()) for key, path in enumerate(paths))
+        for key, path in enumerate(paths):
+            while key not in outcomes:
+                _submit(pool, todo, config, clock)
+                wait(pool.connections, timeout=max(0.0, pool.next_deadline() - clock.monotonic()))
+                outcomes |= {each.key: each for each in pool.collect(clock.monotonic())}
+            yield _row(path, outcomes.pop(key))
+
+
+def _submit(pool: Pool, todo: deque[Job], config: Config, clock: Clock) -> None:
+    while todo and pool.room:
+        share = -(-len(todo) // pool.size)
+        count = min(share, config.model.batch_size)
+        pool.submit([todo.popleft() for _ in range(count)], clock.monotonic())
+
+
+def _row(path: Path, outcome: Outcome) -> Row:
+    empty: dict[str, object] = dict.fromkeys(COLUMNS)
+    match outcome:
+        case Judged(_, _, _, _, verdict):
+            found = {"label": verdict.label, "confidence": verdict.confidence, "scores": verdict.scores}
+        case Refused(_, _, reason, detail):
+            found = {"reason": reason.value, "detail": detail}
+        case Delayed(_, detail):
+            found = {"reason": "unreadable", "detail": detail}
+        case Gone():
+            found = {"reason": "unreadable", "detail": "it is no regular file, or it has gone"}
+    return empty | {"path": shown(path)} | found

@@ -1,0 +1,105 @@
+"""moodsort run: watch the inbox, or file once what is in it."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from worker.cli import config_option
+from worker.config import Config, load_config
+from worker.service.logs import configure
+from worker.service.notify import Notifier
+from worker.service.serving import OneRun, Service
+from worker.service.signals import Signals
+from worker.service.worker import Worker
+
+
+@click.command()
+@config_option
+@click.option("--once", is_flag=True, help="File what is in the inbox now, then end.")
+def run(config_file: Path | None, once: bool) -> int:
+    """Watch the inbox: judge each photo, file it, and record it.
+
+    Ctrl-C or SIGTERM end it after the batch in hand. SIGHUP makes it read its configuration and its bundle
+    again; it goes on with the old ones where the new ones are bad.
+    """
+    config = load_config(config_file)
+    with Signals().installed() as signals:
+        if once:
+            return _run_once(config, signals)
+        configure(config.log.level, config.log.format, sys.stderr)
+        notifier = Notifier.from_environment(os.environ)
+        Service(lambda: load_config(config_file), signals, notifier, announce=_announce).run()
+    return 0
+
+
+def _announce(sentence: str) -> None:
+    click.secho(f"moodsort is running: {sentence}", bold=True)
+
+
+def _run_once(config: Config, signals: Signals) -> int:
+    started = time.monotonic()
+    left: list[int] = []
+
+    def report(worker: Worker) -> None:
+        left.append(worker.in_hand)
+        click.echo(_summary(worker, time.monotonic() - started))
+
+    with _progress(config) as observe:
+        OneRun(config, signals, observe).run(report)
+    return 1 if any(left) and not signals.stop_asked else 0
+
+
+@contextmanager
+def _progress(config: Config) -> Iterator[Callable[[Worker], None]]:
+    """Show a bar on a terminal, where it takes the place of the line for each photo."""
+    if not sys.stderr.isatty():
+        configure(config.log.level, config.log.format, sys.stderr)
+        yield lambda _worker: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("filing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[counts]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        # After the bar is up, so that warnings are printed above it.
+        configure("warning" if config.log.level == "info" else config.log.level, "text", sys.stderr)
+        task = progress.add_task("filing", total=None, counts="")
+
+        def observe(worker: Worker) -> None:
+            done = worker.tally.total()
+            total = done + worker.in_hand + worker.waiting
+            progress.update(task, completed=done, total=total, counts=_counts(worker))
+
+        yield observe
+
+
+def _summary(worker: Worker, seconds: float) -> str:
+    done = worker.tally.total()
+    rate = f" ({done / seconds:.0f} a second)" if seconds > 1 and done > 1 else ""
+    parts = [f"{_photos(done)} in {seconds:.1f} s{rate}"]
+    if worker.tally:
+        parts[0] += f": {_counts(worker)}"
+    if worker.in_hand:
+        parts.append(f"{_photos(worker.in_hand)} could not be finished and will be at the next start")
+    if worker.waiting:
+        parts.append(f"{_photos(worker.waiting)} still being written, left in the inbox")
+    return "; ".join(parts)
+
+
+def _counts(worker: Worker) -> str:
+    return ", ".join(f"{count} {folder}" for folder, count in worker.tally.most_common())
+
+
+def _photos(count: int) -> str:
+    return f"{count} photo{'' if count == 1 else 's'}"

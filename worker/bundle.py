@@ -7,13 +7,26 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from worker.errors import BundleError
-from worker.imaging import InputSpec
 from worker.strict import Problems, Range, read_table
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 1
 
 _WHOLE = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """The pixels that a model stage reads.
+
+    `resize` is "stretch" (to width × height whatever the shape) or "letterbox" (the whole picture, grey
+    bars beside it).
+    """
+
+    width: int
+    height: int
+    colour: Literal["rgb", "grey"]
+    resize: Literal["stretch", "letterbox"]
 
 
 @dataclass(frozen=True, slots=True)

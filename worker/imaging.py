@@ -5,7 +5,7 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -23,6 +23,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from worker.bundle import InputSpec
 from worker.errors import BadPhoto, Reason
 
 Pixels = NDArray[np.uint8]
@@ -67,20 +68,6 @@ _DECODER_ERRORS = (
 pillow_heif.register_heif_opener(thumbnails=False)
 Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is checked below, before anything is decoded
 warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata, which is not judged
-
-
-@dataclass(frozen=True, slots=True)
-class InputSpec:
-    """The pixels that a model stage reads.
-
-    `resize` is "stretch" (to width × height whatever the shape) or "letterbox" (the whole picture, grey
-    bars beside it).
-    """
-
-    width: int
-    height: int
-    colour: Literal["rgb", "grey"]
-    resize: Literal["stretch", "letterbox"]
 
 
 @dataclass(frozen=True, slots=True)

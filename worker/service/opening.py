@@ -5,7 +5,9 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from worker import store as log_store
 from worker.bundle import Bundle, load_bundle
 from worker.classify.messages import Setup
 from worker.classify.pool import Pool
@@ -16,7 +18,9 @@ from worker.inbox import Inbox
 from worker.service.lock import hold_locks
 from worker.service.recovering import recover
 from worker.service.worker import Clock, Worker
-from worker.store import Store, open_store
+
+if TYPE_CHECKING:
+    from worker.store import Store
 
 
 @contextmanager
@@ -36,7 +40,7 @@ def open_worker(
         opened.enter_context(hold_locks(config))
         # First the processes: they load the bundle while the database is opened.
         pool = opened.enter_context(closing(start_pool(config, bundle, clock, config.processes)))
-        store = opened.enter_context(closing(open_store(config.database.url)))
+        store = opened.enter_context(closing(log_store.open_store(config.database.url)))
         model_id = use_model(store, bundle)
         inbox = opened.enter_context(closing(Inbox(config.inbox_folder, config.inbox, clock.wall)))
         pool.wait_ready(clock.monotonic, is_wanted)
@@ -59,7 +63,7 @@ def start_pool(config: Config, bundle: Bundle, clock: Clock, processes: int) -> 
     return Pool(setup, processes, clock.monotonic())
 
 
-def use_model(store: Store, bundle: Bundle) -> int:
+def use_model(store: "Store", bundle: Bundle) -> int:
     """Record that the bundle is in use; return its row's id."""
     manifest = bundle.manifest
     metrics = [asdict(metric) for metric in manifest.metrics]

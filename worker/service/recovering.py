@@ -2,17 +2,21 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from worker.config import Config
 from worker.filing import Filing, Next, trace_of, what_is_next
 from worker.service.deciding import Leg, Photo
 from worker.service.worker import Worker
-from worker.store import Store, Unfinished
+from worker.store import Unfinished
+
+if TYPE_CHECKING:
+    from worker.store import Store
 
 logger = logging.getLogger(__name__)
 
 
-def recover(worker: Worker, store: Store, filing: Filing, config: Config) -> None:
+def recover(worker: Worker, store: "Store", filing: Filing, config: Config) -> None:
     """Give the worker every unfinished photo that no other worker has in hand."""
     for row in store.unfinished():
         source = config.root / row.source

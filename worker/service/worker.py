@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from worker.classify.messages import Delayed, Gone, Job, Judged, Outcome, Refused
 from worker.classify.pool import Pool
@@ -18,7 +19,10 @@ from worker.filing import Changed, Filing, Hindered, Move, Moved, Result, Taken
 from worker.identity import Identity
 from worker.inbox import Inbox, Settled
 from worker.service.deciding import Leg, Photo, decide, destination_for
-from worker.store import Arrival, Decision, Store, Turn
+from worker.store import Arrival, Decision
+
+if TYPE_CHECKING:  # the classifier processes are to be started before SQLAlchemy is imported
+    from worker.store import Store, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +51,7 @@ class Worker:
     def __init__(
         self,
         config: Config,
-        store: Store,
+        store: "Store",
         model_id: int,
         pool: Pool,
         inbox: Inbox,
@@ -216,7 +220,7 @@ class Worker:
             taken = self._take_on(turn, settled, at)
         self._committed([leg for leg, _ in decided], taken)
 
-    def _take_on(self, turn: Turn, settled: list[Settled], at: datetime) -> list[Photo]:
+    def _take_on(self, turn: "Turn", settled: list[Settled], at: datetime) -> list[Photo]:
         arrivals = [Arrival(self._relative(each.path), each.identity.size_bytes, at) for each in settled]
         taken = []
         for each, photo_id in zip(settled, turn.take_on(arrivals), strict=True):

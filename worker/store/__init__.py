@@ -1,1 +1,23 @@
-"""Keep the log: every row that is written or read goes through here."""
+"""Keep the log: every row that is written or read goes through here.
+
+What writes is imported when it is first asked for: SQLAlchemy takes longer to import than `moodsort log`
+takes to answer.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from worker.store.records import Arrival, Content, Decision, Status, Unfinished
+
+if TYPE_CHECKING:
+    from worker.store.turn import Turn
+    from worker.store.writing import Store, open_store
+
+__all__ = ["Arrival", "Content", "Decision", "Status", "Store", "Turn", "Unfinished", "open_store"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Store", "Turn", "open_store"):
+        from worker.store import writing
+
+        return getattr(writing, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

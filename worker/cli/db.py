@@ -1,0 +1,44 @@
+"""`moodsort db`: the database's schema."""
+
+from pathlib import Path
+
+import click
+
+from worker.cli import config_option
+from worker.config import load_config
+from worker.store.address import place
+
+
+@click.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command()
+@config_option
+def upgrade(config_file: Path | None) -> None:
+    """Bring the database up to date, after a backup of an SQLite file; `moodsort run` does so too."""
+    from worker.store.revision import HEAD
+    from worker.store.writing import open_store
+
+    url = load_config(config_file).database.url
+    open_store(url).close()
+    click.echo(f"{place(url)}: at revision {HEAD}, the newest that this moodsort knows")
+
+
+@db.command()
+@config_option
+def current(config_file: Path | None) -> None:
+    """Tell the revision of the database's schema, and whether it is the one that this moodsort knows."""
+    from worker.store.readers import revision_of
+    from worker.store.revision import HEAD, Standing, standing
+
+    url = load_config(config_file).database.url
+    found = revision_of(url)
+    sentence = {
+        Standing.EMPTY: "holds no log yet; `moodsort run` or `moodsort db upgrade` makes one",
+        Standing.OLDER: f"at revision {found}; `moodsort db upgrade` brings it to {HEAD}",
+        Standing.CURRENT: f"at revision {found}, the newest that this moodsort knows",
+        Standing.NEWER: f"at revision {found}; this moodsort knows {HEAD}, upgrade it",
+    }
+    click.echo(f"{place(url)}: {sentence[standing(found)]}")

@@ -1,0 +1,53 @@
+"""`moodsort log`: the decisions, as a table or for another program."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from worker.cli import config_option
+from worker.cli.output import Row, format_option, print_rows
+from worker.cli.selection import selected, selection_options
+from worker.config import load_config
+from worker.store.reading import COLUMNS, Order, open_log
+
+_TABLE = ("id", "received_at", "path", "label", "confidence", "status", "reason")
+"""What fits a terminal of 100 columns; `path` holds the folder and the name."""
+
+
+@click.command()
+@config_option
+@selection_options
+@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="0 lists all.")
+@click.option(
+    "--order",
+    type=click.Choice([str(order) for order in Order]),
+    default=str(Order.NEWEST),
+    show_default=True,
+    help="Which come first: newest, oldest, highest or lowest confidence.",
+)
+@format_option
+def log(config_file: Path | None, limit: int, order: str, output_format: str, **given: Any) -> None:
+    """List photos and what was decided about them.
+
+    --label, --status, --folder and --reason may be repeated: a photo that matches one of the values is
+    listed. JSON and CSV have every column of the view prediction_log; times there are UTC, those of the
+    table are local. A label that a person corrected reads "sad → happy" in the table.
+    """
+    filters = selected(given)
+    with open_log(load_config(config_file).database.url) as found:
+        rows: Iterable[Row] = found.rows(filters, Order(order), limit or None)
+        if output_format == "table":
+            rows = _for_a_table(rows)
+        print_rows(rows, COLUMNS, output_format, _TABLE)
+
+
+def _for_a_table(rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        received = datetime.fromisoformat(row["received_at"]).astimezone()
+        label = row["label"]
+        if corrected := row["corrected_label"]:
+            label = f"{label or ''} → {corrected}".lstrip()
+        yield {**row, "received_at": f"{received:%Y-%m-%d %H:%M}", "label": label}

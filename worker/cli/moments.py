@@ -1,0 +1,47 @@
+"""Read a moment as people type it: a date, a time, or how long ago."""
+
+import re
+from datetime import datetime, time, timedelta
+
+from worker.errors import ConfigError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+
+
+def start_of(text: str, now: datetime) -> datetime:
+    """Return the moment that the text names, for a date the start of its day.
+
+    A date or time without an offset is local. Raises ConfigError where the text names none.
+    """
+    return _read(text, now)[0]
+
+
+def end_of(text: str, now: datetime) -> datetime:
+    """Return the moment that the text names, for a date the end of its day."""
+    moment, is_day = _read(text, now)
+    if not is_day:
+        return moment
+    return _local(moment.replace(tzinfo=None) + timedelta(days=1))
+
+
+def _read(text: str, now: datetime) -> tuple[datetime, bool]:
+    text = text.strip()
+    try:
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])}), False
+        if _TIME.fullmatch(text):
+            at = time.fromisoformat(text if text[1] != ":" else f"0{text}")
+            return _local(datetime.combine(now.astimezone().date(), at)), False
+        moment = datetime.fromisoformat(text)
+        return _local(moment), bool(_DATE.fullmatch(text))
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"{text!r} is no date or time; write 2026-03-01, '2026-03-01 14:30', 14:30, 2h or 3d"
+        ) from error
+
+
+def _local(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.astimezone()

@@ -1,0 +1,66 @@
+"""`moodsort stats`: how many photos, of which label, how sure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from worker.cli import config_option
+from worker.cli.moments import start_of
+from worker.cli.output import format_option, print_rows
+from worker.config import load_config
+from worker.errors import Reason
+from worker.store.filters import Filters
+from worker.store.reading import Group, Log, Tally, open_log
+
+_OVERVIEW = (Group.LABEL, Group.STATUS)
+_FIGURES = ("photos", "share", "mean_confidence", "corrected")
+
+
+@click.command()
+@config_option
+@click.option("--since", help="Taken on at or after: 2026-03-01, '2026-03-01 14:30', 14:30, 2h, 3d.")
+@click.option(
+    "--by",
+    type=click.Choice(["day", "label", "model", "reason"]),
+    help="What to count by; days are local. [default: label and status]",
+)
+@format_option
+def stats(config_file: Path | None, since: str | None, by: str | None, output_format: str) -> None:
+    """Count photos: how many, which share of all counted, their mean confidence, how many were corrected.
+
+    A photo counts under its corrected label where it has one. --by reason counts those that could not be
+    judged.
+    """
+    filters = Filters(since=start_of(since, datetime.now(UTC)) if since else None)
+    with open_log(load_config(config_file).database.url) as log:
+        tallies = _tallies(log, filters, by)
+    keys = tuple(str(group) for group in _OVERVIEW) if by is None else (by,)
+    print_rows(_rows(keys, tallies), (*keys, *_FIGURES), output_format, (*keys, *_FIGURES))
+
+
+def _tallies(log: Log, filters: Filters, by: str | None) -> list[Tally]:
+    match by:
+        case None:
+            return log.tallies(filters, _OVERVIEW)
+        case "day":
+            return log.tallies_by_day(filters)
+        case "reason":
+            return log.tallies(replace(filters, reasons=tuple(Reason)), (Group.REASON,))
+        case _:
+            return log.tallies(filters, (Group(by),))
+
+
+def _rows(keys: Sequence[str], tallies: Sequence[Tally]) -> Iterator[dict[str, Any]]:
+    total = sum(tally.photos for tally in tallies)
+    for tally in tallies:
+        yield {
+            **dict(zip(keys, tally.keys, strict=True)),
+            "photos": tally.photos,
+            "share": tally.photos / total,
+            "mean_confidence": tally.mean_confidence,
+            "corrected": tally.corrected,
+        }

@@ -1,0 +1,1 @@
+"""The service: one worker process that watches, decides, files and records, and what surrounds it."""

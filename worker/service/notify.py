@@ -1,0 +1,82 @@
+"""Tell systemd how the service is doing: the protocol of sd_notify(3), without its library."""
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_log = logging.getLogger(__name__)
+
+_SEND_SECONDS = 1.0
+"""How long a full queue of the service manager may hold the worker up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """Where messages go (nowhere while `address` is None), and how often one is awaited.
+
+    A worker that stays silent for `watchdog_seconds` is killed and started again; sd_watchdog_enabled(3)
+    advises to call `watchdog` every half of that.
+    """
+
+    address: bytes | None = None
+    watchdog_seconds: float | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], pid: int | None = None) -> "Notifier":
+        """Read what the service manager has set for the process `pid`, this one unless given."""
+        address = _address(environment.get("NOTIFY_SOCKET", ""))
+        return cls(address, _watchdog_seconds(environment, os.getpid() if pid is None else pid))
+
+    def ready(self, status: str) -> None:
+        """Say that the start, or the reload, is done."""
+        self._send("READY=1", _status(status))
+
+    def reloading(self, monotonic_us: int) -> None:
+        """Say that a reload began at `monotonic_us` (CLOCK_MONOTONIC); `ready` ends it."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_us}")
+
+    def stopping(self) -> None:
+        """Say that the worker is on its way out."""
+        self._send("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """Give the line that `systemctl status` shows."""
+        self._send(_status(text))
+
+    def watchdog(self) -> None:
+        """Say that the worker is alive."""
+        self._send("WATCHDOG=1")
+
+    def _send(self, *assignments: str) -> None:
+        if self.address is None:
+            return
+        message = "\n".join(assignments).encode("utf-8", "backslashreplace")
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(_SEND_SECONDS)
+                sender.sendto(message, self.address)
+        except OSError as error:
+            _log.debug("the service manager did not hear", extra={"event": "unheard", "error": str(error)})
+
+
+def _address(variable: str) -> bytes | None:
+    """Return the socket's address; a leading @ stands for the NUL of an abstract one."""
+    address = os.fsencode(variable)
+    if address.startswith(b"@"):
+        return b"\0" + address[1:]
+    return address if address.startswith(b"/") else None
+
+
+def _watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
+    if environment.get("WATCHDOG_PID", str(pid)) != str(pid):
+        return None
+    microseconds = environment.get("WATCHDOG_USEC", "")
+    if not (microseconds.isascii() and microseconds.isdigit()):
+        return None
+    return int(microseconds) / 1e6 or None
+
+
+def _status(text: str) -> str:
+    return f"STATUS={' '.join(text.splitlines())}"

@@ -1,0 +1,72 @@
+"""Say in one line what a database refused, and whether trying again can help."""
+
+import sqlite3
+
+from worker.errors import MoodsortError, StoreError, Transient
+
+_SQLITE_PRIMARY = 0xFF
+"""An extended result code carries its primary one in the low byte (sqlite.org/rescode.html)."""
+
+_SQLITE_TRANSIENT = {
+    sqlite3.SQLITE_BUSY: "is locked by another program; close that program, or wait for it",
+    sqlite3.SQLITE_LOCKED: "is locked by another program; close that program, or wait for it",
+    sqlite3.SQLITE_FULL: "cannot grow, the disk is full; free some space",
+    sqlite3.SQLITE_IOERR: "cannot be read or written, the disk reports an error; check the disk",
+    sqlite3.SQLITE_READONLY: "cannot be written; check that it is there and writable",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder is there and writable",
+    sqlite3.SQLITE_PERM: "may not be opened; check its permissions",
+    sqlite3.SQLITE_PROTOCOL: "is locked by another program; close that program, or wait for it",
+    sqlite3.SQLITE_INTERRUPT: "was interrupted; try again",
+}
+_SQLITE_LASTING = {
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore a backup, or save what is left with sqlite3's .recover",
+    sqlite3.SQLITE_NOTADB: "is not a moodsort database; name another file in database.url",
+}
+
+_POSTGRES_TRANSIENT = {
+    "53100": "cannot grow, the server's disk is full; free some space there",
+    "25006": "is read-only; point database.url at the primary server",
+    "55P03": "is locked by another program; close that program, or wait for it",
+    "40P01": "was busy with another worker; try again",
+}
+_POSTGRES_LASTING = {
+    "XX001": "is damaged; restore it from a backup",
+    "XX002": "has a damaged index; REINDEX it",
+    "42501": "may not be used by this user; grant the rights, or name another user in database.url",
+}
+
+
+def sqlite_failure(where: str, error: sqlite3.Error) -> MoodsortError | None:
+    """Return what to raise for SQLite's error, or None where the statement itself was wrong."""
+    code = sqlite_code(error)
+    if sentence := _SQLITE_TRANSIENT.get(code):
+        return Transient(f"{where}: {sentence}")
+    if sentence := _SQLITE_LASTING.get(code):
+        return StoreError(f"{where}: {sentence}")
+    return None
+
+
+def sqlite_code(error: BaseException | None) -> int:
+    """Return the primary result code of SQLite's error."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & _SQLITE_PRIMARY
+
+
+def postgres_failure(where: str, error: BaseException | None, is_operational: bool) -> MoodsortError | None:
+    """Return what to raise for psycopg's error, or None where the statement itself was wrong."""
+    state = getattr(error, "sqlstate", None) or ""
+    if sentence := _POSTGRES_LASTING.get(state):
+        return StoreError(f"{where}: {sentence}")
+    if sentence := _POSTGRES_TRANSIENT.get(state):
+        return Transient(f"{where}: {sentence}")
+    if not is_operational:
+        return None
+    said = " ".join(str(error).split())
+    return Transient(f"{where}: the connection was lost or refused ({said}); check that the server runs")
+
+
+def no_driver(where: str) -> StoreError:
+    """Return the refusal of a PostgreSQL database without psycopg."""
+    return StoreError(
+        f"{where}: needs the PostgreSQL driver; install it with pip install 'moodsort[postgres]'"
+    )

@@ -1,0 +1,175 @@
+"""The tables and the view, as the newest migration leaves them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator
+
+from worker.errors import Reason
+from worker.store.records import Status
+from worker.store.times import as_text, from_text
+
+ACTIVE = (Status.PENDING, Status.DECIDED)
+"""A photo in one of these is in the hands of a worker, or of one that was stopped."""
+
+ORIGINS = ("command", "moved", "web")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time, kept as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """Write a time."""
+        return None if value is None else as_text(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Read a time."""
+        return None if value is None else from_text(value)
+
+
+def _one_of(column: str, words: Iterable[str | StrEnum]) -> str:
+    return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+
+
+_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+_IS_ACTIVE = _one_of("status", ACTIVE)
+
+photos = Table(
+    "photos",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("source_path", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("source_path_raw", LargeBinary),
+    Column("path_raw", LargeBinary),
+    Column("folder", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("sha256", Text),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("attempts", Integer, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("decided_at", Moment),
+    Column("filed_at", Moment),
+    CheckConstraint(_one_of("status", Status), name="status"),
+    CheckConstraint(_one_of("reason", Reason), name="reason"),
+    Index(None, "received_at"),
+    Index(None, "status"),
+)
+
+for _name, _column, _where in (
+    ("uq_photos_active_source_path", photos.c.source_path, "source_path_raw IS NULL"),
+    ("uq_photos_active_source_path_raw", photos.c.source_path_raw, "source_path_raw IS NOT NULL"),
+):
+    _condition = text(f"{_IS_ACTIVE} AND {_where}")
+    Index(_name, _column, unique=True, sqlite_where=_condition, postgresql_where=_condition)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("classes", _JSON, nullable=False),
+    Column("metrics", _JSON, nullable=False),
+    Column("first_used_at", Moment, nullable=False),
+    UniqueConstraint("name", "version"),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("photo_id", ForeignKey("photos.id"), nullable=False),
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("scores", _JSON, nullable=False),
+    Column("faces", _JSON),
+    Column("predicted_at", Moment, nullable=False),
+    CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
+    Index(None, "photo_id", "id"),
+    Index(None, "label"),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("photo_id", ForeignKey("photos.id"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("previous_label", Text),
+    Column("origin", Text, nullable=False),
+    Column("corrected_at", Moment, nullable=False),
+    CheckConstraint(_one_of("origin", ORIGINS), name="origin"),
+    Index(None, "photo_id", "id"),
+)
+
+PREDICTION_LOG = """\
+CREATE VIEW prediction_log AS
+SELECT
+    photos.id AS id,
+    photos.name AS name,
+    photos.folder AS folder,
+    photos.path AS path,
+    photos.source_path AS source_path,
+    predictions.label AS label,
+    predictions.confidence AS confidence,
+    predictions.scores AS scores,
+    photos.status AS status,
+    photos.reason AS reason,
+    photos.detail AS detail,
+    corrections.label AS corrected_label,
+    models.name || '@' || models.version AS model,
+    photos.sha256 AS sha256,
+    photos.size_bytes AS size_bytes,
+    photos.width AS width,
+    photos.height AS height,
+    photos.received_at AS received_at,
+    photos.decided_at AS decided_at,
+    photos.filed_at AS filed_at
+FROM photos
+LEFT JOIN predictions ON predictions.id = (
+    SELECT max(newest.id) FROM predictions AS newest WHERE newest.photo_id = photos.id
+)
+LEFT JOIN models ON models.id = predictions.model_id
+LEFT JOIN corrections ON corrections.id = (
+    SELECT max(newest.id) FROM corrections AS newest WHERE newest.photo_id = photos.id
+)"""

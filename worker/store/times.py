@@ -1,0 +1,15 @@
+"""Times as the log keeps them: UTC, ISO 8601, of one width, so that text sorts as time."""
+
+from datetime import UTC, datetime
+
+
+def as_text(moment: datetime) -> str:
+    """Return an aware time as ``2026-03-01T12:34:56.789Z``."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def from_text(text: str) -> datetime:
+    """Return the time that `as_text` wrote."""
+    return datetime.fromisoformat(text)

@@ -1,0 +1,165 @@
+"""What a worker writes in one transaction: photos taken on, decided, filed, missing, tried again."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from worker.names import raw, restored, shown
+from worker.store import locks
+from worker.store.records import Arrival, Content, Decision, Status
+from worker.store.schema import ACTIVE, photos, predictions
+from worker.verdict import Face, Verdict
+
+
+def insert_unless_there(connection: Connection, table: Table) -> Any:
+    """Return an insert that leaves a row alone that a unique index finds already there."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(table).on_conflict_do_nothing()
+
+
+class Turn:
+    """One transaction of `Store.turn`; a photo that is not in hand is refused with LookupError."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.taken: set[int] = set()
+        self.finished: set[int] = set()
+
+    def take_on(self, arrivals: Sequence[Arrival]) -> list[int | None]:
+        """Return the id of each photo's new row, or None where its source path is in hand already."""
+        # In the order of the paths, so that two workers that take on the same ones wait for each other
+        # in turn, and never crosswise.
+        order = sorted(range(len(arrivals)), key=lambda index: os.fsencode(arrivals[index].source))
+        ids: list[int | None] = [None] * len(arrivals)
+        for index in order:
+            ids[index] = self._insert(arrivals[index])
+        new = {photo_id for photo_id in ids if photo_id is not None}
+        self.taken |= locks.take(self._connection, new)
+        return ids
+
+    def withdraw(self, photo_id: int) -> None:
+        """Take a row back that this turn has made: its file was finished by another worker meanwhile."""
+        row = (photos.c.id == photo_id) & (photos.c.status == Status.PENDING)
+        self._connection.execute(delete(photos).where(row))
+        self.finished.add(photo_id)
+
+    def decide(self, decision: Decision, model_id: int) -> None:
+        """Record where a photo goes and why; a second decision for it takes the place of the first."""
+        self._forget_prediction(decision.photo_id)
+        self._change(
+            decision.photo_id,
+            ACTIVE,
+            status=Status.DECIDED,
+            **_path(decision.destination),
+            folder=decision.folder,
+            reason=decision.reason,
+            detail=_plain(decision.detail),
+            **asdict(decision.content),
+            decided_at=decision.decided_at,
+        )
+        if decision.verdict is not None:
+            row = _prediction(decision.photo_id, model_id, decision.verdict, decision.decided_at)
+            self._connection.execute(insert(predictions).values(row))
+
+    def readdress(self, photo_id: int, destination: Path) -> None:
+        """Send a decided photo to another name."""
+        self._change(photo_id, (Status.DECIDED,), **_path(destination))
+
+    def record_filed(self, photo_id: int, at: datetime) -> None:
+        """Record that a decided photo is where it was to go."""
+        reason = self._row(photo_id, (Status.DECIDED,)).reason
+        status = Status.FILED if reason is None else Status.QUARANTINED
+        self._change(photo_id, (Status.DECIDED,), status=status, filed_at=at)
+        self.finished.add(photo_id)
+
+    def record_missing(self, photo_id: int, detail: str) -> None:
+        """Record that a photo's file has gone."""
+        self._change(photo_id, ACTIVE, status=Status.MISSING, detail=_plain(detail))
+        self.finished.add(photo_id)
+
+    def retry(self, photo_id: int) -> None:
+        """Make a photo pending again; a decision that was not carried out is forgotten."""
+        self._forget_prediction(photo_id)
+        row = self._row(photo_id, ACTIVE)
+        source = restored(row.source_path, row.source_path_raw)
+        self._change(
+            photo_id,
+            ACTIVE,
+            status=Status.PENDING,
+            **_path(source),
+            folder=shown(Path(source.parts[0])),
+            reason=None,
+            detail=None,
+            **asdict(Content(sha256=None, size_bytes=row.size_bytes, width=None, height=None)),
+            attempts=row.attempts + 1,
+            decided_at=None,
+        )
+
+    def _insert(self, arrival: Arrival) -> int | None:
+        path = _path(arrival.source)
+        statement = insert_unless_there(self._connection, photos).values(
+            **path,
+            source_path=path["path"],
+            source_path_raw=path["path_raw"],
+            name=shown(Path(arrival.source.name)),
+            folder=shown(Path(arrival.source.parts[0])),
+            status=Status.PENDING,
+            size_bytes=arrival.size_bytes,
+            attempts=1,
+            received_at=arrival.received_at,
+        )
+        photo_id: int | None = self._connection.execute(statement.returning(photos.c.id)).scalar()
+        return photo_id
+
+    def _row(self, photo_id: int, among: Sequence[Status]) -> Any:
+        query = select(photos).where(photos.c.id == photo_id, photos.c.status.in_(among))
+        row = self._connection.execute(query).first()
+        if row is None:
+            raise LookupError(f"photo {photo_id} is not {' or '.join(among)}")
+        return row
+
+    def _change(self, photo_id: int, among: Sequence[Status], **values: Any) -> None:
+        statement = update(photos).where(photos.c.id == photo_id, photos.c.status.in_(among)).values(values)
+        if self._connection.execute(statement).rowcount != 1:
+            raise LookupError(f"photo {photo_id} is not {' or '.join(among)}")
+
+    def _forget_prediction(self, photo_id: int) -> None:
+        """Remove the prediction of a decision that was not carried out; older ones stay."""
+        row = self._row(photo_id, ACTIVE)
+        if row.status == Status.DECIDED and row.reason is None:
+            newest = select(func.max(predictions.c.id)).where(predictions.c.photo_id == photo_id)
+            self._connection.execute(delete(predictions).where(predictions.c.id == newest.scalar_subquery()))
+
+
+def _path(path: Path) -> dict[str, str | bytes | None]:
+    return {"path": shown(path), "path_raw": raw(path)}
+
+
+def _plain(detail: str | None) -> str | None:
+    # Libraries quote names and bytes as they found them, and PostgreSQL takes neither of these.
+    if detail is None:
+        return None
+    return detail.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+def _prediction(photo_id: int, model_id: int, verdict: Verdict, at: datetime) -> dict[str, Any]:
+    faces = None if verdict.faces is None else [_face(face) for face in verdict.faces]
+    return {
+        "photo_id": photo_id,
+        "model_id": model_id,
+        "label": verdict.label,
+        "confidence": verdict.confidence,
+        "scores": verdict.scores,
+        "faces": faces,
+        "predicted_at": at,
+    }
+
+
+def _face(face: Face) -> dict[str, Any]:
+    return {"box": [face.left, face.top, face.width, face.height], "scores": face.scores}

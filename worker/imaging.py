@@ -1,6 +1,7 @@
 """Turn the bytes of a file into the pixels that a model reads; the one reader of worker and trainer."""
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -39,6 +40,17 @@ FORMATS = (
     pillow_heif.HeifImageFile.format,
 )
 """The formats that are judged, by Pillow's names. Others are recognised, and refused as unsupported."""
+
+_SIGNATURES = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|II\*\0|MM\0\*|RIFF....WEBP|....ftyp(?:avif|avis|hei[cx]|mif1)",
+    re.DOTALL,
+)
+"""How the files begin that nothing but a picture begins like; BMP's two letters may be a text's."""
+
+_UNCHECKED = ("WEBP", "AVIF", "HEIF")
+"""Compressed formats without checksums, whose decoders make pixels even of nothing but zeros."""
+
+_SECTOR_BYTES = 512
 
 _ORIENTATION_TAG = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
@@ -96,9 +108,9 @@ def read_picture(data: bytes, *, max_pixels: int, working_side: int) -> Picture:
         try:
             _check_whole(data, image.format)
             _restore_heif_orientation(image, data)
-            sideways = _orientation(image) in _SIDEWAYS
             image.draft("RGB", _within(image.size, working_side))
             image.load()
+            sideways = _orientation(image) in _SIDEWAYS  # not before: a TIFF is turned while it is loaded
             pixels = _reduced(_as_rgb(_upright(image)), working_side)
         except MemoryError as error:
             found = f"{width} × {height} pixels need more than limits.memory_bytes"
@@ -141,6 +153,8 @@ def _refusal(data: bytes) -> BadPhoto:
         found = None
     if found and found not in FORMATS:
         return BadPhoto(Reason.UNSUPPORTED, f"{found} is not read; save it as JPEG or PNG")
+    if _SIGNATURES.match(data):
+        return BadPhoto(Reason.DAMAGED, "it begins as a picture, but its header is damaged or cut off")
     return BadPhoto(Reason.NOT_AN_IMAGE, "nothing in it looks like a picture")
 
 
@@ -149,6 +163,10 @@ def _check_whole(data: bytes, kind: str | None) -> None:
     if kind == "PNG":
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             image.verify()
+    # Space that was reserved and never written, as after a power cut. In other formats a decoder notices,
+    # or zeros may be black pixels.
+    if kind in _UNCHECKED and data.endswith(bytes(_SECTOR_BYTES)):
+        raise ValueError("it ends in zeros that were never written")
 
 
 def _restore_heif_orientation(image: Image.Image, data: bytes) -> None:

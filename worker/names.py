@@ -15,6 +15,11 @@ def shown(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def printable(text: str) -> str:
+    """Return text with its control characters escaped, so that no name can play tricks on a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def raw(path: Path) -> bytes | None:
     """Return the path's exact bytes where `shown` cannot give them back, else None."""
     exact = os.fsencode(path)

@@ -100,7 +100,7 @@ class Pool:
         return bool(self._again) or any(process.unfinished for process in self._processes)
 
     def is_stalled(self, now: float) -> bool:
-        """Tell whether outcomes are owed and no process has said anything for longer than any may be silent."""
+        """Tell whether outcomes are owed and no process has spoken for longer than one may be silent."""
         return self.is_busy and now > self._heard_at + self._setup.decode_seconds + START_SECONDS
 
     def wait_ready(self, now: Callable[[], float], is_wanted: Callable[[], bool]) -> None:

@@ -8,7 +8,11 @@ from typing import Any
 
 import click
 
+from worker.names import printable
+
 Row = Mapping[str, Any]
+
+_PIPE_COLUMNS = 10_000
 
 FORMATS = ("table", "json", "jsonl", "csv")
 
@@ -35,11 +39,6 @@ def print_rows(rows: Iterable[Row], columns: Iterable[str], output_format: str, 
     }
     chosen = list(table if output_format == "table" else columns)
     printers[output_format](iter(rows), chosen)
-
-
-def printable(text: str) -> str:
-    """Return text with its control characters escaped, so that no file name can play tricks on a terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _print_json(rows: Iterator[Row], columns: list[str]) -> None:
@@ -87,7 +86,8 @@ def _print_table(rows: Iterator[Row], columns: list[str]) -> None:
         table.add_column(name.replace("_", " "), justify="right" if name in numbers else "left")
     for line in cells:
         table.add_row(*(Text(cell, overflow="fold") for cell in line))
-    Console().print(table)
+    # In a pipe there is no edge to keep to, and grep wants its rows whole.
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
 
 
 def _shown(value: object) -> str:

@@ -250,7 +250,8 @@ def _copy_attributes(source: Path, copy: Path) -> None:
     found = source.lstat()
     with suppress(PermissionError):
         os.chown(copy, found.st_uid, found.st_gid, follow_symlinks=False)
-    shutil.copystat(source, copy, follow_symlinks=False)
+    with suppress(PermissionError):  # a sandbox may forbid some bits of the mode; the photo counts for more
+        shutil.copystat(source, copy, follow_symlinks=False)
 
 
 def _cause(error: OSError) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from pythonjsonlogger.core import RESERVED_ATTRS, merge_record_extra
 from pythonjsonlogger.json import JsonFormatter
 
-from worker.names import shown
+from worker.names import printable, shown
 
 _CHATTERERS = ("PIL", "alembic", "sqlalchemy", "watchdog")
 """Libraries that tell, below warning, what only their own authors want to know."""
@@ -73,11 +73,6 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Add a traceback, where there is one, below the sentence."""
         return _text(super().format(record))
-
-
-def printable(text: str) -> str:
-    """Return text with its control characters escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _sentence(message: str, fields: dict[str, Any]) -> str:

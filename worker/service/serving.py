@@ -106,7 +106,6 @@ class Service:
                     raise
                 config = proven
                 self._tell_refusal(error)
-        self._notifier.stopping()
 
     def _serve(self, worker: Worker, config: Config) -> Config:
         """Serve until the worker has to end; return the configuration of the next one."""
@@ -136,6 +135,8 @@ class Service:
         return fresh
 
     def _is_wanted(self) -> bool:
+        """Tell whether to go on waiting for something to start; being asked is a sign of life."""
+        self._notifier.watchdog()
         return not self._signals.stop_asked
 
     def _tell_ready(self, config: Config) -> None:

@@ -284,6 +284,7 @@ class Worker:
                 leg.told["to"] = self._relative(leg.destination)
                 self._readdressed.append(leg)
             case Changed():
+                leg.photo.not_before = now + self._config.inbox.settle_seconds
                 self._again.append(leg.photo)
             case Hindered(_, detail):
                 leg.photo.back_off(now)

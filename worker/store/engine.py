@@ -63,19 +63,23 @@ def _prepare_sqlite(connection: sqlite3.Connection, where: str) -> None:
 
 
 def _postgres_engine(url: str, lock_seconds: float) -> Engine:
-    settings = {
-        "synchronous_commit": "on",  # a database may have it off, and with it lose the newest commits
-        "lock_timeout": f"{lock_seconds * 1000:.0f}ms",
-    }
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     try:
-        return create_engine(
+        engine = create_engine(
             make_url(url).set(drivername="postgresql+psycopg"),
             poolclass=NullPool,
-            connect_args={"options": options, "connect_timeout": 10, "application_name": "moodsort"},
+            connect_args={"connect_timeout": 10, "application_name": "moodsort"},
         )
     except ModuleNotFoundError as error:
         raise no_driver(place(url)) from error
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        # A database may have it off, and with it lose the newest commits.
+        connection.execute("SET synchronous_commit = on")
+        connection.execute(f"SET lock_timeout = '{lock_seconds * 1000:.0f}ms'")
+        connection.commit()
+
+    return engine
 
 
 @contextmanager

@@ -140,9 +140,10 @@ def _open_postgres(url: str, where: str) -> Iterator[Reader]:
             autocommit=True,
             connect_timeout=10,
             application_name="moodsort",
-            options="-c default_transaction_read_only=on",
         )
     with closing(connection):
+        with _told(where):
+            connection.execute("SET default_transaction_read_only = on")
         yield _PostgresReader(connection, where)
 
 

@@ -7,7 +7,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.names import raw, restored, shown
@@ -15,6 +29,28 @@ from worker.store import locks
 from worker.store.records import Arrival, Content, Decision, Status
 from worker.store.schema import ACTIVE, photos, predictions
 from worker.verdict import Face, Verdict
+
+_DECIDED = (Status.DECIDED,)
+
+
+def _where(status: tuple[Status, ...]) -> ColumnElement[bool]:
+    return and_(photos.c.id == bindparam("photo_id"), or_(*(photos.c.status == word for word in status)))
+
+
+# Built once: to build a statement takes SQLAlchemy longer than SQLite takes to run it.
+_FIND: dict[tuple[Status, ...], Select[Any]] = {
+    status: select(photos).where(_where(status)) for status in (ACTIVE, _DECIDED)
+}
+_CHANGE: dict[tuple[Status, ...], Update] = {
+    status: update(photos).where(_where(status)) for status in (ACTIVE, _DECIDED)
+}
+_PREDICT = insert(predictions)
+_FORGET = delete(predictions).where(
+    predictions.c.id
+    == select(func.max(predictions.c.id))
+    .where(predictions.c.photo_id == bindparam("photo_id"))
+    .scalar_subquery()
+)
 
 
 def insert_unless_there(connection: Connection, table: Table) -> Any:
@@ -28,6 +64,7 @@ class Turn:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._insert = insert_unless_there(connection, photos).returning(photos.c.id)
         self.taken: set[int] = set()
         self.finished: set[int] = set()
 
@@ -38,7 +75,7 @@ class Turn:
         order = sorted(range(len(arrivals)), key=lambda index: os.fsencode(arrivals[index].source))
         ids: list[int | None] = [None] * len(arrivals)
         for index in order:
-            ids[index] = self._insert(arrivals[index])
+            ids[index] = self._connection.execute(self._insert, _arrived(arrivals[index])).scalar()
         new = {photo_id for photo_id in ids if photo_id is not None}
         self.taken |= locks.take(self._connection, new)
         return ids
@@ -65,17 +102,17 @@ class Turn:
         )
         if decision.verdict is not None:
             row = _prediction(decision.photo_id, model_id, decision.verdict, decision.decided_at)
-            self._connection.execute(insert(predictions).values(row))
+            self._connection.execute(_PREDICT, row)
 
     def readdress(self, photo_id: int, destination: Path) -> None:
         """Send a decided photo to another name."""
-        self._change(photo_id, (Status.DECIDED,), **_path(destination))
+        self._change(photo_id, _DECIDED, **_path(destination))
 
     def record_filed(self, photo_id: int, at: datetime) -> None:
         """Record that a decided photo is where it was to go."""
-        reason = self._row(photo_id, (Status.DECIDED,)).reason
+        reason = self._row(photo_id, _DECIDED).reason
         status = Status.FILED if reason is None else Status.QUARANTINED
-        self._change(photo_id, (Status.DECIDED,), status=status, filed_at=at)
+        self._change(photo_id, _DECIDED, status=status, filed_at=at)
         self.finished.add(photo_id)
 
     def record_missing(self, photo_id: int, detail: str) -> None:
@@ -101,40 +138,36 @@ class Turn:
             decided_at=None,
         )
 
-    def _insert(self, arrival: Arrival) -> int | None:
-        path = _path(arrival.source)
-        statement = insert_unless_there(self._connection, photos).values(
-            **path,
-            source_path=path["path"],
-            source_path_raw=path["path_raw"],
-            name=shown(Path(arrival.source.name)),
-            folder=shown(Path(arrival.source.parts[0])),
-            status=Status.PENDING,
-            size_bytes=arrival.size_bytes,
-            attempts=1,
-            received_at=arrival.received_at,
-        )
-        photo_id: int | None = self._connection.execute(statement.returning(photos.c.id)).scalar()
-        return photo_id
-
-    def _row(self, photo_id: int, among: Sequence[Status]) -> Any:
-        query = select(photos).where(photos.c.id == photo_id, photos.c.status.in_(among))
-        row = self._connection.execute(query).first()
+    def _row(self, photo_id: int, status: tuple[Status, ...]) -> Any:
+        row = self._connection.execute(_FIND[status], {"photo_id": photo_id}).first()
         if row is None:
-            raise LookupError(f"photo {photo_id} is not {' or '.join(among)}")
+            raise LookupError(f"photo {photo_id} is not {' or '.join(status)}")
         return row
 
-    def _change(self, photo_id: int, among: Sequence[Status], **values: Any) -> None:
-        statement = update(photos).where(photos.c.id == photo_id, photos.c.status.in_(among)).values(values)
-        if self._connection.execute(statement).rowcount != 1:
-            raise LookupError(f"photo {photo_id} is not {' or '.join(among)}")
+    def _change(self, photo_id: int, was: tuple[Status, ...], **values: Any) -> None:
+        if self._connection.execute(_CHANGE[was], {"photo_id": photo_id, **values}).rowcount != 1:
+            raise LookupError(f"photo {photo_id} is not {' or '.join(was)}")
 
     def _forget_prediction(self, photo_id: int) -> None:
         """Remove the prediction of a decision that was not carried out; older ones stay."""
         row = self._row(photo_id, ACTIVE)
         if row.status == Status.DECIDED and row.reason is None:
-            newest = select(func.max(predictions.c.id)).where(predictions.c.photo_id == photo_id)
-            self._connection.execute(delete(predictions).where(predictions.c.id == newest.scalar_subquery()))
+            self._connection.execute(_FORGET, {"photo_id": photo_id})
+
+
+def _arrived(arrival: Arrival) -> dict[str, Any]:
+    path = _path(arrival.source)
+    return {
+        **path,
+        "source_path": path["path"],
+        "source_path_raw": path["path_raw"],
+        "name": shown(Path(arrival.source.name)),
+        "folder": shown(Path(arrival.source.parts[0])),
+        "status": Status.PENDING,
+        "size_bytes": arrival.size_bytes,
+        "attempts": 1,
+        "received_at": arrival.received_at,
+    }
 
 
 def _path(path: Path) -> dict[str, str | bytes | None]:

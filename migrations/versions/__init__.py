@@ -1,0 +1,1 @@
+"""One module for each revision, numbered in the order in which they were made."""

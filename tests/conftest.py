@@ -1,0 +1,82 @@
+"""A temporary PostgreSQL server, and an empty database of either kind for each test that asks."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Path]:
+    """Run a server on a socket in a temporary folder, and give the folder."""
+    folder = Path(tempfile.mkdtemp(prefix="moodsort-pg-"))
+    user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+    if user:
+        shutil.chown(folder, user)
+    data = folder / "data"
+    settings = f"-k {folder} -c listen_addresses= -c fsync=off -c full_page_writes=off"
+    try:
+        _postgres("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", user=user)
+        _postgres("pg_ctl", "-D", data, "-l", folder / "log", "-o", settings, "-w", "start", user=user)
+        yield folder
+        _postgres("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop", user=user)
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Path) -> str:
+    """Give the URL of an empty PostgreSQL database."""
+    name = f"moodsort_{next(_numbers)}"
+    server = f"postgresql://postgres@/postgres?host={postgres_server}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+    # It goes with the server: to drop it would wait for a checkpoint.
+    return f"postgresql://postgres@/{name}?host={postgres_server}"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Give the URL of an SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'moodsort.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Give the URL of an empty database, of each kind in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+def _postgres(program: str, *arguments: str | Path, user: str | None) -> None:
+    # DEVNULL: the server would keep a pipe open after pg_ctl has ended.
+    done = subprocess.run(
+        [_binary(program), *map(str, arguments)],
+        user=user,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode:
+        pytest.fail(f"{program} ended with {done.returncode}")
+
+
+def _binary(program: str) -> str:
+    """Find a program of PostgreSQL; Debian keeps those of the server out of PATH."""
+    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+    found = shutil.which(program) or (str(installed[-1]) if installed else None)
+    if found is None:
+        pytest.fail(
+            f"{program} is not installed: these tests need a PostgreSQL server (apt install postgresql)"
+        )
+    return found

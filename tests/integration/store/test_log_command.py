@@ -1,0 +1,163 @@
+"""`moodsort log`, `stats` and `db` as a person runs them."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from worker.cli import moodsort
+from worker.config import DATABASE_VARIABLE
+from worker.errors import ConfigError, Reason, StoreError
+from worker.store import Store
+from worker.store.reading import COLUMNS
+from worker.store.revision import HEAD
+
+
+@pytest.fixture
+def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv(DATABASE_VARIABLE, database_url)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def invoke(*arguments: str) -> str:
+        result: Result = CliRunner().invoke(moodsort, list(arguments))
+        if result.exception is not None:
+            raise result.exception
+        return result.stdout
+
+    return invoke
+
+
+@pytest.fixture
+def filled(store: Store, model: int, work: Any) -> None:
+    happy, broken, _ = work.take_on(store, "inbox/a.jpg", "inbox/b.jpg", "inbox/c.jpg")
+    with store.turn() as turn:
+        turn.decide(work.decision(happy, "happy/a.jpg"), model)
+        turn.record_filed(happy, work.now)
+        turn.decide(work.decision(broken, "quarantine/b.jpg", reason=Reason.EMPTY), model)
+        turn.record_filed(broken, work.now)
+
+
+def test_json_has_the_views_columns_in_order(filled: None, run: Any) -> None:
+    rows = json.loads(run("log", "--format", "json", "--label", "happy"))
+    assert [list(row) for row in rows] == [list(COLUMNS)]
+    assert rows[0]["scores"]["happy"] == 0.9
+
+
+def test_json_lines_and_csv_tell_the_same_rows(filled: None, run: Any) -> None:
+    lines = [json.loads(line) for line in run("log", "--format", "jsonl").splitlines()]
+    table = list(csv.DictReader(io.StringIO(run("log", "--format", "csv"))))
+    assert [row["id"] for row in table] == [str(row["id"]) for row in lines]
+    assert [row["path"] for row in table] == ["inbox/c.jpg", "quarantine/b.jpg", "happy/a.jpg"]
+    assert list(table[0]) == list(COLUMNS)
+
+
+def test_the_table_fits_a_hundred_columns(filled: None, run: Any) -> None:
+    printed = run("log")
+    assert all(len(line) <= 100 for line in printed.splitlines())
+    assert "quarantine/b.jpg" in printed
+
+
+def test_the_newest_fifty_are_listed_unless_told_otherwise(store: Store, work: Any, run: Any) -> None:
+    work.take_on(store, *(f"inbox/{number:02}.jpg" for number in range(60)))
+    names = [json.loads(line)["name"] for line in run("log", "--format", "jsonl").splitlines()]
+    assert names == [f"{number:02}.jpg" for number in range(59, 9, -1)]
+    assert len(run("log", "--format", "jsonl", "--limit", "0").splitlines()) == 60
+
+
+def test_every_filter_can_be_given(filled: None, run: Any) -> None:
+    filters = (
+        "--label", "happy", "--label", "sad", "--status", "filed", "--folder", "happy",
+        "--since", "2026-02-28", "--until", "2026-03-02", "--min-confidence", "0.5", "--max-confidence", "1",
+        "--name", "*.JPG", "--model", "small", "--order", "highest", "--limit", "5",
+    )  # fmt: skip
+    assert len(json.loads(run("log", "--format", "json", *filters))) == 1
+    assert len(json.loads(run("log", "--format", "json", "--reason", "empty"))) == 1
+
+
+def test_a_log_without_a_match_is_an_empty_list(filled: None, run: Any) -> None:
+    assert json.loads(run("log", "--format", "json", "--label", "angry")) == []
+
+
+def test_a_date_that_is_none_is_a_wrong_use(filled: None, run: Any) -> None:
+    with pytest.raises(ConfigError, match="'soon' is no date or time"):
+        run("log", "--since", "soon")
+
+
+def test_stats_give_label_and_status_unless_told_otherwise(filled: None, run: Any) -> None:
+    rows = json.loads(run("stats", "--format", "json"))
+    assert {(row["label"], row["status"], row["photos"]) for row in rows} == {
+        ("happy", "filed", 1),
+        (None, "quarantined", 1),
+        (None, "pending", 1),
+    }
+    assert sum(row["share"] for row in rows) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        ("day", [("2026-03-01", 3)]),
+        ("label", [(None, 2), ("happy", 1)]),
+        ("model", [(None, 2), ("small@ab12cd34ef56", 1)]),
+        ("reason", [("empty", 1)]),
+    ],
+)
+def test_stats_count_by_what_is_asked(
+    filled: None, run: Any, monkeypatch: pytest.MonkeyPatch, by: str, expected: list[tuple[str | None, int]]
+) -> None:
+    rows = json.loads(run("stats", "--by", by, "--since", "2026-02-01", "--format", "json"))
+    assert [(row[by], row["photos"]) for row in rows] == expected
+
+
+def test_stats_of_an_empty_log_are_empty(store: Store, run: Any) -> None:
+    assert json.loads(run("stats", "--format", "json")) == []
+
+
+def test_db_upgrade_makes_the_log_and_current_tells_its_revision(run: Any, database_url: str) -> None:
+    assert f"at revision {HEAD}" in run("db", "upgrade")
+    assert f"at revision {HEAD}, the newest" in run("db", "current")
+
+
+def test_db_current_of_an_older_database_names_the_remedy(store: Store, run: Any) -> None:
+    with store.turn() as turn:
+        turn._connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+    assert "`moodsort db upgrade` brings it to" in run("db", "current")
+
+
+def test_a_log_that_is_not_there_is_said_by_log_and_stats(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE_VARIABLE, sqlite_url)
+    for command in ("log", "stats"):
+        result = CliRunner().invoke(moodsort, [command])
+        assert isinstance(result.exception, StoreError)
+        assert "is not there yet" in str(result.exception)
+
+
+@pytest.mark.parametrize("command", [["log"], ["log", "--format", "json"], ["stats"]])
+def test_a_query_does_not_wait_for_what_it_does_not_need(
+    filled: None, database_url: str, command: list[str]
+) -> None:
+    heavy = ["numpy", "PIL", "ai_edge_litert", "alembic", "watchdog", "sqlalchemy", "tensorflow"]
+    program = (
+        "import sys; from worker.cli import moodsort\n"
+        f"moodsort.main({command!r}, standalone_mode=False)\n"
+        f"sys.stderr.write(','.join(name for name in {heavy!r} if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, DATABASE_VARIABLE: database_url},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert done.stdout

@@ -1,0 +1,136 @@
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.errors import MoodsortError, StoreError, Transient
+from worker.store import open_store
+
+NOBODY = 65534
+
+
+@contextmanager
+def _without_privileges() -> Iterator[None]:
+    """Drop the privileges of root, whom no permission stops."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def file(sqlite_url: str) -> Path:
+    open_store(sqlite_url).close()
+    return Path(sqlite_url.removeprefix("sqlite:///"))
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def _refusal(url: str) -> MoodsortError:
+    with pytest.raises(MoodsortError) as raised:
+        open_store(url, lock_seconds=0)
+    assert "\n" not in str(raised.value)
+    return raised.value
+
+
+def test_a_locked_database_is_transient_and_the_store_goes_on_after(
+    file: Path, sqlite_url: str, work: Any
+) -> None:
+    store = open_store(sqlite_url, lock_seconds=0)
+    with _locked(file), pytest.raises(Transient, match="is locked by another program"):
+        work.take_on(store, "inbox/a.jpg")
+    assert None not in work.take_on(store, "inbox/a.jpg")
+    store.close()
+
+
+def test_a_database_that_is_locked_at_start_is_transient(file: Path, sqlite_url: str) -> None:
+    with _locked(file):
+        refusal = _refusal(sqlite_url)
+    assert isinstance(refusal, Transient)
+    assert "is locked by another program" in str(refusal)
+
+
+def test_a_full_disk_is_transient_and_the_store_goes_on_after(sqlite_url: str, work: Any) -> None:
+    store = open_store(sqlite_url)
+    driver: Any = store._connection.connection.driver_connection
+    (pages,) = driver.execute("PRAGMA page_count").fetchone()
+    driver.execute(f"PRAGMA max_page_count = {pages}")  # what SQLite answers to as to ENOSPC
+    with pytest.raises(Transient, match="the disk is full"):
+        work.take_on(store, *(f"inbox/{number}.jpg" for number in range(200)))
+    driver.execute("PRAGMA max_page_count = 1000000")
+    assert None not in work.take_on(store, "inbox/0.jpg")
+    store.close()
+
+
+def test_a_database_whose_file_was_taken_away_is_transient(file: Path, sqlite_url: str, work: Any) -> None:
+    store = open_store(sqlite_url)
+    file.rename(file.with_name("elsewhere.db"))
+    with pytest.raises(Transient, match="cannot be written"):
+        work.take_on(store, "inbox/a.jpg")
+    store.close()
+
+
+def test_a_file_that_is_not_a_database_is_refused_and_left_alone(sqlite_url: str) -> None:
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    file.write_bytes(b"a letter, not a database " * 100)
+    refusal = _refusal(sqlite_url)
+    assert isinstance(refusal, StoreError)
+    assert "moodsort.db: is not a moodsort database" in str(refusal)
+    assert file.read_bytes() == b"a letter, not a database " * 100
+
+
+def test_another_programs_database_is_refused_and_left_alone(sqlite_url: str) -> None:
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE bookmarks (url TEXT)")
+    before = file.read_bytes()
+    refusal = _refusal(sqlite_url)
+    assert isinstance(refusal, StoreError)
+    assert "another program's tables (bookmarks)" in str(refusal)
+    assert file.read_bytes() == before
+
+
+def test_a_damaged_database_is_not_called_transient(file: Path, sqlite_url: str, work: Any) -> None:
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    file.write_bytes(content)
+    refusal = _refusal(sqlite_url)
+    assert isinstance(refusal, StoreError)
+    assert "is damaged" in str(refusal)
+
+
+def test_a_database_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    refusal = _refusal(f"sqlite:///{tmp_path / 'nowhere' / 'moodsort.db'}")
+    assert isinstance(refusal, StoreError)
+    assert "cannot be opened; check that its folder is there" in str(refusal)
+
+
+def test_a_database_that_cannot_be_written_is_refused(file: Path, sqlite_url: str) -> None:
+    for folder in (file.parent, *file.parent.parents[:2]):
+        folder.chmod(0o755)
+    file.chmod(0o444)
+    before = file.read_bytes()
+    with _without_privileges():
+        refusal = _refusal(sqlite_url)
+    assert isinstance(refusal, StoreError)
+    assert "cannot be written" in str(refusal)
+    assert file.read_bytes() == before
+
+
+def test_a_server_that_does_not_answer_is_transient(tmp_path: Path) -> None:
+    refusal = _refusal(f"postgresql://ann:secret@/moods?host={tmp_path}")
+    assert isinstance(refusal, Transient)
+    assert "check that the server runs" in str(refusal)
+    assert "secret" not in str(refusal)

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+
+from worker.store.address import place, sqlite_file
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:////data/moodsort.db", "/data/moodsort.db"),
+        ("postgresql://ann@host/moods", "postgresql://ann@host/moods"),
+        ("postgresql://ann:p@ss@host/moods", "postgresql://ann:***@host/moods"),
+        (
+            "postgresql:///moods?user=ann&password=pass&sslmode=on",
+            "postgresql:///moods?user=ann&password=***&sslmode=on",
+        ),
+    ],
+)
+def test_a_place_never_shows_a_password(url: str, shown: str) -> None:
+    assert place(url) == shown
+
+
+def test_only_sqlite_has_a_file() -> None:
+    assert sqlite_file("sqlite:////data/moodsort.db") == Path("/data/moodsort.db")
+    assert sqlite_file("postgresql://ann@host/moods") is None

@@ -1,0 +1,216 @@
+"""The units against systemd itself, and the command around them."""
+
+import json
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from worker.cli.service import service
+from worker.service.unit import UNIT_NAME, Service, render_system, render_user
+
+AWKWARD = ' it\'s 100% "odd" \\x41 $HOME ${PATH} #1; [é]'
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a folder that every user can read: systemd tries units out only for users other than root."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def awkward(open_folder: Path) -> Service:
+    base = open_folder / AWKWARD
+    command = open_folder / "bin %h $x" / "moodsort"
+    command.parent.mkdir()
+    command.touch(mode=0o755)
+    return Service(
+        command=command,
+        config=base / f"{AWKWARD}.toml",
+        root=base / "photos",
+        database=base / "log" / "moodsort.db",
+        bundle=base / "bundle",
+    )
+
+
+def written(folder: Path, unit: str) -> Path:
+    path = folder / UNIT_NAME
+    path.write_text(unit)
+    return path
+
+
+def verify(kind: str, unit: Path) -> tuple[int, str]:
+    done = subprocess.run(
+        ["systemd-analyze", "verify", f"--{kind}", "--man=no", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"XDG_RUNTIME_DIR": str(unit.parent)},
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def as_systemd_reads_it(kind: str, unit: Path) -> str:
+    other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*other, "/lib/systemd/systemd", "--test", f"--{kind}", f"--unit={UNIT_NAME}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ
+        | {"SYSTEMD_UNIT_PATH": f"{unit.parent}:/lib/systemd/{kind}", "XDG_RUNTIME_DIR": str(unit.parent)},
+    )
+    return done.stdout[done.stdout.index(f"Unit {UNIT_NAME}:") :]
+
+
+def test_systemd_has_nothing_to_say_against_a_users_unit(awkward: Service, open_folder: Path) -> None:
+    assert verify("user", written(open_folder, render_user(awkward))) == (0, "")
+
+
+@pytest.mark.parametrize("has_server", [False, True])
+def test_systemd_has_nothing_to_say_against_a_systems_unit(
+    awkward: Service, open_folder: Path, has_server: bool
+) -> None:
+    user = pwd.getpwuid(os.getuid()).pw_name
+    described = Service(
+        awkward.command,
+        awkward.config,
+        awkward.root,
+        None if has_server else awkward.database,
+        awkward.bundle,
+    )
+    assert verify("system", written(open_folder, render_system(described, user))) == (0, "")
+
+
+def test_systemd_would_speak_up_about_a_unit_that_is_wrong(awkward: Service, open_folder: Path) -> None:
+    _, said = verify("user", written(open_folder, render_user(awkward) + "Wanted=more\n"))
+    assert "'Wanted'" in said
+
+
+def test_systemd_reads_every_path_as_it_is(awkward: Service, open_folder: Path) -> None:
+    unit = written(open_folder, render_system(awkward, "root"))
+    read = as_systemd_reads_it("system", unit)
+    database_folder = Path(str(awkward.database)).parent
+    assert f"ReadWritePaths: {awkward.root} {database_folder}\n" in read
+    for folder in (awkward.root, database_folder):
+        assert f"RequiresMountsFor: {folder} (origin-file)\n" in read
+    # systemd shows words as a shell would have to write them.
+    escaped = str(awkward.config).replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    assert f'run --config "{escaped}"\n' in read
+
+
+_UNDER_MDWE = """
+import ctypes, os, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN (prctl(2))
+    sys.exit("no PR_SET_MDWE")
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def test_a_bundle_is_judged_where_no_memory_may_be_written_and_executed(tmp_path: Path) -> None:
+    # The unit says MemoryDenyWriteExecute=yes; a LiteRT that made code as it runs would not start there.
+    (tmp_path / "config.toml").touch()
+    command = [
+        "-c",
+        "from worker.cli import main; main()",
+        "doctor",
+        "--config",
+        str(tmp_path / "config.toml"),
+        "--format",
+        "jsonl",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", _UNDER_MDWE, *command], capture_output=True, text=True, check=False
+    )
+    if "no PR_SET_MDWE" in done.stderr:
+        pytest.skip("Linux has this since 6.3")
+    findings = {row["check"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert findings["model"]["state"] == "ok", findings["model"]["found"]
+    assert findings["images"]["state"] == "ok", findings["images"]["found"]
+
+
+class Home:
+    """A home with a configuration, and a systemctl that notes what it is asked."""
+
+    def __init__(self, folder: Path, answer: str) -> None:
+        self.config = folder / "config.toml"
+        self.config.touch()
+        self.unit = folder / "xdg" / "systemd" / "user" / UNIT_NAME
+        self.asked = folder / "asked"
+        systemctl = folder / "bin" / "systemctl"
+        systemctl.parent.mkdir()
+        systemctl.write_text(f'#!/bin/sh\necho "$@" >> "{self.asked}"\n{answer}\n')
+        systemctl.chmod(systemctl.stat().st_mode | stat.S_IXUSR)
+        self._environment = {
+            "XDG_CONFIG_HOME": str(folder / "xdg"),
+            "PATH": f"{systemctl.parent}:{os.environ['PATH']}",
+            "MOODSORT_DATABASE_URL": None,
+            "MOODSORT_CONFIG": None,
+        }
+
+    def moodsort_service(self, *words: str) -> Result:
+        arguments = [*words, "--config", str(self.config)]
+        return CliRunner().invoke(service, arguments, env=self._environment, standalone_mode=False)
+
+
+def test_a_service_is_installed_and_uninstalled_by_one_command_each(tmp_path: Path) -> None:
+    home = Home(tmp_path, "exit 0")
+    result = home.moodsort_service("install")
+    assert result.return_value == 0
+    assert result.output.splitlines() == [
+        f"wrote {home.unit}",
+        "enabled and started it",
+        "To have it run while nobody is logged in, type:",
+        "  loginctl enable-linger",
+    ]
+    assert f"--config {home.config}" in home.unit.read_text()
+    assert (tmp_path / "photos").is_dir()
+    assert home.moodsort_service("uninstall").return_value == 0
+    assert not home.unit.exists()
+    assert home.asked.read_text().splitlines() == [
+        "--user daemon-reload",
+        "--user enable --now moodsort.service",
+        "--user disable --now moodsort.service",
+        "--user daemon-reload",
+    ]
+
+
+def test_without_systemd_the_commands_are_told_and_the_status_is_1(tmp_path: Path) -> None:
+    result = Home(tmp_path, "exit 1").moodsort_service("install")
+    assert result.return_value == 1
+    assert "type:\n  systemctl --user daemon-reload\n  systemctl --user enable --now" in result.output
+
+
+def test_a_configuration_with_a_mistake_is_not_installed(tmp_path: Path) -> None:
+    home = Home(tmp_path, "exit 0")
+    home.config.write_text("[folder]\n")
+    result = home.moodsort_service("install")
+    assert "did you mean folders?" in str(result.exception)
+    assert not home.unit.exists()
+
+
+def test_what_is_shown_is_what_is_installed(tmp_path: Path) -> None:
+    home = Home(tmp_path, "exit 0")
+    home.moodsort_service("install")
+    assert home.moodsort_service("show").output == home.unit.read_text()
+
+
+def test_a_systems_service_is_shown_for_the_user_that_is_named(tmp_path: Path) -> None:
+    shown = Home(tmp_path, "exit 0").moodsort_service("show", "--system", "--user-name", "ada")
+    assert "\nUser=ada\n" in shown.output
+
+
+def test_a_user_name_without_the_system_is_wrong_use(tmp_path: Path) -> None:
+    result = Home(tmp_path, "exit 0").moodsort_service("install", "--user-name", "ada")
+    assert "--user-name goes with --system" in str(result.exception)

@@ -1,0 +1,240 @@
+"""A root folder with its configuration: files go in, a worker runs, and the promises are checked."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+from tests.drawing import photo_bytes
+from worker.errors import StoreError
+from worker.names import restored
+from worker.store.readers import open_reader
+
+PROJECT = Path(__file__).parents[1]
+COMMAND = Path(sys.executable).with_name("moodsort")
+
+LONG_SECONDS = 40.0
+"""How long something may take that is not promised to be quick: test machines are busy."""
+
+Tables = Mapping[str, Mapping[str, Any]]
+
+_QUICK: Tables = {
+    "inbox": {"settle_seconds": 0.1, "rescan_seconds": 1.0},
+    "model": {"processes": 1},
+}
+
+
+def until(condition: Callable[[], object], seconds: float = LONG_SECONDS) -> None:
+    """Ask again and again until the condition holds; fail where it does not within the time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of `photos`, with how many predictions it has."""
+
+    photo_id: int
+    source: Path
+    path: Path
+    folder: str
+    status: str
+    reason: str | None
+    detail: str | None
+    sha256: str | None
+    attempts: int
+    predictions: int
+
+
+class Running:
+    """A `moodsort run` in a process group of its own, and what it has said so far."""
+
+    def __init__(self, popen: "subprocess.Popen[bytes]", said: Path) -> None:
+        self.popen = popen
+        self._said = said
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The lines that it has logged."""
+        *whole, _rest = self._said.read_bytes().split(b"\n")
+        return [json.loads(line) for line in whole]
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines about one event."""
+        return [line for line in self.events if line.get("event") == event]
+
+    def is_ready(self) -> bool:
+        """Tell whether it watches; fail where it has ended instead."""
+        assert self.popen.poll() is None, self._said.read_text()
+        return bool(self.told("ready"))
+
+    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = LONG_SECONDS) -> int:
+        """Send a signal to its whole process group, as a terminal does; return the exit status."""
+        os.killpg(self.popen.pid, number)
+        return self.popen.wait(seconds)
+
+
+class Home:
+    """A worker's configuration, folders and log, in a folder of the test's own."""
+
+    def __init__(self, folder: Path, database_url: str | None = None) -> None:
+        self.folder = folder
+        self.config = folder / "config.toml"
+        self.root = folder / "photos"
+        self.inbox = self.root / "inbox"
+        self.inbox.mkdir(parents=True)
+        self.database = folder / "moodsort.db"
+        self.database_url = database_url or f"sqlite:///{self.database}"
+        self.dropped: dict[Path, bytes] = {}
+        self.bystanders: dict[Path, bytes] = {}
+        self._numbers = count()
+        self.configure()
+
+    def configure(self, **tables: Mapping[str, Any]) -> Self:
+        """Write a configuration that suits tests, but for what is given here."""
+        merged: dict[str, dict[str, Any]] = {"database": {"url": self.database_url}}
+        for given in (_QUICK, tables):
+            for name, table in given.items():
+                merged.setdefault(name, {}).update(table)
+        lines = []
+        for name, table in merged.items():
+            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+        self.config.write_text("\n".join(lines) + "\n")
+        return self
+
+    def drop(self, name: str | bytes, data: bytes) -> Path:
+        """Move a whole file into the inbox; return its path there."""
+        path = self.inbox / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        outside = self.folder / f"outside-{next(self._numbers)}"
+        outside.write_bytes(data)
+        outside.rename(path)
+        self.dropped[path.relative_to(self.root)] = data
+        return path
+
+    def drop_photos(self, many: int, first: int = 0) -> None:
+        """Move some photos into the inbox, each another picture."""
+        for number in range(first, first + many):
+            self.drop(f"{number}.jpg", photo_bytes(number))
+
+    def place(self, relative: str, data: bytes) -> Path:
+        """Put a file of somebody else's into a label folder."""
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        self.bystanders[Path(relative)] = data
+        return path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return the environment of this process without what would steer a worker."""
+        steering = ("MOODSORT_", "NOTIFY_", "WATCHDOG_")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(steering)}
+        return kept | more
+
+    def moodsort(self, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end."""
+        command, *rest = arguments
+        return subprocess.run(
+            [COMMAND, command, "--config", self.config, *rest],
+            capture_output=True,
+            text=True,
+            env=self.environment(),
+            check=False,
+            timeout=LONG_SECONDS,
+        )
+
+    def run_once(self) -> "subprocess.CompletedProcess[str]":
+        """File what is in the inbox; fail where the command does."""
+        done = self.moodsort("run", "--once")
+        assert done.returncode == 0, done.stderr
+        return done
+
+    @contextmanager
+    def running(self, **environment: str) -> Iterator[Running]:
+        """Run a worker until the context ends, however it ends."""
+        number = next(self._numbers)
+        said = self.folder / f"said-{number}"
+        with said.open("wb") as errors, (self.folder / f"printed-{number}").open("wb") as output:
+            popen = subprocess.Popen(
+                [COMMAND, "run", "--config", self.config],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                env=self.environment(**environment),
+                process_group=0,
+            )
+        try:
+            yield Running(popen, said)
+        finally:
+            popen.kill()
+            popen.wait()
+
+    @contextmanager
+    def watched(self, **environment: str) -> Iterator[Running]:
+        """Run a worker that watches by the time the context is entered."""
+        with self.running(**environment) as running:
+            until(running.is_ready)
+            yield running
+
+    def rows(self) -> list[Row]:
+        """Return the rows of the log, the oldest first."""
+        columns = "id, source_path, source_path_raw, path, path_raw, folder, status, reason, detail, sha256"
+        predictions = "(SELECT count(*) FROM predictions WHERE photo_id = photos.id)"
+        with open_reader(self.database_url) as reader:
+            found = reader.query(f"SELECT {columns}, attempts, {predictions} FROM photos ORDER BY id")
+        return [
+            Row(photo_id, restored(source, source_raw), restored(path, path_raw), *rest)
+            for photo_id, source, source_raw, path, path_raw, *rest in found
+        ]
+
+    def statuses(self) -> Counter[str]:
+        """Count the rows by their status; there are none before there is a log."""
+        try:
+            return Counter(row.status for row in self.rows())
+        except StoreError:
+            return Counter()
+
+    def are_filed(self) -> bool:
+        """Tell whether all that was dropped is filed."""
+        return self.statuses()["filed"] == len(self.dropped)
+
+    def files(self) -> dict[Path, bytes]:
+        """Return every regular file below the root, hidden ones too, but not the worker's lock."""
+        found = (
+            Path(folder, name) for folder, _, names in os.walk(self.root, followlinks=True) for name in names
+        )
+        kept = (path for path in found if path.is_file() and not path.is_symlink())
+        return {
+            path.relative_to(self.root): path.read_bytes()
+            for path in kept
+            if path != self.root / ".inbox.lock"
+        }
+
+    def check_promises(self) -> None:
+        """Check that all that was dropped is filed: one place, one row, and not a byte changed."""
+        files = self.files()
+        assert Counter(files.values()) == Counter([*self.dropped.values(), *self.bystanders.values()])
+        assert {path: files.get(path) for path in self.bystanders} == self.bystanders
+        assert not [path for path in files if path.is_relative_to("inbox")]
+        assert not [path for path in files if path.name.startswith(".moodsort")]
+        rows = self.rows()
+        assert Counter(row.source for row in rows) == Counter(self.dropped.keys())
+        assert {row.path for row in rows} == files.keys() - self.bystanders.keys()
+        for row in rows:
+            assert row.sha256 == hashlib.sha256(self.dropped[row.source]).hexdigest()
+            assert files[row.path] == self.dropped[row.source]
+            assert row.folder == row.path.parts[0]
+            assert row.status == ("quarantined" if row.reason else "filed")
+            assert row.predictions == (0 if row.reason else 1)

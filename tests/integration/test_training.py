@@ -1,0 +1,276 @@
+"""Training as people call it, in a process of its own: TensorFlow's threads would outlive a test."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from trainer.cli import train
+from trainer.dataset import read_dataset
+from trainer.publication import prepared_folder
+from trainer.recipe import Recipe
+from worker.bundle import load_bundle
+from worker.classify.judge import Judge
+from worker.errors import BundleError, ConfigError
+from worker.imaging import InputSpec, read_picture
+
+CLASSES = ("bars", "disc", "stripes")
+
+TRAIN = """
+import sys
+from trainer.cli import train
+from worker.errors import MoodsortError
+try:
+    train.main(standalone_mode=False)
+except MoodsortError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+def drawn(label: str, seed: int) -> Image.Image:
+    draw = np.random.default_rng(seed)
+    ground, ink = draw.integers(0, 90, 3), draw.integers(150, 256, 3)
+    picture = Image.new("RGB", (64, 48), tuple(ground.tolist()))
+    pen = ImageDraw.Draw(picture)
+    left, top, side = (int(n) for n in draw.integers((5, 5, 18), (30, 18, 26)))
+    box = (left, top, left + side, top + side)
+    if label == "disc":
+        pen.ellipse(box, fill=tuple(ink.tolist()))
+    elif label == "bars":
+        for down in range(int(draw.integers(0, 10)), 48, 10):
+            pen.line((0, down, 64, down), fill=tuple(ink.tolist()), width=4)
+    else:
+        for across in range(int(draw.integers(0, 10)), 64, 10):
+            pen.line((across, 0, across, 48), fill=tuple(ink.tolist()), width=4)
+    return picture
+
+
+def draw_classes(folder: Path, each: int, classes: tuple[str, ...] = CLASSES) -> Path:
+    for label in classes:
+        (folder / label).mkdir(parents=True)
+        for seed in range(each):
+            drawn(label, seed).save(folder / label / f"{seed}.png")
+    return folder
+
+
+def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        *(os.fspath(a) if isinstance(a, Path) else str(a) for a in arguments),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+
+
+def recipe_of(folder: Path, out: Path) -> Recipe:
+    return Recipe((folder,), out, "drawn", InputSpec(32, 32, "rgb", "stretch"), "a test")
+
+
+@pytest.mark.timeout(120)
+def test_a_bundle_is_trained_from_folders_and_judges_as_the_worker_does(tmp_path):
+    data = draw_classes(tmp_path / "drawn", each=40)
+    more = draw_classes(tmp_path / "more", each=1)
+    (data / "disc" / "torn.png").write_bytes((data / "disc" / "0.png").read_bytes()[:60])
+    out = tmp_path / "bundle"
+
+    done = run_python(TRAIN, data, more, "--out", out, "--epochs", 8, "--input-size", 32, "--seed", 1)
+
+    assert done.returncode == 0, done.stderr
+    assert "epoch 8/8" in done.stdout
+    assert "left out" in done.stdout
+    bundle = load_bundle(out)
+    manifest = bundle.manifest
+    assert manifest.classes == CLASSES
+    assert manifest.training_data.pictures == 123
+    assert manifest.command.startswith("moodsort drawn more --out bundle")
+    assert {metric.name for metric in manifest.metrics} == {"accuracy", "precision", "recall"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "drawn", "more"]
+
+    judge = Judge(bundle)
+    judge.self_test()
+    right = 0
+    for label in CLASSES:
+        for seed in range(1000, 1010):
+            path = tmp_path / "new.png"
+            drawn(label, seed).save(path)
+            picture = read_picture(path.read_bytes(), max_pixels=10**6, working_side=manifest.working_side)
+            right += judge.judge(picture).label == label
+    assert right >= 20  # 10 by chance
+
+
+@pytest.mark.timeout(120)
+def test_a_loss_that_is_no_number_ends_training_and_leaves_the_older_bundle(tmp_path):
+    data = draw_classes(tmp_path / "drawn", each=6, classes=CLASSES[:2])
+    out = tmp_path / "bundle"
+    out.mkdir()
+    (out / "manifest.json").write_text("{}")
+    code = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from trainer.build import Progress, build_bundle
+from trainer.recipe import Recipe
+from trainer.training import Diverged
+from worker.bundle import InputSpec
+data, out = map(Path, sys.argv[1:])
+spec = InputSpec(32, 32, "grey", "stretch")
+recipe = Recipe((data,), out, "drawn", spec, "a test", epochs=3, peak_rate=1e38)
+try:
+    build_bundle(recipe, Progress(lambda text: None, lambda epoch: None))
+except Diverged as error:
+    sys.exit(f"Diverged: {error}")
+"""
+
+    done = run_python(code, data, out)
+
+    assert done.returncode == 1
+    assert "Diverged: the loss of epoch" in done.stderr
+    assert json.loads((out / "manifest.json").read_text()) == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "drawn"]
+
+
+def test_the_command_is_there_without_tensorflow_and_says_how_to_install_it(tmp_path, monkeypatch):
+    code = "import sys, trainer.cli; sys.exit(bool({'tensorflow', 'keras', 'scipy'} & set(sys.modules)))"
+    assert run_python(code).returncode == 0
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'moodsort\[train\]'"):
+        train.main([str(tmp_path), "--out", str(tmp_path / "bundle")], standalone_mode=False)
+
+
+def test_folders_and_place_are_refused_before_tensorflow_starts(tmp_path):
+    code = f"import atexit, sys\natexit.register(lambda: print('tensorflow' in sys.modules))\n{TRAIN}"
+    data = draw_classes(tmp_path / "drawn", each=3)
+    (tmp_path / "file").write_text("kept")
+
+    without_data = run_python(code, tmp_path / "nowhere", "--out", tmp_path / "bundle")
+    without_place = run_python(code, data, "--out", tmp_path / "file")
+
+    for done in (without_data, without_place):
+        assert done.stdout.strip() == "False"
+        assert done.stderr.startswith("ConfigError: ")
+        assert done.stderr.count("\n") == 1
+
+
+def test_data_is_required():
+    with pytest.raises(click.UsageError):
+        train.main(["--out", "bundle"], standalone_mode=False)
+
+
+def test_the_fingerprint_depends_on_what_was_read_and_not_on_its_names(tmp_path):
+    first = draw_classes(tmp_path / "first", each=4)
+    second = draw_classes(tmp_path / "second", each=4)
+    for path in sorted((second / "disc").iterdir()):
+        path.rename(path.with_name(f"renamed {path.name}"))
+    third = draw_classes(tmp_path / "third", each=5)
+
+    one, same, other = (
+        read_dataset(recipe_of(folder, tmp_path / "out"), lambda text: None)
+        for folder in (first, second, third)
+    )
+
+    assert one.fingerprint() == same.fingerprint() != other.fingerprint()
+    assert one.pixels.shape == (12, 32, 32, 3)
+    assert one.pixels.dtype == np.uint8
+
+
+def test_files_that_cannot_be_read_are_left_out_and_named(tmp_path):
+    data = draw_classes(tmp_path / "drawn", each=3)
+    (data / "disc" / "notes.txt").write_text("no picture")
+    (data / "disc" / ".hidden.png").write_text("no picture either, and not looked at")
+    said: list[str] = []
+
+    dataset = read_dataset(recipe_of(data, tmp_path / "out"), said.append)
+
+    assert [unread.path.name for unread in dataset.unread] == ["notes.txt"]
+    assert any("notes.txt: nothing in it looks like a picture" in line for line in said)
+
+
+def missing(folder: Path) -> None:
+    pass
+
+
+def no_classes(folder: Path) -> None:
+    folder.mkdir()
+
+
+def one_class(folder: Path) -> None:
+    draw_classes(folder, each=3, classes=("disc",))
+
+
+def a_class_of_one(folder: Path) -> None:
+    draw_classes(folder, each=3, classes=("bars", "disc"))
+    (folder / "stripes").mkdir()
+    drawn("stripes", 0).save(folder / "stripes" / "only.png")
+
+
+def nothing_readable(folder: Path) -> None:
+    for label in CLASSES:
+        (folder / label).mkdir(parents=True)
+        (folder / label / "notes.txt").write_text("no picture")
+
+
+def a_name_in_another_alphabet(folder: Path) -> None:
+    draw_classes(folder, each=3)
+    Path(os.fsdecode(os.fsencode(folder) + b"/fr\xf6hlich")).mkdir()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "sentence"),
+    [
+        (missing, "is not a folder"),
+        (no_classes, "no class folders"),
+        (one_class, "one class folder, disc"),
+        (a_class_of_one, "class stripes has 1 readable pictures"),
+        (nothing_readable, "no file in it could be read as a picture"),
+        (a_name_in_another_alphabet, r"fr\\xf6hlich: its name is not UTF-8"),
+    ],
+)
+def test_folders_that_cannot_be_trained_on_are_refused_in_one_line(tmp_path, prepare, sentence):
+    prepare(tmp_path / "data")
+
+    with pytest.raises(ConfigError, match=sentence) as refusal:
+        read_dataset(recipe_of(tmp_path / "data", tmp_path / "out"), lambda text: None)
+
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_is_not_a_bundle_is_never_replaced(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "photo").write_text("kept")
+
+    for name in ("file", "album"):
+        with pytest.raises(ConfigError, match="give --out another name"), prepared_folder(tmp_path / name):
+            pass
+
+    assert (tmp_path / "file").read_text() == (tmp_path / "album" / "photo").read_text() == "kept"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def write_half_of_one(out: Path) -> None:
+    with prepared_folder(out) as draft:
+        (draft / "manifest.json").write_text("half")
+        raise BundleError("unfinished")
+
+
+def test_an_older_bundle_is_replaced_only_by_a_finished_one(tmp_path):
+    out = tmp_path / "bundle"
+    out.mkdir()
+    (out / "manifest.json").write_text("older")
+
+    with pytest.raises(BundleError, match="unfinished"):
+        write_half_of_one(out)
+    assert (out / "manifest.json").read_text() == "older"
+
+    with prepared_folder(out) as draft:
+        (draft / "manifest.json").write_text("newer")
+    assert (out / "manifest.json").read_text() == "newer"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

@@ -1,15 +1,19 @@
-"""A temporary PostgreSQL server, and an empty database of either kind for each test that asks."""
+"""A temporary PostgreSQL server, an empty database of either kind, and a home for a worker."""
 
 import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
+
+from tests.home import Home
 
 _numbers = count(1)
 
@@ -54,6 +58,24 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """Give the URL of an empty database, of each kind in turn."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    this = psutil.Process()
+    before = set(threading.enumerate()), this.num_fds(), this.children(recursive=True)
+    yield
+    assert (set(threading.enumerate()), this.num_fds(), this.children(recursive=True)) == before
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """Give a worker's home, and see that nothing of the worker outlives the test."""
+    this = psutil.Process()
+    before = threading.active_count(), this.num_fds(), len(this.children(recursive=True))
+    yield Home(tmp_path)
+    after = threading.active_count(), this.num_fds(), len(this.children(recursive=True))
+    assert after == before, "threads, descriptors or child processes were left behind"
 
 
 def _postgres(program: str, *arguments: str | Path, user: str | None) -> None:

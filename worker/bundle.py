@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from worker.errors import BundleError
+from worker.names import NAME_MAX
 from worker.strict import Problems, Range, read_table
 
 MANIFEST_NAME = "manifest.json"
@@ -94,7 +95,7 @@ class Manifest:
     first of two classes from which on it is the label; None takes the most probable class.
     """
 
-    format_version: int
+    format_version: Annotated[int, Range(1, FORMAT_VERSION)]
     name: str
     version: str
     classes: tuple[str, ...]
@@ -162,7 +163,7 @@ def _json(path: Path) -> object:
         raise BundleError(f"{path}: is not there; name a bundle's folder in model.bundle") from error
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); check model.bundle") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: is not JSON ({error}); copy the bundle again") from error
 
 
@@ -179,7 +180,7 @@ def _contradictions(manifest: Manifest) -> list[str]:
     classes = manifest.classes
     if len(classes) < 2 or len(set(classes)) != len(classes):
         found.append(f"classes is {list(classes)!r}, but takes two or more different names")
-    if any(not name or "/" in name or "\0" in name or name.startswith(".") for name in classes):
+    if not all(map(_is_folder_name, classes)):
         found.append(f"classes is {list(classes)!r}, but each has to serve as a folder's name")
     if len(manifest.stages) != 1:
         found.append(f"stages has {len(manifest.stages)} entries, but takes one reader")
@@ -188,6 +189,12 @@ def _contradictions(manifest: Manifest) -> list[str]:
     if manifest.version != weights_version(manifest.stages):
         found.append("version is not the hash of the weights")
     return found
+
+
+def _is_folder_name(name: str) -> bool:
+    # Half a surrogate pair, which JSON can spell, is not printable, and cannot be encoded.
+    is_plain = name.isprintable() and "/" not in name and not name.startswith(".")
+    return is_plain and 0 < len(name.encode()) <= NAME_MAX
 
 
 def _check_hash(path: Path, expected: str) -> None:

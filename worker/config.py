@@ -139,12 +139,34 @@ def load_config(given: Path | None = None) -> Config:
     base = (path.parent if path else Path()).absolute()
     shown = str(path) if path else "the defaults"
     config = _parsed(path) if path else Config()
+    _refuse(shown, _problems(config))
     if url := os.environ.get(DATABASE_VARIABLE):
         config = replace(config, database=Database(url))
-    problems = Problems(_folder_problems(config.folders))
-    problems += _database_problems(config.database)
-    _refuse(shown, problems)
+        _refuse(DATABASE_VARIABLE, _problems(config))
     return _absolute(config, base)
+
+
+def _problems(config: Config) -> Problems:
+    problems = Problems()
+    for problem in _folder_problems(config.folders) + _database_problems(config.database):
+        problems.append(problem)
+    for key, path in _paths(config):
+        if not _is_path(path):
+            problems.wrong(key, path, "a path; no such user's folder is known")
+    return problems
+
+
+def _paths(config: Config) -> list[tuple[str, str]]:
+    paths = [("folders.root", config.folders.root), ("model.bundle", config.model.bundle)]
+    url = config.database.url
+    return [*paths, ("database.url", url.removeprefix(_SQLITE))] if url.startswith(_SQLITE) else paths
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return "\0" not in str(Path(text).expanduser())
+    except RuntimeError:  # ~NAME, where there is no such user
+        return False
 
 
 def _parsed(path: Path) -> Config:
@@ -155,7 +177,7 @@ def _parsed(path: Path) -> Config:
         raise ConfigError(f"{path}: there is no such file; name one with --config") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check what it is") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers and nesting beyond all measure
         raise ConfigError(f"{path}: is not TOML: {error}; correct it there") from error
     problems = Problems()
     config = read_table(Config, table, problems)
@@ -194,8 +216,9 @@ def _database_problems(database: Database) -> list[str]:
 
 
 def _without_password(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}…@{rest.rpartition('@')[2]}" if "@" in rest else url
+    # In a URL that is wrong, a password may be anywhere.
+    scheme, separator, _ = url.rpartition("://")
+    return f"{scheme.partition(':')[0]}{separator}…" if "@" in url or "?" in url else url
 
 
 def _absolute(config: Config, base: Path) -> Config:

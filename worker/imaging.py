@@ -23,6 +23,7 @@ from PIL import (
     UnidentifiedImageError,
     WebPImagePlugin,
 )
+from simplejpeg import decode_jpeg
 
 from worker.bundle import InputSpec
 from worker.errors import BadPhoto, Reason
@@ -42,10 +43,11 @@ FORMATS = (
 """The formats that are judged, by Pillow's names. Others are recognised, and refused as unsupported."""
 
 _SIGNATURES = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|II\*\0|MM\0\*|RIFF....WEBP|....ftyp(?:avif|avis|hei[cx]|mif1)",
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM....\0\0\0\0|II\*\0|MM\0\*|RIFF....WEBP"
+    rb"|....ftyp(?:avi[fs]|he[iv][cmsx]|mif[12]|msf1)",
     re.DOTALL,
 )
-"""How the files begin that nothing but a picture begins like; BMP's two letters may be a text's."""
+"""How the files of `FORMATS` begin."""
 
 _UNCHECKED = ("WEBP", "AVIF", "HEIF")
 """Compressed formats without checksums, whose decoders make pixels even of nothing but zeros."""
@@ -60,6 +62,11 @@ _HEIF_TURNS = (b"irot", b"imir")
 
 _FULL_SCALES = {"I": (65535.0,), "F": (1.0, 255.0, 65535.0)}
 """White in integer and in floating-point grey: the least of these that holds the brightest pixel."""
+
+_JPEG_KINDS = ("JPEG", "MPO")
+
+_HARMLESS = "extraneous bytes before marker"
+"""What some cameras pad their JPEGs with; the picture is whole."""
 
 _DECODER_ERRORS = (
     OSError,
@@ -108,15 +115,14 @@ def read_picture(data: bytes, *, max_pixels: int, working_side: int) -> Picture:
         try:
             _check_whole(data, image.format)
             _restore_heif_orientation(image, data)
-            image.draft("RGB", _within(image.size, working_side))
-            image.load()
+            decoded = _decoded(data, image, _within(image.size, working_side))
             sideways = _orientation(image) in _SIDEWAYS  # not before: a TIFF is turned while it is loaded
-            pixels = _reduced(_as_rgb(_upright(image)), working_side)
+            pixels = _reduced(_as_rgb(_upright(decoded)), working_side)
         except MemoryError as error:
             found = f"{width} × {height} pixels need more than limits.memory_bytes"
             raise BadPhoto(Reason.TOO_MANY_PIXELS, found) from error
         except _DECODER_ERRORS as error:
-            raise BadPhoto(Reason.DAMAGED, f"the {image.format} is damaged: {error}") from error
+            raise BadPhoto(Reason.DAMAGED, f"the {image.format} is damaged: {_on_one_line(error)}") from error
     if sideways:
         width, height = height, width
     return Picture(pixels, width, height)
@@ -142,7 +148,13 @@ def _opened(data: bytes) -> Image.Image:
     except UnidentifiedImageError:
         raise _refusal(data) from None
     except _DECODER_ERRORS as error:
-        raise BadPhoto(Reason.DAMAGED, f"the picture's header is damaged: {error}") from error
+        if not _SIGNATURES.match(data):  # as with a text that begins like a BMP: BM
+            raise _refusal(data) from None
+        raise BadPhoto(Reason.DAMAGED, f"the picture's header is damaged: {_on_one_line(error)}") from error
+
+
+def _on_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _refusal(data: bytes) -> BadPhoto:
@@ -167,6 +179,29 @@ def _check_whole(data: bytes, kind: str | None) -> None:
     # or zeros may be black pixels.
     if kind in _UNCHECKED and data.endswith(bytes(_SECTOR_BYTES)):
         raise ValueError("it ends in zeros that were never written")
+
+
+def _decoded(data: bytes, image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
+    """Decode the pixels, at the reduced scale that is nearest above `wanted` where that is cheaper."""
+    if image.format in _JPEG_KINDS and image.mode in ("L", "RGB"):
+        try:
+            return _decoded_strictly(data, image, wanted)
+        except ValueError as error:
+            if _HARMLESS not in str(error):
+                raise
+    image.draft("RGB", wanted)
+    image.load()
+    return image
+
+
+def _decoded_strictly(data: bytes, image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
+    # libjpeg fills up what is broken in grey and only warns, which Pillow does not pass on.
+    width, height = image.size
+    scale = next((by for by in (8, 4, 2) if width // by >= wanted[0] and height // by >= wanted[1]), 1)
+    pixels = decode_jpeg(data, "RGB", min_width=-(-width // scale), min_height=-(-height // scale))
+    decoded = Image.fromarray(pixels)
+    decoded.getexif()[_ORIENTATION_TAG] = _orientation(image) or 1
+    return decoded
 
 
 def _restore_heif_orientation(image: Image.Image, data: bytes) -> None:

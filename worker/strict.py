@@ -1,10 +1,14 @@
 """Read plain tables (TOML, JSON) into frozen dataclasses and report every problem at once."""
 
 import difflib
+import math
 import types
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from worker.names import printable
 
 T = TypeVar("T")
 
@@ -29,7 +33,11 @@ class Range:
 
 
 class Problems(list[str]):
-    """What was wrong with a table, one sentence per key."""
+    """What was wrong with a table, one sentence per key, each on one line."""
+
+    def append(self, problem: str) -> None:
+        """Note a sentence."""
+        super().append(printable(problem))
 
     def wrong(self, key: str, found: object, wanted: str) -> None:
         """Note a value that is not what the key takes."""
@@ -124,11 +132,19 @@ def _mapping(inner: Any, found: object, problems: Problems, key: str) -> dict[st
 
 def _scalar(hint: type, found: object, problems: Problems, key: str) -> Any:
     if hint is float and _is_number(found):
-        return float(found)  # type: ignore[arg-type]
+        return _finite(found, problems, key)  # type: ignore[arg-type]
     if isinstance(found, bool) is not (hint is bool) or not isinstance(found, hint):
         problems.wrong(key, found, _WORDS[hint])
         return None
     return found
+
+
+def _finite(found: float, problems: Problems, key: str) -> float | None:
+    with suppress(OverflowError):  # a whole number may be larger than any float
+        if math.isfinite(found):
+            return float(found)
+    problems.wrong(key, found, "a finite number")
+    return None
 
 
 def _is_number(value: object) -> bool:

@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 60.0
 """How long a process may take to load a bundle, on a slow disk and a busy machine."""
 
+Spawn = Callable[[int], "subprocess.Popen[bytes]"]
+"""Starts a process that serves the descriptor."""
+
 _START_TRIES = 3
 
 _DYING_SECONDS = 1.0
@@ -60,7 +63,7 @@ class Pool:
         setup: Setup,
         size: int,
         now: float,
-        spawn: Callable[[int], "subprocess.Popen[bytes]"] = spawn_process,
+        spawn: Spawn = spawn_process,
     ) -> None:
         """Start `size` processes; they load the bundle while the caller goes on."""
         self._setup = setup

@@ -30,8 +30,10 @@ from worker.errors import BadPhoto, BundleError, Reason
 from worker.identity import Identity, identity_of
 from worker.imaging import read_picture
 
-_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT, errno.EINTR})
-"""Causes that say nothing about the file."""
+_PASSING = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT, errno.EINTR, errno.EAGAIN}
+)
+"""Causes that say nothing about the file; EAGAIN is a lease that another program holds for writing."""
 
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 """Nothing there, or no regular file any more: ELOOP is a symbolic link, ENXIO a socket or a FIFO."""
@@ -97,10 +99,11 @@ class Reader:
             descriptor = os.open(job.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             return _refused_by_system(job, error)
+        identity = identity_of(os.fstat(descriptor))
+        if identity is None:
+            os.close(descriptor)
+            return Gone(job.key)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
-            identity = identity_of(os.fstat(descriptor))
-            if identity is None:
-                return Gone(job.key)
             try:
                 data, sha256 = self._content(file, identity)
             except OSError as error:

@@ -1,22 +1,18 @@
 """moodsort classify: judge files and folders without moving or recording them."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import closing
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import click
 
 from worker.bundle import load_bundle
-from worker.classify.messages import Delayed, Gone, Job, Judged, Outcome, Refused
-from worker.classify.pool import Pool
+from worker.classify.messages import Delayed, Gone, Judged, Outcome, Refused
 from worker.cli import config_option
 from worker.cli.output import Row, format_option, print_rows
 from worker.config import Config, load_config
 from worker.inbox.looking import ignored_by, scan
 from worker.names import shown
-from worker.service.opening import start_pool
+from worker.service.judging import judge_files
 from worker.service.worker import Clock
 
 COLUMNS = ("path", "label", "confidence", "scores", "reason", "detail")
@@ -45,30 +41,14 @@ def _files(paths: Iterable[Path], config: Config) -> Iterator[Path]:
             below = scan(path, recursive=config.inbox.recursive, is_ignored=is_ignored)
             yield from sorted(file for file, other in below if other is None)
         else:
-            yield path.resolve() if path.is_symlink() else path
+            yield path
 
 
 def _judged(paths: list[Path], config: Config) -> Iterator[Row]:
-    """Judge in parallel; yield in the order of the paths."""
     bundle = load_bundle(config.bundle_folder)
-    clock = Clock()
-    with closing(start_pool(config, bundle, clock, min(config.processes, max(1, len(paths))))) as pool:
-        pool.wait_ready(clock.monotonic, lambda: True)
-        outcomes: dict[int, Outcome] = {}
-        todo = deque(Job(key, path.absolute()) for key, path in enumerate(paths))
-        for key, path in enumerate(paths):
-            while key not in outcomes:
-                _submit(pool, todo, config, clock)
-                wait(pool.connections, timeout=max(0.0, pool.next_deadline() - clock.monotonic()))
-                outcomes |= {each.key: each for each in pool.collect(clock.monotonic())}
-            yield _row(path, outcomes.pop(key))
-
-
-def _submit(pool: Pool, todo: deque[Job], config: Config, clock: Clock) -> None:
-    while todo and pool.room:
-        share = -(-len(todo) // pool.size)
-        count = min(share, config.model.batch_size)
-        pool.submit([todo.popleft() for _ in range(count)], clock.monotonic())
+    files = [path.resolve() if path.is_symlink() else path for path in paths]  # links are never opened
+    for path, outcome in zip(paths, judge_files(config, bundle, files, Clock()), strict=True):
+        yield _row(path, outcome)
 
 
 def _row(path: Path, outcome: Outcome) -> Row:

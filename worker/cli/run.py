@@ -11,6 +11,7 @@ import click
 
 from worker.cli import config_option
 from worker.config import Config, load_config
+from worker.names import shown
 from worker.service.logs import configure
 from worker.service.notify import Notifier
 from worker.service.serving import OneRun, Service
@@ -37,8 +38,9 @@ def run(config_file: Path | None, once: bool) -> int:
     return 0
 
 
-def _announce(sentence: str) -> None:
-    click.secho(f"moodsort is running: {sentence}", bold=True)
+def _announce(config: Config) -> None:
+    configure(config.log.level, config.log.format, sys.stderr)
+    click.secho(f"moodsort is running: drop photos into {shown(config.inbox_folder)}", bold=True)
 
 
 def _run_once(config: Config, signals: Signals) -> int:

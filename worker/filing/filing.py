@@ -77,6 +77,7 @@ class Filing:
 
     def __init__(self, operations: Operations | None = None) -> None:
         self._do = operations or Operations()
+        self._half_done: dict[int, tuple[Path, Identity]] = {}
 
     def move_all(self, moves: Sequence[Move]) -> list[Result]:
         """Move each photo: link, sync the folders, unlink, sync again.
@@ -89,12 +90,15 @@ class Filing:
         for move in moves:
             outcome = self._attempt(move)
             if isinstance(outcome, Identity):
+                self._half_done[move.photo_id] = move.destination, outcome
                 placed.append((move, outcome))
             else:
                 results[move.photo_id] = outcome
         for step in (self._arrive, self._leave):
             placed = step(placed, results)
-        results.update((move.photo_id, Moved(move)) for move, _ in placed)
+        for move, _ in placed:
+            del self._half_done[move.photo_id]
+            results[move.photo_id] = Moved(move)
         return [results[move.photo_id] for move in moves]
 
     def discard_copy(self, photo_id: int, destination: Path) -> None:
@@ -114,6 +118,9 @@ class Filing:
 
     def _place(self, move: Move) -> Result | Identity:
         """Give the file its destination's name as well; return what identifies it at its source."""
+        destination, placed = self._half_done.get(move.photo_id, (None, None))
+        if placed and destination == move.destination and _identity_at(destination):
+            return placed
         identity = _identity_at(move.source)
         if identity is None or move.identity not in (None, identity):
             # A move that was cut short has changed the file's ctime, or taken its first name away.
@@ -124,7 +131,7 @@ class Filing:
         try:
             self._do.link(move.source, move.destination)
         except FileExistsError:
-            return identity if _is_photo_at(move.destination, move.source, identity) else Taken(move)
+            return identity if self._has_arrived(move, identity) else Taken(move)
         except OSError as error:
             if error.errno == errno.EXDEV:
                 self._copy(move, identity)
@@ -134,12 +141,32 @@ class Filing:
                 raise
         return identity
 
+    def _has_arrived(self, move: Move, identity: Identity) -> bool:
+        """Tell whether a move that was cut short has already put the photo there."""
+        found = _identity_at(move.destination)
+        if found is None or found.is_same_file(identity):
+            return found is not None
+        if found.device == identity.device and not self._crosses_mounts(move):
+            return _is_file_at(move.destination, identity)
+        return content_sha256(move.destination) == content_sha256(move.source)
+
+    def _crosses_mounts(self, move: Move) -> bool:
+        # Two bind mounts of one file system, as containers have them, share a device, and yet links fail.
+        # link(2) says first that the name is taken; renameat2(2) says EXDEV first (fs/namei.c).
+        try:
+            self._do.rename_without_replacing(move.source, move.destination)
+        except OSError as error:
+            if error.errno not in _LINK_REFUSED | {errno.EXDEV, errno.EEXIST}:
+                raise
+            return error.errno == errno.EXDEV
+        return False
+
     def _copy(self, move: Move, identity: Identity) -> None:
         """Copy to a hidden name beside the destination, then link that, so that no half file has a name."""
         hidden = _hidden(move.photo_id, move.destination)
         self.discard_copy(move.photo_id, move.destination)
         try:
-            self._write_copy(move.source, hidden)
+            self._write_copy(move.source, hidden, identity.size_bytes)
             if _identity_at(move.source) != identity:
                 raise FileNotFoundError(errno.ENOENT, "the file changed while it was copied")
             try:
@@ -151,12 +178,14 @@ class Filing:
         finally:
             self.discard_copy(move.photo_id, move.destination)
 
-    def _write_copy(self, source: Path, hidden: Path) -> None:
+    def _write_copy(self, source: Path, hidden: Path, size_bytes: int) -> None:
+        """Copy what the source held when it was looked at, however fast it grows."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(hidden, flags, 0o600)
         try:
             with source.open("rb", buffering=0) as file:
-                while chunk := file.read(_CHUNK_BYTES):
+                while chunk := file.read(min(_CHUNK_BYTES, size_bytes)):
+                    size_bytes -= len(chunk)
                     view = memoryview(chunk)
                     while view:
                         view = view[self._do.write(descriptor, view) :]
@@ -178,9 +207,12 @@ class Filing:
         return _unhindered(placed, results, lambda move: failed.get(move.source.parent))
 
     def _withdraw(self, move: Move, identity: Identity) -> str | None:
-        """Remove the source's name, unless another file has it by now; return what hinders it."""
-        if not _is_file_at(move.source, identity):
+        """Remove the source's name, unless it stands for something else by now; return what hinders it."""
+        found = _identity_at(move.source)
+        if found is None or not found.is_same_file(identity):
             return None
+        if found != identity and not _is_file_at(move.destination, identity):
+            return None  # it was written to after it had been copied: that is another photo
         try:
             self._do.unlink(move.source)
         except OSError as error:
@@ -188,14 +220,16 @@ class Filing:
         return None
 
     def _make_folders(self, folder: Path) -> None:
-        if folder.is_dir():
-            return
-        self._make_folders(folder.parent)
-        with suppress(FileExistsError):
-            self._do.make_folder(folder)
-        if not folder.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(folder))
-        self._do.sync_folder(folder.parent)
+        missing = []
+        while not folder.is_dir():
+            missing.append(folder)
+            folder = folder.parent
+        for folder in reversed(missing):
+            with suppress(FileExistsError):
+                self._do.make_folder(folder)
+            if not folder.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(folder))
+            self._do.sync_folder(folder.parent)
 
     def _synced(self, folders: Iterable[Path]) -> dict[Path, str]:
         """Sync each folder once; return those that failed, with the cause."""
@@ -230,14 +264,6 @@ def _is_file_at(path: Path, identity: Identity) -> bool:
     return found is not None and found.is_same_file(identity)
 
 
-def _is_photo_at(destination: Path, source: Path, identity: Identity) -> bool:
-    """Tell whether a move that was cut short has already put the photo there."""
-    found = _identity_at(destination)
-    if found is None or found.device == identity.device:
-        return found is not None and found.is_same_file(identity)
-    return content_sha256(destination) == content_sha256(source)
-
-
 def _unhindered(placed: _Placed, results: dict[int, Result], cause: Callable[[Move], str | None]) -> _Placed:
     """Note those that something hinders among the results, and return the others."""
     for move, _ in placed:
@@ -247,10 +273,12 @@ def _unhindered(placed: _Placed, results: dict[int, Result], cause: Callable[[Mo
 
 
 def _copy_attributes(source: Path, copy: Path) -> None:
+    # What the other file system or a sandbox does not take (EPERM; EINVAL for an owner that a container
+    # does not know) is left: the photo counts for more.
     found = source.lstat()
-    with suppress(PermissionError):
+    with suppress(OSError):
         os.chown(copy, found.st_uid, found.st_gid, follow_symlinks=False)
-    with suppress(PermissionError):  # a sandbox may forbid some bits of the mode; the photo counts for more
+    with suppress(OSError):
         shutil.copystat(source, copy, follow_symlinks=False)
 
 

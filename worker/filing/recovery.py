@@ -47,6 +47,8 @@ def what_is_next(decided_sha256: str | None, source: Trace, destination: Trace) 
         return Next.RECORD if decided_sha256 in (None, destination.sha256) else Next.MISSING
     if destination.identity is not None and destination.identity.is_same_file(source.identity):
         return Next.MOVE
-    if decided_sha256 not in (None, source.sha256):
-        return Next.JUDGE
-    return Next.MOVE
+    if decided_sha256 in (None, source.sha256):
+        return Next.MOVE
+    if destination.sha256 == decided_sha256:
+        return Next.RECORD  # it was copied; what has its old name is another photo
+    return Next.JUDGE

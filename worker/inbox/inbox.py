@@ -190,7 +190,7 @@ class Inbox:
     def _check(self, now: float) -> None:
         self._next_check = now + CHECK_SECONDS
         here = self._place()
-        if here == self._watched and (here is None or (self._watcher and self._watcher.is_alive)):
+        if here == self._watched and (self._watcher is None or self._watcher.is_alive):
             return
         self._unwatch()
         if here is None:
@@ -210,21 +210,21 @@ class Inbox:
     def _watch(self) -> None:
         self._watched = self._place()
         polling = self._config.polling
-        is_polled = polling == "always" or (polling == "auto" and is_on_network(self._folder))
-        try:
-            self._watcher = self._start_watcher(polling=is_polled)
-        except OSError as error:
-            cause = {"event": "not_watched", "path": self._folder, "cause": error.strerror}
-            if is_polled or self._place() is None:
-                logger.warning("the inbox cannot be watched; it is read again and again", extra=cause)
-            else:
-                logger.warning("no events to be had here; polling instead (see moodsort doctor)", extra=cause)
-                self._watcher = self._start_watcher(polling=True)
+        is_polled = polling == "always" or (polling == "auto" and is_on_network(self._folder.resolve()))
+        self._watcher = self._started(polling=is_polled)
+        if self._watcher is None and not is_polled and self._place() is not None:
+            logger.warning("no events to be had here; polling instead (see moodsort doctor)")
+            self._watcher = self._started(polling=True)
 
-    def _start_watcher(self, *, polling: bool) -> Watcher:
+    def _started(self, *, polling: bool) -> Watcher | None:
         self._watched_as = self._folder.resolve()  # watchdog does not follow a symbolic link
         recursive = self._config.recursive
-        return Watcher(self._watched_as, recursive=recursive, polling=polling, wakeup=self._wakeup)
+        try:
+            return Watcher(self._watched_as, recursive=recursive, polling=polling, wakeup=self._wakeup)
+        except (OSError, RecursionError) as error:  # watchdog walks by recursion; folders may be too deep
+            cause = {"event": "not_watched", "path": self._folder, "cause": str(error)}
+            logger.warning("the inbox cannot be watched; it is read again and again", extra=cause)
+            return None
 
     def _unwatch(self) -> None:
         if self._watcher is not None:

@@ -28,12 +28,17 @@ def look_at(path: Path) -> Look:
     """Look at a path without following, opening or waiting for anything but a regular file."""
     try:
         identity = identity_of(path.lstat())
-        if identity is None:
-            return Look(None, Writer.UNKNOWN)
+    except OSError:
+        return Look(None, Writer.UNKNOWN)
+    if identity is None:
+        return Look(None, Writer.UNKNOWN)
+    try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
         return Look(None, Writer.UNKNOWN)
+    except BlockingIOError:  # a lease for writing is held on it (open(2), EWOULDBLOCK)
+        return Look(identity, Writer.PRESENT)
     except OSError:
         return Look(identity, Writer.UNKNOWN)
     try:
@@ -71,23 +76,28 @@ def scan(folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool]) ->
     Symbolic links are never followed. A folder is told only where its name is that of a picture. What
     vanishes or cannot be read on the way is passed over.
     """
+    folders = [folder]  # not by recursion: folders may be nested deeper than Python's stack
+    while folders:
+        for entry in _entries(folders.pop()):
+            if is_ignored(entry.name):
+                continue
+            path = Path(entry.path)
+            try:
+                kind = _kind(entry)
+            except OSError:
+                continue
+            if kind != "folder" or is_picture_name(entry.name):
+                yield path, kind
+            if kind == "folder" and recursive:
+                folders.append(path)
+
+
+def _entries(folder: Path) -> "list[os.DirEntry[str]]":
     try:
         with os.scandir(folder) as entries:
-            found = list(entries)
+            return list(entries)
     except OSError:
-        return
-    for entry in found:
-        if is_ignored(entry.name):
-            continue
-        path = Path(entry.path)
-        try:
-            kind = _kind(entry)
-        except OSError:
-            continue
-        if kind != "folder" or is_picture_name(entry.name):
-            yield path, kind
-        if kind == "folder" and recursive:
-            yield from scan(path, recursive=recursive, is_ignored=is_ignored)
+        return []
 
 
 def kind_of(mode: int) -> str | None:

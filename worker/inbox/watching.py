@@ -3,7 +3,9 @@
 import logging
 import os
 import queue
+import re
 import threading
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +47,14 @@ _INOTIFY_EVENTS: list[type[FileSystemEvent]] = [
 
 _POLLING_EVENTS: list[type[FileSystemEvent]] = [*_INOTIFY_EVENTS, FileModifiedEvent]
 
+# It tells of folders that are made in one another while it looks; both ways it has the watch.
+warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
+
 _OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
 """Where watchdog 7.1 says that the kernel dropped events; it offers no event for it."""
+
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+"""How /proc/self/mounts writes a space, a tab, a newline and a backslash (proc_pid_mounts(5))."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {
@@ -116,14 +124,19 @@ class Watcher:
         self._has_overflown = threading.Event()
         self._observer: BaseObserver = PollingObserver(timeout=1.0) if polling else Observer()
         events = _POLLING_EVENTS if polling else _INOTIFY_EVENTS
-        self._observer.schedule(_Handler(self), str(folder), recursive=recursive, event_filter=events)
-        self._observer.start()
+        try:
+            self._observer.schedule(_Handler(self), str(folder), recursive=recursive, event_filter=events)
+            self._observer.start()
+        except BaseException:
+            self._observer.stop()  # else the inotify instance and its reader would be left behind
+            raise
         logging.getLogger(_OVERFLOW_LOGGER).addHandler(self._overflow)
 
     @property
     def is_alive(self) -> bool:
-        """Whether the observer and each of its emitters still run."""
-        return self._observer.is_alive() and all(each.is_alive() for each in self._observer.emitters)
+        """Whether the observer, each of its emitters and the reader of inotify's events still run."""
+        reader = getattr(self._observer, "_inotify_fd", self._observer)  # watchdog has no public name for it
+        return all(thread.is_alive() for thread in (self._observer, reader, *self._observer.emitters))
 
     def hear(self, heard: Heard) -> None:
         """Take a hint in, from any thread."""
@@ -196,7 +209,7 @@ def is_on_network(folder: Path, mounts: str | None = None) -> bool:
     best, kind = Path(), ""
     for line in mounts.splitlines():
         _, point, found, *_ = line.split(" ")
-        mounted = Path(point.encode("utf-8", "surrogateescape").decode("unicode_escape"))
+        mounted = Path(_ESCAPED.sub(lambda found: chr(int(found[1], 8)), point))
         if folder.is_relative_to(mounted) and len(mounted.parts) >= len(best.parts):
             best, kind = mounted, found
     return kind in NETWORK_FILE_SYSTEMS

@@ -18,13 +18,17 @@ _BACKOFF_MOST_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Photo:
-    """A photo in hand; `source` is absolute, `not_before` a monotonic time, `tries` counts hindrances."""
+    """A photo in hand; `source` is absolute, `not_before` a monotonic time, `tries` counts hindrances.
+
+    `hindered_by` is the one that was told last.
+    """
 
     photo_id: int
     source: Path
     size_bytes: int
     not_before: float = 0.0
     tries: int = 0
+    hindered_by: str = ""
 
     def back_off(self, now: float) -> None:
         """Wait longer before each further try."""

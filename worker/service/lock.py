@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from worker.config import Config
@@ -57,8 +57,9 @@ def _hold(path: Path, what: str, kind: int) -> Iterator[None]:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); check its folder") from error
     try:
         _lock(descriptor, what, kind)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # on a full disk the lock holds just as well, without a name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)

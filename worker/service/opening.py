@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker import store as log_store
 from worker.bundle import Bundle, load_bundle
 from worker.classify.messages import Setup
-from worker.classify.pool import Pool
+from worker.classify.pool import Pool, Spawn, spawn_process
 from worker.config import Config
 from worker.errors import BundleError, ConfigError
 from worker.filing import Filing
@@ -21,6 +22,9 @@ from worker.service.worker import Clock, Worker
 
 if TYPE_CHECKING:
     from worker.store import Store
+
+LOCK_SECONDS = 3.0
+"""How long a worker waits for a locked database, deaf to signals, before it backs off."""
 
 
 @contextmanager
@@ -40,17 +44,20 @@ def open_worker(
         opened.enter_context(hold_locks(config))
         # First the processes: they load the bundle while the database is opened.
         pool = opened.enter_context(closing(start_pool(config, bundle, clock, config.processes)))
-        store = opened.enter_context(closing(log_store.open_store(config.database.url)))
+        store = opened.enter_context(closing(log_store.open_store(config.database.url, LOCK_SECONDS)))
         model_id = use_model(store, bundle)
         inbox = opened.enter_context(closing(Inbox(config.inbox_folder, config.inbox, clock.wall)))
         pool.wait_ready(clock.monotonic, is_wanted)
-        worker = Worker(config, store, model_id, pool, inbox, filing, clock)
-        recover(worker, store, filing, config)
+        take_up = partial(recover, store=store, filing=filing, config=config)
+        worker = Worker(config, store, model_id, pool, inbox, filing, clock, take_up)
+        worker.take_up(clock.monotonic())
         inbox.open(clock.monotonic())
         yield worker
 
 
-def start_pool(config: Config, bundle: Bundle, clock: Clock, processes: int) -> Pool:
+def start_pool(
+    config: Config, bundle: Bundle, clock: Clock, processes: int, spawn: Spawn = spawn_process
+) -> Pool:
     """Start classifier processes under the limits that the configuration sets."""
     limits = config.limits
     setup = Setup(
@@ -60,7 +67,7 @@ def start_pool(config: Config, bundle: Bundle, clock: Clock, processes: int) -> 
         decode_seconds=limits.decode_seconds,
         memory_bytes=limits.memory_bytes,
     )
-    return Pool(setup, processes, clock.monotonic())
+    return Pool(setup, processes, clock.monotonic(), spawn)
 
 
 def use_model(store: "Store", bundle: Bundle) -> int:

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from multiprocessing.connection import wait
 
@@ -77,15 +78,16 @@ class Service:
         load: Callable[[], Config],
         signals: Signals,
         notifier: Notifier,
-        announce: Callable[[str], None],
+        announce: Callable[[Config], None],
     ) -> None:
-        """`load` reads the configuration; `announce` is told in a sentence where to drop photos."""
+        """`load` reads the configuration; `announce` is told which one is served from now on."""
         self._load = load
         self._signals = signals
         self._notifier = notifier
         self._announce = announce
         self._clock = Clock()
         self._failures = 0
+        self._ready_at = -math.inf
         self._longest_pause = (notifier.watchdog_seconds or math.inf) / _FEEDS_PER_WATCHDOG
 
     def run(self) -> None:
@@ -97,15 +99,23 @@ class Service:
                 with open_worker(config, self._clock, Filing(), self._is_wanted) as worker:
                     proven = config
                     config = self._serve(worker, config)
-            except Transient as error:
-                if proven is None:
-                    raise
-                self._back_off(error)
             except MoodsortError as error:
-                if proven in (None, config):
-                    raise
-                config = proven
-                self._tell_refusal(error)
+                config = self._after_failure(error, config, proven)
+
+    def _after_failure(self, error: MoodsortError, config: Config, proven: Config | None) -> Config:
+        """Return the configuration to go on with; raise the error where there is none."""
+        passes = isinstance(error, Transient)
+        if passes and self._signals.stop_asked:
+            return config
+        if proven is None:
+            raise error
+        if config != proven:
+            self._tell_refusal(error)
+            return proven
+        if not passes:
+            raise error
+        self._back_off(error)
+        return (self._signals.take_reload() and self._fresh_config()) or config
 
     def _serve(self, worker: Worker, config: Config) -> Config:
         """Serve until the worker has to end; return the configuration of the next one."""
@@ -118,14 +128,15 @@ class Service:
                 self._notifier.stopping()
                 finish(worker, self._clock)
                 return config
-            self._notifier.reloading(int(self._clock.monotonic() * 1e6))
             if fresh := self._fresh_config():
-                finish(worker, self._clock)
+                with suppress(Transient):  # the next worker takes up what this one cannot record
+                    finish(worker, self._clock)
                 return fresh
             self._notifier.ready(_watching(config))
 
     def _fresh_config(self) -> Config | None:
         """Read the configuration and try its bundle; None where either is not usable."""
+        self._notifier.reloading(int(self._clock.monotonic() * 1e6))
         try:
             fresh = self._load()
             check_bundle(fresh, self._clock, self._is_wanted)
@@ -140,10 +151,10 @@ class Service:
         return not self._signals.stop_asked
 
     def _tell_ready(self, config: Config) -> None:
-        self._failures = 0
+        self._ready_at = self._clock.monotonic()
+        self._announce(config)
         self._notifier.ready(_watching(config))
         logger.info("ready", extra={"event": "ready", "path": config.inbox_folder})
-        self._announce(_watching(config))
 
     def _tell_refusal(self, error: MoodsortError) -> None:
         told = {"event": "reload_refused", "detail": str(error)}
@@ -153,14 +164,20 @@ class Service:
         if not worker.is_stalled(self._clock.monotonic()):
             self._notifier.watchdog()
 
-    def _back_off(self, error: Transient) -> None:
+    def _back_off(self, error: MoodsortError) -> None:
+        if self._clock.monotonic() - self._ready_at > _BACKOFF_MOST_SECONDS:
+            self._failures = 0  # the worker has served for a while since the last one
         seconds = min(_BACKOFF_MOST_SECONDS, 2.0**self._failures)
         self._failures += 1
         told = {"event": "backing_off", "detail": str(error), "seconds": seconds}
         logger.warning("trying again soon", extra=told)
         self._notifier.status(f"waiting: {error}")
         until = self._clock.monotonic() + seconds
-        while self._is_wanted() and (left := until - self._clock.monotonic()) > 0:
+        while (
+            self._is_wanted()
+            and not self._signals.reload_asked
+            and (left := until - self._clock.monotonic()) > 0
+        ):
             self._notifier.watchdog()
             wait([self._signals.fileno()], timeout=min(left, self._longest_pause))
             self._signals.clear()

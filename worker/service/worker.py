@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 _STUCK_TRIES = 3
 
+_RECORD_SECONDS = 0.25
+"""How long moves may wait to be recorded in the same transaction as the next decisions."""
+
 _MOVED_BYTES = 1 << 28
 """How much is moved in one turn: between file systems it is copied, and signals wait for the turn's end."""
 
@@ -57,7 +60,9 @@ class Worker:
         inbox: Inbox,
         filing: Filing,
         clock: Clock,
+        recover: Callable[["Worker"], None],
     ) -> None:
+        """`recover` gives the worker, by the `adopt…` methods, what stopped ones have left."""
         self._config = config
         self._store = store
         self._model_id = model_id
@@ -65,6 +70,8 @@ class Worker:
         self._inbox = inbox
         self._filing = filing
         self._clock = clock
+        self._recover = recover
+        self._next_recovery = math.inf
         self._waiting: deque[Photo] = deque()
         self._judging: dict[int, Photo] = {}
         self._outcomes: list[tuple[Photo, Judged | Refused]] = []
@@ -73,6 +80,7 @@ class Worker:
         self._readdressed: list[Leg] = []
         self._legs: list[Leg] = []
         self._arrived: list[Leg] = []
+        self._arrived_at = 0.0
         self._is_draining = False
         self.tally: Counter[str] = Counter()
 
@@ -106,11 +114,19 @@ class Worker:
     @property
     def has_batch_in_hand(self) -> bool:
         """Whether a photo is on its way that `drain` waits for."""
-        return bool(self._judging or self._has_writing) or any(not leg.photo.tries for leg in self._legs)
+        return bool(self._judging or self._has_news or self._arrived) or any(
+            not leg.photo.tries for leg in self._legs
+        )
 
     def drain(self) -> None:
         """Take nothing more on: neither from the inbox nor to be judged."""
         self._is_draining = True
+
+    def take_up(self, now: float) -> None:
+        """Take up what stopped workers have left; where others share the inbox, at each rescan again."""
+        self._recover(self)
+        if self._store.shares_inbox:
+            self._next_recovery = now + self._config.inbox.rescan_seconds
 
     def adopt(self, photo: Photo) -> None:
         """Take up a pending photo that a stopped worker has left."""
@@ -139,17 +155,20 @@ class Worker:
         """Do one turn. Raises Transient where the database does not answer: open another worker then."""
         for outcome in self._pool.collect(now):
             self._sort(outcome, now)
+        if now >= self._next_recovery and not self._is_draining:
+            self.take_up(now)
         self._feed(now)
         settled = self._inbox.settled(now, self._room) if not self._is_draining else []
-        self._write(settled)
+        if settled or now >= self._writing_due():
+            self._write(settled)
         self._feed(now)
         self._move(now)
 
     def next_due(self) -> float:
         """Return the time of the next step, unless news comes before."""
-        if self._has_writing or any(leg.photo.tries == 0 for leg in self._legs):
+        if any(leg.photo.tries == 0 for leg in self._legs):
             return -math.inf
-        times = [self._pool.next_deadline()]
+        times = [self._writing_due(), self._pool.next_deadline()]
         times += [leg.photo.not_before for leg in self._legs]
         if not self._is_draining:
             if self._pool.room:
@@ -161,12 +180,21 @@ class Worker:
     @property
     def _room(self) -> int:
         # Twice what the processes have in hand, so that the next batches lie ready while these are recorded.
-        most = 2 * self._pool.size * self._config.model.batch_size
-        return max(0, most - len(self._waiting) - len(self._judging))
+        # A batch at a time: a transaction costs the same for one photo as for many.
+        batch = self._config.model.batch_size
+        waiting = sum(not photo.tries for photo in self._waiting)  # those that back off hold up no other
+        room = 2 * self._pool.size * batch - waiting - len(self._judging)
+        return room if room >= batch else 0
 
     @property
-    def _has_writing(self) -> bool:
-        return bool(self._outcomes or self._gone or self._again or self._readdressed or self._arrived)
+    def _has_news(self) -> bool:
+        return bool(self._outcomes or self._gone or self._again or self._readdressed)
+
+    def _writing_due(self) -> float:
+        """Return when to write; moves wait for the decisions on the batch that is being judged."""
+        if self._has_news or (self._arrived and not self._pool.is_busy):
+            return -math.inf
+        return self._arrived_at + _RECORD_SECONDS if self._arrived else math.inf
 
     def _sort(self, outcome: Outcome, now: float) -> None:
         photo = self._judging.pop(outcome.key)
@@ -202,8 +230,6 @@ class Worker:
 
     def _write(self, settled: list[Settled]) -> None:
         """Record everything that has happened since the last turn, and take the next photos on."""
-        if not settled and not self._has_writing:
-            return
         at = datetime.fromtimestamp(self._clock.wall(), UTC)
         decided = self._decided(at)
         with self._store.turn() as turn:
@@ -278,6 +304,7 @@ class Worker:
     def _take_result(self, result: Result, leg: Leg, now: float) -> None:
         match result:
             case Moved():
+                self._arrived_at = now if not self._arrived else self._arrived_at
                 self._arrived.append(leg)
             case Taken():
                 leg.destination = destination_for(leg.photo, leg.folder, self._config, self._reserved())
@@ -296,5 +323,8 @@ class Worker:
 
 
 def _tell_hindrance(photo: Photo, detail: str) -> None:
+    if photo.hindered_by == detail:
+        return
+    photo.hindered_by = detail
     told = {"event": "hindered", "photo_id": photo.photo_id, "path": photo.source, "detail": detail}
     logger.warning("left where it is for now", extra=told)

@@ -1,0 +1,45 @@
+# `make run` and `make test` need Python 3.11 or newer and make; they set up everything else themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test check bench accuracy clean
+
+run: $(VENV)/.run-ready
+	$(BIN)/moodsort run
+
+test: $(VENV)/.test-ready
+	tests/setup-system
+	$(MAKE) check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test-ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench-ready
+	$(BIN)/python -m tests.bench.runtime $(PHOTOS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+
+$(VENV)/.run-ready: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.test-ready: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable '.[train,onnx,postgres,test]'
+	touch $@
+
+$(VENV)/.bench-ready: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable '.[train,bench]'
+	touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "moodsort needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)

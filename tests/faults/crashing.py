@@ -1,0 +1,82 @@
+"""Workers that kill themselves, each a fork of this process, which has imported everything already.
+
+A line of JSON on standard input asks for one: ``[config, step, passings, file_system]``. It files what is in
+the inbox and dies by SIGKILL when it passes the step ("before link", "after judged", or "any") for the n-th
+time; without a step it ends when all is filed. Its exit status is printed. The file system "without-links"
+refuses hard links, as exFAT does.
+"""
+
+import errno
+import importlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tests.faults.wrapping import told_worker
+from worker.config import load_config
+from worker.filing import Operations
+from worker.service.serving import OneRun, run_worker
+from worker.service.signals import Signals
+from worker.service.worker import Clock, Worker
+
+_IMPORTED_LATE = ("alembic.command", "worker.store.writing", "sqlalchemy.dialects.sqlite")
+
+
+class Fuse:
+    """Kills this process when a step is passed for the n-th time."""
+
+    def __init__(self, step: str, passings: int) -> None:
+        self._step = step
+        self._left = passings
+
+    def __call__(self, step: str) -> None:
+        if self._step not in (step, "any"):
+            return
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse_links(source: Path, destination: Path) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(source))
+
+
+def file_until_killed(config_file: Path, step: str, passings: int, file_system: str) -> None:
+    do = Operations(link=refuse_links) if file_system == "without-links" else Operations()
+    with told_worker(load_config(config_file), Fuse(step, passings), do) as worker:
+        run_worker(
+            worker,
+            Signals(),
+            Clock(),
+            after_step=lambda _worker: None,
+            is_done=lambda _now: not worker.in_hand and not worker.waiting,
+        )
+
+
+def file_all(config_file: Path) -> None:
+    left: list[Worker] = []
+    OneRun(load_config(config_file), Signals(), observe=lambda _worker: None).run(report=left.append)
+    assert [worker.in_hand for worker in left] == [0]
+
+
+def main() -> None:
+    for name in _IMPORTED_LATE:
+        importlib.import_module(name)
+    for line in sys.stdin:
+        config_file, step, passings, file_system = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            if step:
+                file_until_killed(Path(config_file), step, passings, file_system)
+            else:
+                file_all(Path(config_file))
+            sys.exit()
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What is written is durable in the right order: a power cut can only undo the newest of it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tests.drawing import photo_bytes
+from tests.driving import Later, drive
+from tests.faults.wrapping import told_worker
+from tests.home import Home
+from worker.config import load_config
+from worker.store.engine import can_corrupt_wal, connect
+
+
+def steps_of_one_photo(home: Home) -> list[str]:
+    home.drop("a.jpg", photo_bytes(1))
+    steps: list[str] = []
+    later = Later()
+    with drive(told_worker(load_config(home.config), steps.append, clock=later.clock), later) as hand:
+        hand.until(home.are_filed)
+    return steps
+
+
+def test_a_photo_is_never_moved_before_its_decision_is_durable(home: Home) -> None:
+    steps = steps_of_one_photo(home)
+    assert steps.index("after decide commit") < steps.index("before link")
+
+
+def test_each_name_is_durable_before_the_next_step_relies_on_it(home: Home) -> None:
+    steps = [step.removeprefix("after ") for step in steps_of_one_photo(home) if step.startswith("after ")]
+    moving = ["make folder", "sync root", "link", "sync destination", "unlink", "sync source"]
+    assert steps == ["take-on commit", "submit", "judged", "decide commit", *moving, "record commit"]
+
+
+def test_the_database_names_the_destination_when_the_file_gets_there(home: Home) -> None:
+    home.drop("a.jpg", photo_bytes(1))
+    seen: list[tuple[str, bool]] = []
+
+    def look(step: str) -> None:
+        if step == "after link":
+            (row,) = home.rows()
+            seen.append((row.status, (home.root / row.path).exists()))
+
+    later = Later()
+    with drive(told_worker(load_config(home.config), look, clock=later.clock), later) as hand:
+        hand.until(home.are_filed)
+    assert seen == [("decided", True)]
+
+
+def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'moodsort.db'}", lock_seconds=1.0)
+    with engine.connect() as connection:
+        full = 2
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() >= full
+        journal = "delete" if can_corrupt_wal(sqlite3.sqlite_version_info) else "wal"
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == journal
+    engine.dispose()
+
+
+def test_a_worker_leaves_a_sound_database_with_no_journal(home: Home) -> None:
+    home.drop_photos(3)
+    home.run_once()
+    assert [path.name for path in home.folder.glob("moodsort.db-*")] == []
+    with closing(sqlite3.connect(home.database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

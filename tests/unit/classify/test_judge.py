@@ -1,0 +1,68 @@
+"""Probabilities from logits, and the label that they stand for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.bundle import Bundle, load_bundle
+from worker.classify.judge import Judge, softmax
+from worker.config import BUILT_IN_BUNDLE
+from worker.imaging import Picture
+
+logits = st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=5)
+
+
+@given(logits)
+def test_probabilities_sum_to_one_and_keep_the_order(values: list[float]) -> None:
+    found = softmax(np.array(values, np.float32))
+    assert found.sum() == pytest.approx(1)
+    assert ((found >= 0) & (found <= 1)).all()
+    assert found[int(np.argmax(values))] == found.max()
+
+
+@given(logits, st.floats(-100, 100, width=32))
+def test_what_is_added_to_every_logit_changes_nothing(values: list[float], shift: float) -> None:
+    exact = np.array(values, np.float32).round(2)
+    assert softmax(exact.astype(np.float64) + shift) == pytest.approx(softmax(exact), abs=1e-4)  # type: ignore[arg-type]
+
+
+def test_softmax_of_known_logits_is_known() -> None:
+    assert softmax(np.array([0.0, np.log(3)], np.float32)) == pytest.approx([0.25, 0.75])
+
+
+class Told(Judge):
+    """A judge whose network says what it is told."""
+
+    def __init__(self, bundle: Bundle, answer: list[float]) -> None:
+        super().__init__(bundle)
+        self._answer = np.array(answer, np.float32)
+
+    def logits(self, pixels: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        return self._answer
+
+
+def verdict_on(answer: list[float], threshold: float | None, temperature: float = 1.0):  # type: ignore[no-untyped-def]
+    bundle = load_bundle(BUILT_IN_BUNDLE)
+    calibration = replace(bundle.manifest.calibration, temperature=temperature)
+    manifest = replace(bundle.manifest, decision_threshold=threshold, calibration=calibration)
+    judge = Told(replace(bundle, manifest=manifest), answer)
+    return judge.judge(Picture(np.zeros((8, 8, 3), np.uint8), 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "label"), [(None, "happy"), (0.5, "happy"), (0.74, "happy"), (0.76, "sad"), (1.0, "sad")]
+)
+def test_the_first_class_is_the_label_from_the_threshold_on(threshold: float | None, label: str) -> None:
+    verdict = verdict_on([float(np.log(3)), 0.0], threshold)  # happy 0.75, sad 0.25
+    assert verdict.label == label
+    assert verdict.confidence == pytest.approx(0.75 if label == "happy" else 0.25)
+    assert verdict.scores == pytest.approx({"happy": 0.75, "sad": 0.25})
+
+
+def test_a_temperature_makes_a_verdict_surer_or_less_sure_of_the_same_label() -> None:
+    cold, hot = (verdict_on([2.0, 0.0], None, temperature) for temperature in (0.5, 2.0))
+    assert cold.label == hot.label
+    assert cold.confidence > hot.confidence > 0.5

@@ -8,8 +8,9 @@ from multiprocessing.connection import wait
 from tests.home import LONG_SECONDS, Home
 from worker.config import load_config
 from worker.filing import Filing, Operations
+from worker.service.clock import Clock
 from worker.service.opening import open_worker
-from worker.service.worker import Clock, Worker
+from worker.service.worker import Worker
 
 
 class Later:

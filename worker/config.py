@@ -1,6 +1,7 @@
 """The configuration: config.toml and the environment, read into frozen dataclasses."""
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -16,6 +17,7 @@ BUILT_IN_BUNDLE = Path(__file__).parent / "models" / "default"
 
 _DAY = 86400.0
 _SQLITE = "sqlite:///"
+_LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ def _problems(config: Config) -> Problems:
     problems = Problems()
     for problem in _folder_problems(config.folders) + _database_problems(config.database):
         problems.append(problem)
+    if config.metrics.listen and not _LISTEN.fullmatch(config.metrics.listen):
+        problems.wrong("metrics.listen", config.metrics.listen, 'HOST:PORT, as in "127.0.0.1:9464", or ""')
     for key, path in _paths(config):
         if not _is_path(path):
             problems.wrong(key, path, "a path; no such user's folder is known")

@@ -17,9 +17,10 @@ from pathlib import Path
 from tests.faults.wrapping import told_worker
 from worker.config import load_config
 from worker.filing import Operations
+from worker.service.clock import Clock
 from worker.service.serving import OneRun, run_worker
 from worker.service.signals import Signals
-from worker.service.worker import Clock, Worker
+from worker.service.worker import Worker
 
 _IMPORTED_LATE = ("alembic.command", "worker.store.writing", "sqlalchemy.dialects.sqlite")
 

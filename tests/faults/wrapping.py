@@ -12,10 +12,11 @@ from worker.classify.pool import Pool, Spawn, spawn_process
 from worker.config import Config
 from worker.filing import Filing, Operations
 from worker.inbox import Inbox
+from worker.service.clock import Clock
 from worker.service.lock import hold_locks
 from worker.service.opening import check_folders, start_pool, use_model
 from worker.service.recovering import recover
-from worker.service.worker import Clock, Worker
+from worker.service.worker import Worker
 from worker.store import Store, open_store
 
 Tell = Callable[[str], None]

@@ -12,8 +12,8 @@ from worker.cli.output import Row, format_option, print_rows
 from worker.config import Config, load_config
 from worker.inbox.looking import ignored_by, scan
 from worker.names import shown
+from worker.service.clock import Clock
 from worker.service.judging import judge_files
-from worker.service.worker import Clock
 
 COLUMNS = ("path", "label", "confidence", "scores", "reason", "detail")
 _TABLE = ("path", "label", "confidence", "reason", "detail")

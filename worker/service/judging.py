@@ -10,8 +10,8 @@ from worker.bundle import Bundle
 from worker.classify.messages import Job, Outcome
 from worker.classify.pool import Pool
 from worker.config import Config
+from worker.service.clock import Clock
 from worker.service.opening import start_pool
-from worker.service.worker import Clock
 
 
 def judge_files(config: Config, bundle: Bundle, paths: Sequence[Path], clock: Clock) -> Iterator[Outcome]:

@@ -38,13 +38,12 @@ class Metrics:
         )
 
     def observe(self, worker: "Worker") -> None:
-        """Take in how the worker stands after a step; a new worker begins its tally again."""
+        """Take in how the worker stands after a step."""
         self._stepped_at = self._monotonic()
         self._in_hand.set(worker.in_hand)
         self._waiting.set(worker.waiting)
         for folder, count in worker.tally.items():
-            told = self._told.get(folder, 0)
-            self._photos.labels(folder).inc(count - told if count >= told else count)
+            self._photos.labels(folder).inc(count - self._told.get(folder, 0))
         self._told = dict(worker.tally)
 
     @property

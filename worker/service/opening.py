@@ -16,9 +16,10 @@ from worker.config import Config
 from worker.errors import BundleError, ConfigError
 from worker.filing import Filing
 from worker.inbox import Inbox
+from worker.service.clock import Clock
 from worker.service.lock import hold_locks
 from worker.service.recovering import recover
-from worker.service.worker import Clock, Worker
+from worker.service.worker import Worker
 
 if TYPE_CHECKING:
     from worker.store import Store

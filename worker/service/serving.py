@@ -8,12 +8,14 @@ from enum import Enum
 from multiprocessing.connection import wait
 
 from worker.config import Config
-from worker.errors import MoodsortError, Transient
+from worker.errors import MoodsortError, StoreError, Transient
 from worker.filing import Filing
+from worker.service.clock import Clock
+from worker.service.metrics import Observe, serve_metrics
 from worker.service.notify import Notifier
 from worker.service.opening import check_bundle, open_worker
 from worker.service.signals import Signals
-from worker.service.worker import Clock, Worker
+from worker.service.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -96,15 +98,18 @@ class Service:
         proven: Config | None = None
         while not self._signals.stop_asked:
             try:
-                with open_worker(config, self._clock, Filing(), self._is_wanted) as worker:
+                with (
+                    open_worker(config, self._clock, Filing(), self._is_wanted) as worker,
+                    serve_metrics(config.metrics.listen, self._clock.monotonic) as observe,
+                ):
                     proven = config
-                    config = self._serve(worker, config)
+                    config = self._serve(worker, config, observe)
             except MoodsortError as error:
                 config = self._after_failure(error, config, proven)
 
     def _after_failure(self, error: MoodsortError, config: Config, proven: Config | None) -> Config:
         """Return the configuration to go on with; raise the error where there is none."""
-        passes = isinstance(error, Transient)
+        passes = isinstance(error, Transient | StoreError)
         if passes and self._signals.stop_asked:
             return config
         if proven is None:
@@ -117,12 +122,17 @@ class Service:
         self._back_off(error)
         return (self._signals.take_reload() and self._fresh_config()) or config
 
-    def _serve(self, worker: Worker, config: Config) -> Config:
+    def _serve(self, worker: Worker, config: Config, observe: Observe) -> Config:
         """Serve until the worker has to end; return the configuration of the next one."""
         self._tell_ready(config)
+
+        def after_step(worker: Worker) -> None:
+            self._feed_watchdog(worker)
+            observe(worker)
+
         while True:
             ended = run_worker(
-                worker, self._signals, self._clock, self._feed_watchdog, longest_pause=self._longest_pause
+                worker, self._signals, self._clock, after_step, longest_pause=self._longest_pause
             )
             if ended is Ended.STOPPED:
                 self._notifier.stopping()
@@ -198,13 +208,15 @@ class OneRun:
     def run(self, report: Callable[[Worker], None]) -> None:
         """File what is there and show the worker to `report` at the end. Raises MoodsortError."""
         with open_worker(self._config, self._clock, Filing(), self._is_wanted) as worker:
-            run_worker(
-                worker,
-                self._signals,
-                self._clock,
-                self._observe,
-                is_done=lambda now: self._is_done(worker, now),
-            )
+            ended = Ended.RELOAD
+            while ended is Ended.RELOAD:  # there is nothing to read again for what ends so soon
+                ended = run_worker(
+                    worker,
+                    self._signals,
+                    self._clock,
+                    self._observe,
+                    is_done=lambda now: self._is_done(worker, now),
+                )
             finish(worker, self._clock)
             report(worker)
 

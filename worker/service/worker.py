@@ -3,10 +3,8 @@
 import logging
 import math
 import os
-import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +16,7 @@ from worker.config import Config
 from worker.filing import Changed, Filing, Hindered, Move, Moved, Result, Taken
 from worker.identity import Identity
 from worker.inbox import Inbox, Settled
+from worker.service.clock import Clock
 from worker.service.deciding import Leg, Photo, decide, destination_for
 from worker.store import Arrival, Decision
 
@@ -33,14 +32,6 @@ _RECORD_SECONDS = 0.25
 
 _MOVED_BYTES = 1 << 28
 """How much is moved in one turn: between file systems it is copied, and signals wait for the turn's end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The two clocks: `monotonic` for what is due, `wall` (seconds since 1970) for ctimes and the log."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
 
 
 class Worker:

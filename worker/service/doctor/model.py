@@ -66,8 +66,8 @@ def judge_in_a_process(config: Config) -> None:
     A processor that LiteRT was not built for ends that process, not this one. Raises BundleError.
     """
     from worker.bundle import load_bundle
+    from worker.service.clock import Clock
     from worker.service.opening import start_pool
-    from worker.service.worker import Clock
 
     clock = Clock()
     with closing(start_pool(config, load_bundle(config.bundle_folder), clock, processes=1)) as pool:

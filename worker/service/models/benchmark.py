@@ -18,9 +18,9 @@ from worker.config import Config
 from worker.errors import ConfigError, MoodsortError
 from worker.inbox.looking import ignored_by, scan
 from worker.names import shown
+from worker.service.clock import Clock
 from worker.service.models.timing import Order, Peak, Timing
 from worker.service.opening import start_pool
-from worker.service.worker import Clock
 
 _LOADS = 3
 

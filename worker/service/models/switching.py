@@ -8,11 +8,11 @@ from worker.bundle import Bundle, load_bundle
 from worker.config import Config
 from worker.errors import BundleError, MoodsortError
 from worker.names import shown
+from worker.service.clock import Clock
 from worker.service.models.setting import set_bundle
 from worker.service.models.telling import Told, tell_worker
 from worker.service.models.trial import Comparison, compare, labels_given, read_test_set
 from worker.service.opening import check_bundle
-from worker.service.worker import Clock
 
 _FORCE = "use --force to switch nevertheless"
 

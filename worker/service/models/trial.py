@@ -11,8 +11,8 @@ from worker.errors import ConfigError
 from worker.inbox.looking import ignored_by, scan
 from worker.intervals import wilson_interval
 from worker.names import shown
+from worker.service.clock import Clock
 from worker.service.judging import judge_files
-from worker.service.worker import Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,53 @@
+"""What a monitoring system is told, over a real socket."""
+
+import socket
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.drawing import photo_bytes
+from tests.home import Home, until
+from worker.config import ConfigError
+from worker.service.metrics import Metrics, serve_metrics
+
+
+def _get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def test_a_running_worker_tells_how_many_photos_it_has_finished(home: Home, port: int) -> None:
+    home.configure(metrics={"listen": f"127.0.0.1:{port}"})
+    with home.running() as worker:
+        until(worker.is_ready)
+        home.drop("holiday.jpg", photo_bytes(1))
+        until(lambda: 'moodsort_photos_total{folder="' in _get(port, "/metrics")[1], seconds=30)
+        assert _get(port, "/healthz") == (200, "ok\n")
+        assert _get(port, "/")[0] == 404
+
+
+def test_a_worker_that_has_not_stepped_for_long_is_not_healthy() -> None:
+    now = [0.0]
+    metrics = Metrics(lambda: now[0])
+    assert metrics.is_healthy
+    now[0] = 1000.0
+    assert not metrics.is_healthy
+
+
+def test_an_address_that_is_taken_is_one_clear_line(port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        taken = serve_metrics(f"127.0.0.1:{port}", lambda: 0.0)
+        with pytest.raises(ConfigError, match=r"metrics\.listen: .* name another"), taken:
+            pass

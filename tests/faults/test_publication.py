@@ -80,35 +80,38 @@ def fails(number: int) -> Callable[[], Any]:
     return fail
 
 
+def refusal_of(out: Path, operations: Operations) -> BundleError | None:
+    try:
+        write(out, "newer", operations)
+    except BundleError as error:
+        return error
+    return None
+
+
 @pytest.mark.parametrize("cause", [errno.ENOSPC, errno.EIO, errno.EROFS])
 @pytest.mark.parametrize("way", ["new", "exchange", "renames"])
 def test_a_call_that_fails_leaves_the_earlier_bundle_and_one_line(tmp_path, way, cause):
-    out = tmp_path / "bundle"
     earlier = None if way == "new" else "older"
-    failed = number = 0
-    while True:
+    refused = 0
+    for number in range(1, 20):
+        out = tmp_path / str(number) / "bundle"
         if earlier:
             write(out, earlier)
-        number += 1
         calls = Calls(number, fails(cause), can_exchange=way != "renames")
-        try:
-            write(out, "newer", calls.operations())
-        except BundleError as error:
-            failed += 1
-            assert str(out) in str(error)
-            assert "\n" not in str(error)
-            assert content_of(out) == earlier
-        else:
-            assert content_of(out) == "newer"
+        refusal = refusal_of(out, calls.operations())
+        refused += refusal is not None
+
+        if refusal:
+            assert str(out) in str(refusal)
+            assert "\n" not in str(refusal)
+        assert content_of(out) == (earlier if refusal else "newer")
+        write(out, "newest")
+        assert content_of(out) == "newest"
+        assert [path.name for path in out.parent.iterdir()] == ["bundle"]
         if calls.made < number:
             break
-        if earlier is None and out.exists():
-            break
-    assert failed >= 6  # four files and folders, the move, and the folder that it was made in
-
-    write(out, "newest")
-    assert content_of(out) == "newest"
-    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    assert calls.made < number, "not every call was made to fail"
+    assert refused >= 7  # three files, two folders, the move, and the folder that it was made in
 
 
 @pytest.mark.parametrize("way", ["new", "exchange", "renames"])

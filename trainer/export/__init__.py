@@ -1,0 +1,1 @@
+"""Turn a trained network into the files of a bundle, and into the formats of others."""

@@ -1,0 +1,71 @@
+"""Make the golden inputs and answers with which a worker tests a bundle before it judges a photo."""
+
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from numpy.typing import NDArray
+from PIL import Image
+
+from worker.bundle import InputSpec
+from worker.classify.judge import Judge
+from worker.imaging import Pixels
+
+_INPUTS = 8
+
+_LEAST_TOLERANCE = 0.05
+"""In logits: far above what processors round differently in float32, far below another network's answers."""
+
+_SAFETY = 4.0
+
+
+def golden_inputs(spec: InputSpec, seed: int) -> Pixels:
+    """Draw pictures of nothing, smooth noise and gradients: uint8 (N, height, width, 1 or 3)."""
+    draw = np.random.default_rng(seed)
+    channels = 3 if spec.colour == "rgb" else 1
+    drawn = [_noise(spec, channels, draw) for _ in range(_INPUTS // 2)]
+    drawn += [_gradient(spec, channels, draw) for _ in range(_INPUTS // 2)]
+    return np.stack(drawn)
+
+
+def golden_tolerance(network: Path, inputs: Pixels, logits: NDArray[np.float32]) -> float:
+    """Return how far the logits of the golden inputs may be off on another processor.
+
+    Arithmetic with 8 bits is rounded otherwise by other kernels. LiteRT has two sets that share no code,
+    XNNPACK's, which gave `logits`, float32 (N, classes), and its own; what these two differ by here stands
+    for what processors differ by, and four times that is allowed.
+    """
+    own = Interpreter(
+        model_content=network.read_bytes(),
+        num_threads=1,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    own.allocate_tensors()
+    place, answer = own.get_input_details()[0]["index"], own.get_output_details()[0]["index"]
+    worst = 0.0
+    for pixels, expected in zip(inputs, logits, strict=True):
+        own.set_tensor(place, pixels[np.newaxis])
+        own.invoke()
+        worst = max(worst, float(np.abs(own.get_tensor(answer)[0] - expected).max()))
+    return max(_LEAST_TOLERANCE, _SAFETY * worst)
+
+
+def answers(judge: Judge, inputs: Pixels) -> NDArray[np.float32]:
+    """Run the worker's network on uint8 (N, height, width, channels): float32 (N, classes)."""
+    return np.stack([judge.logits(pixels) for pixels in inputs])
+
+
+def _noise(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:
+    side = int(draw.integers(3, 12))
+    coarse = draw.integers(0, 256, (side, side, 3), np.uint8)
+    smooth = Image.fromarray(coarse).resize((spec.width, spec.height), Image.Resampling.BICUBIC)
+    return np.asarray(smooth, np.uint8)[..., :channels]
+
+
+def _gradient(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:
+    rows = np.linspace(0, 1, spec.height)[:, None, None]
+    columns = np.linspace(0, 1, spec.width)[None, :, None]
+    corners = draw.uniform(0, 255, (4, channels))
+    above = corners[0] + columns * (corners[1] - corners[0])
+    below = corners[2] + columns * (corners[3] - corners[2])
+    return np.asarray(above + rows * (below - above), np.uint8)

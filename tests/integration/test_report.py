@@ -1,0 +1,248 @@
+"""The report as people open it: in a browser, on a phone, by day and by night."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.answering import draw_answers
+from tests.drawing import draw_pixels, photo_bytes
+from trainer.evaluation import measured
+from trainer.report import Pictures, Study, write_report
+from worker.errors import BundleError
+
+PHONE = 390
+DESKTOP = 1280
+
+CHARTS = {
+    "accuracy.png",
+    "confidence.png",
+    "confusion.png",
+    "coverage.png",
+    "loss.png",
+    "precision-recall.png",
+    "reliability.png",
+    "roc.png",
+}
+SHEETS = {"attention.png", "augmented.png", "mistakes.png", "samples.png"}
+
+# What the page has to be asked, from a page around it: a window may not be as narrow as a phone, a frame may.
+AROUND = """<!doctype html><body style="margin:0">
+<iframe width="WIDTH" height="900" style="border:0" srcdoc="PAGE"></iframe>
+<pre id="found"></pre>
+<script>
+window.onload = () => {
+  const frame = document.querySelector("iframe").contentWindow;
+  const page = frame.document, root = page.documentElement, images = [...page.images];
+  document.getElementById("found").textContent = JSON.stringify({
+    width: root.clientWidth, scrolled: root.scrollWidth, images: images.length,
+    broken: images.filter(image => !image.complete || image.naturalWidth === 0).length,
+    requests: frame.performance.getEntriesByType("resource").map(entry => entry.name)
+      .filter(name => !name.startsWith("data:")),
+    charts: [...page.querySelectorAll("svg")].map(svg => svg.getBoundingClientRect().height),
+    repeated: [...page.querySelectorAll("[id]")].map(each => each.id)
+      .filter((id, place, all) => all.indexOf(id) !== place),
+    ink: frame.getComputedStyle(page.body).color, ground: frame.getComputedStyle(page.body).backgroundColor,
+    text: page.body.innerText,
+  });
+};
+</script>"""
+
+
+@dataclass(frozen=True)
+class FakeEpoch:
+    """As trainer.training's, which would import TensorFlow."""
+
+    number: int
+    loss: float
+    training_accuracy: float
+    validation_loss: float
+    accuracy: float
+    recall: float
+    learning_rate: float
+    seconds: float
+
+
+def draw_study(count: int = 60, classes: tuple[str, ...] = ("happy", "sad")) -> Study:
+    test = draw_answers(count, len(classes), seed=1)
+    pixels = np.stack([draw_pixels(seed, (48, 48)) for seed in range(count)])
+    return Study(
+        title="moods & <b>more</b>",
+        classes=classes,
+        command="moodsort train album --out moods",
+        fingerprint="0123456789abcdef" * 4,
+        training_pictures=500,
+        about_test="The test pictures are a tenth of the same album.",
+        temperature=2.0,
+        validation=draw_answers(80, len(classes), seed=2),
+        test=test,
+        metrics=measured(test, classes, "held-out test split"),
+        epochs=tuple(
+            FakeEpoch(n, 1 / n, 1 - 0.5 / n, 1.1 / n, 1 - 0.6 / n, 0.5, 1e-3, 2.0) for n in range(1, 9)
+        ),
+        best_epoch=7,
+        pictures=Pictures(
+            samples=pixels[:10],
+            sample_labels=test.labels[:10],
+            augmented=pixels[10:20],
+            test=lambda places: pixels[places],
+            test_names=tuple(f"picture-with-a-rather-long-name-{place}.jpg" for place in range(count)),
+            explain=lambda shown, labels: shown[..., 0].astype(np.float32) / 255,
+        ),
+    )
+
+
+def browse(page: str, folder: Path, width: int, *, dark: bool = False) -> dict:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.fail("chromium is not installed: the report is opened in it (apt install chromium)")
+    around = folder / "around.html"
+    around.write_text(
+        AROUND.replace("WIDTH", str(width)).replace("PAGE", html.escape(page)), encoding="utf-8"
+    )
+    options = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "dump-dom"]
+    options += ["hide-scrollbars"]
+    options += ["disable-background-networking", "disable-component-update", "disable-sync"]
+    options += ["disable-dev-shm-usage", f"user-data-dir={folder / 'profile'}", f"window-size={DESKTOP},900"]
+    options += [
+        "host-resolver-rules=MAP * ~NOTFOUND",
+        f"blink-settings=preferredColorScheme={0 if dark else 1}",
+    ]
+    done = subprocess.run(
+        [browser, *(f"--{option}" for option in options), around.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+    )
+    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stdout[-500:]
+    return json.loads(html.unescape(found[1]))
+
+
+def brightness(colour: str) -> float:
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    write_report(folder, draw_study())
+    return folder
+
+
+@pytest.mark.parametrize(("width", "dark"), [(PHONE, True), (DESKTOP, False)])
+def test_the_page_is_whole_in_a_browser_and_asks_for_nothing(report, tmp_path, width, dark):
+    found = browse((report / "index.html").read_text(), tmp_path, width, dark=dark)
+
+    assert found["requests"] == []
+    assert found["broken"] == 0
+    assert found["images"] > 40
+    assert found["repeated"] == []
+    assert found["width"] == found["scrolled"] == width
+    assert len(found["charts"]) == len(CHARTS)
+    assert all(height > 150 for height in found["charts"])
+    assert "moods & <b>more</b>" in found["text"]
+    assert (brightness(found["ground"]) < 80 < brightness(found["ink"])) == dark
+
+
+def test_many_classes_fit_a_phone_too(tmp_path):
+    study = draw_study(
+        150, ("_$a$_", "幸せ", "a & <i>b</i>", *(f"a class of some name {number}" for number in range(9)))
+    )
+    write_report(tmp_path / "report", replace(study, epochs=(), best_epoch=None, validation=None))
+
+    found = browse((tmp_path / "report" / "index.html").read_text(), tmp_path, PHONE)
+
+    assert found["width"] == found["scrolled"] == PHONE
+    assert len(found["charts"]) == len(CHARTS) - 2
+
+
+def test_charts_and_sheets_lie_beside_the_page_as_pictures(report):
+    files = {path.name: path for path in report.iterdir()}
+
+    assert set(files) == {"index.html"} | CHARTS | SHEETS
+    for name in CHARTS | SHEETS:
+        with Image.open(files[name]) as image:
+            image.load()
+            assert min(image.size) > 100
+    assert sum(path.stat().st_size for path in files.values()) < 3_000_000
+
+
+def test_a_page_names_no_place_outside_itself(report):
+    text = (report / "index.html").read_text()
+
+    addresses = re.findall(r"""(?:src|href)=["']([^"']*)|url\(([^)]*)\)|@import""", text)
+    assert addresses
+    assert all((one or other).startswith(("data:", "#")) for one, other in addresses)
+
+
+def test_a_report_without_pictures_shows_none(tmp_path):
+    write_report(tmp_path / "report", replace(draw_study(), pictures=None))
+
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert names == {"index.html"} | CHARTS
+    text = (tmp_path / "report" / "index.html").read_text()
+    assert "<img" not in text
+    assert "picture-with-a-rather-long-name" not in text
+
+
+@pytest.mark.parametrize("name", ["index.html", "roc.png"])
+def test_a_disk_that_refuses_is_one_line(tmp_path, name):
+    (tmp_path / "report" / name).mkdir(parents=True)
+
+    with pytest.raises(BundleError, match="the report cannot be written") as refusal:
+        write_report(tmp_path / "report", replace(draw_study(), pictures=None))
+
+    assert "\n" not in str(refusal.value)
+
+
+def test_evaluate_writes_a_report_of_a_bundle(tmp_path):
+    for label in ("happy", "sad"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for seed in range(6):
+            (tmp_path / "data" / label / f"{seed}.jpg").write_bytes(photo_bytes(seed + len(label)))
+    code = "from trainer.cli.evaluate import evaluate; evaluate.main(standalone_mode=False)"
+    command = [sys.executable, "-W", "error", "-c", code, "default", tmp_path / "data"]
+
+    done = subprocess.run(
+        [*map(str, command), "--report", str(tmp_path / "report")],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert {"index.html", "samples.png", "mistakes.png", "roc.png"} <= names
+    assert "loss.png" not in names
+
+
+@pytest.mark.timeout(120)
+def test_attention_is_found_in_every_network_of_ours():
+    code = """
+import numpy as np
+from trainer.networks import Plan, build_network
+from trainer.report.attention import grad_cam
+from worker.bundle import InputSpec
+pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+for name in ("small", "tutorial", "mobilenet_v3_small"):
+    network = build_network(Plan(InputSpec(64, 64, "rgb", "stretch"), 3, seed=0), name)
+    heat = grad_cam(network, pixels, np.array([0, 1, 2]))
+    assert heat.shape == (3, 64, 64) and heat.dtype == np.float32, name
+    assert heat.min() >= 0 and 0.5 < heat.max() <= 1, name
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=110, check=False
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -1,0 +1,40 @@
+"""Write the report of a bundle: one page that needs nothing else, and its figures as PNG files."""
+
+from pathlib import Path
+
+from trainer.report.confidence import confidence_charts
+from trainer.report.judgement import judgement_charts
+from trainer.report.learning import learning_charts
+from trainer.report.page import page
+from trainer.report.sheets import picture_sheets, save_sheet
+from trainer.report.study import Pictures, Study
+from trainer.report.theme import save_png
+from worker.errors import BundleError
+from worker.names import shown
+
+__all__ = ["Pictures", "Study", "write_report"]
+
+
+def write_report(folder: Path, study: Study) -> None:
+    """Write `index.html` and PNG files into a folder, which is made where it is not there.
+
+    Raises BundleError where the disk refuses.
+    """
+    chapters = (
+        ("How it learned", learning_charts(study)),
+        ("What it gets right and wrong", judgement_charts(study)),
+        ("How far to trust its confidence", confidence_charts(study)),
+    )
+    sheets = picture_sheets(study)
+    text = page(study, chapters, sheets)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for chart in (chart for _, charts in chapters for chart in charts):
+            save_png(chart, folder / f"{chart.name}.png")
+        for sheet in sheets:
+            save_sheet(sheet, folder / f"{sheet.name}.png")
+        (folder / "index.html").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BundleError(
+            f"{shown(folder)}: the report cannot be written ({error.strerror}); check the disk"
+        ) from error

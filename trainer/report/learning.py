@@ -1,0 +1,75 @@
+"""Charts of how the network learned, epoch by epoch."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from trainer.report.study import Study
+from trainer.report.theme import Chart, Theme, add_legend, prepared_axes
+
+if TYPE_CHECKING:
+    from trainer.training.progress import Epoch
+
+
+def learning_charts(study: Study) -> list[Chart]:
+    """Return the loss and the accuracy curve; none where training was not watched."""
+    if not study.epochs:
+        return []
+    last = study.epochs[-1]
+    kept = f"; the weights kept are those of epoch {study.best_epoch}" if study.best_epoch else ""
+    return [
+        Chart(
+            "loss",
+            "Loss",
+            f"Lower is better{kept}. Training loss is of augmented pictures, while they were learnt.",
+            f"Over {len(study.epochs)} epochs training loss came to {last.loss:.3f}, validation loss to "
+            f"{last.validation_loss:.3f}",
+            partial(_draw_loss, study),
+        ),
+        Chart(
+            "accuracy",
+            "Accuracy",
+            "Training accuracy is of augmented pictures too, so that it may stay under that of validation.",
+            f"Over {len(study.epochs)} epochs training accuracy came to {last.training_accuracy:.1%}, "
+            f"validation accuracy to {last.accuracy:.1%}",
+            partial(_draw_accuracy, study),
+        ),
+    ]
+
+
+def _draw_loss(study: Study, figure: Figure, theme: Theme) -> None:
+    axes = _epoch_axes(study, figure, theme, "loss")
+    _line(axes, study.epochs, [epoch.loss for epoch in study.epochs], theme.series[0], "training")
+    _line(
+        axes, study.epochs, [epoch.validation_loss for epoch in study.epochs], theme.series[1], "validation"
+    )
+    add_legend(axes, theme)
+
+
+def _draw_accuracy(study: Study, figure: Figure, theme: Theme) -> None:
+    axes = _epoch_axes(study, figure, theme, "accuracy")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    _line(
+        axes, study.epochs, [epoch.training_accuracy for epoch in study.epochs], theme.series[0], "training"
+    )
+    _line(axes, study.epochs, [epoch.accuracy for epoch in study.epochs], theme.series[1], "validation")
+    add_legend(axes, theme, "lower right")
+
+
+def _epoch_axes(study: Study, figure: Figure, theme: Theme, what: str) -> Axes:
+    axes = prepared_axes(figure, theme)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(what)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if study.best_epoch:
+        axes.axvline(study.best_epoch, color=theme.muted, linewidth=1, linestyle=":", label="kept")
+    return axes
+
+
+def _line(axes: Axes, epochs: Sequence["Epoch"], values: Sequence[float], colour: str, name: str) -> None:
+    marker = "o" if len(epochs) < 3 else None
+    axes.plot([epoch.number for epoch in epochs], values, color=colour, label=name, marker=marker)

@@ -1,0 +1,127 @@
+"""Try bundles on pictures whose classes are known."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.class_folders import ClassFile, Part, find_classes
+from trainer.evaluation import Answers
+from trainer.judging import Judged, Outcome, Unjudged, judge_files
+from trainer.near_duplicates import near_duplicate_groups
+from worker.bundle import Bundle, load_bundle
+from worker.classify.judge import softmax
+from worker.errors import ConfigError
+from worker.names import shown
+from worker.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What one bundle answered to every picture that could be judged."""
+
+    bundle: Bundle
+    answers: Answers
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """The pictures that bundles were tried on, in one order, and what could not be judged.
+
+    `fingerprint` is that of the data, made as a manifest's; `part` is the split that was taken of a divided
+    folder, None of an undivided one.
+    """
+
+    paths: tuple[Path, ...]
+    part: Part | None
+    fingerprint: str
+    unjudged: tuple[Unjudged, ...]
+    trials: tuple[Trial, ...]
+
+
+def try_bundles(folders: Sequence[Path], data: Path, on_outcome: Callable[[Outcome], None]) -> Trials:
+    """Judge every picture below the data's class folders with every bundle, as the worker does.
+
+    Of a folder that is divided into parts the test part is taken, or else validation. Raises ConfigError
+    where the bundles' classes and the data's are not the same or nothing can be judged, BundleError where
+    a bundle cannot be loaded.
+    """
+    bundles = [load_bundle(folder) for folder in folders]
+    files, part = _files(data)
+    classes = bundles[0].manifest.classes
+    for bundle in bundles:
+        _check_classes(bundle, {file.label for file in files}, data)
+    judged: list[Judged] = []
+    labels: list[int] = []
+    unjudged: list[Unjudged] = []
+    for file, outcome in zip(files, judge_files(folders, [file.path for file in files]), strict=True):
+        on_outcome(outcome)
+        if isinstance(outcome, Judged):
+            judged.append(outcome)
+            labels.append(classes.index(file.label))
+        else:
+            unjudged.append(outcome)
+    if not judged:
+        raise ConfigError(
+            f"{shown(data)}: none of its {len(files)} files could be judged; name other pictures"
+        )
+    groups = near_duplicate_groups(
+        np.stack([each.bits for each in judged]),
+        np.stack([each.mirrored_bits for each in judged]),
+        [each.sha256 for each in judged],
+    )
+    trials = []
+    for number, bundle in enumerate(bundles):
+        verdicts = [each.verdicts[number] for each in judged]
+        trials.append(Trial(bundle, _answers(bundle, verdicts, classes, np.array(labels), groups)))
+    return Trials(
+        paths=tuple(each.path for each in judged),
+        part=part,
+        fingerprint=_fingerprint([each.sha256 for each in judged], [classes[label] for label in labels]),
+        unjudged=tuple(unjudged),
+        trials=tuple(trials),
+    )
+
+
+def _files(data: Path) -> tuple[list[ClassFile], Part | None]:
+    files = [file for of_class in find_classes((data,)).values() for file in of_class]
+    parts = {file.part for file in files}
+    part = next((part for part in (Part.TEST, Part.VALIDATION) if part in parts), None)
+    return [file for file in files if part is None or file.part is part], part
+
+
+def _check_classes(bundle: Bundle, found: set[str], data: Path) -> None:
+    known = bundle.manifest.classes
+    strange, missing = sorted(found.difference(known)), sorted(set(known).difference(found))
+    if strange or missing:
+        raise ConfigError(
+            f"{shown(data)}: has the classes {', '.join(sorted(found))}, but {shown(bundle.folder)} knows "
+            f"{', '.join(sorted(known))}; name a folder with one folder for each of these"
+        )
+
+
+def _answers(
+    bundle: Bundle,
+    verdicts: Sequence[Verdict],
+    classes: tuple[str, ...],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+) -> Answers:
+    chances = np.array([[verdict.scores[name] for name in classes] for verdict in verdicts])
+    # The logits again, but for a number added to all of a picture's, which softmax takes away.
+    logits = bundle.manifest.calibration.temperature * np.log(np.maximum(chances, np.finfo(float).tiny))
+    return Answers(
+        chances=chances,
+        uncalibrated=softmax(logits),
+        predicted=np.array([classes.index(verdict.label) for verdict in verdicts]),
+        labels=labels,
+        groups=groups,
+    )
+
+
+def _fingerprint(hashes: Sequence[str], labels: Sequence[str]) -> str:
+    lines = sorted(f"{sha256} {label}\n" for sha256, label in zip(hashes, labels, strict=True))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

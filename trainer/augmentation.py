@@ -1,8 +1,13 @@
-"""Vary training pictures at random: frame, angle, mirror, light, colour and covered patches."""
+"""Vary training pictures as photos vary: frame, angle, mirror, light, colour, blur, JPEG, covered patches."""
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
+
+from trainer.jpeg import compressed
+from worker.imaging import Pixels
 
 _MIRRORED = 0.5
 _MAX_TURN = 0.26
@@ -18,52 +23,85 @@ _TINT = (0.85, 1.15)
 _GREYED = 0.25
 _COVERED = 0.5
 _COVER_SIDE = (0.1, 0.4)
+_SOFTENED = 0.25
+_COMPRESSED = 0.25
+"""The shares of a batch that are blurred and compressed: slices, since its order is random already."""
+_MAX_SOFTNESS = 0.33
+"""Of each neighbour in a blur by three pixels either way: 1/3 is the box."""
+_JPEG_QUALITY = (20.0, 80.0)
+
+_SHOWN_BATCH = 64
 
 
 def vary(pixels: Any, seed: Any) -> Any:
-    """Vary a batch, uint8 (N, H, W, C), and return float32 (N, H, W, C), 0–255.
+    """Vary a batch, uint8 (N, H, W, C), and return uint8 (N, H, W, C).
 
-    `seed` is int32 (2,): the same seed and batch give the same pictures.
+    `seed` is int32 (2,): the same seed and batch give the same pictures. The order of the pictures in the
+    batch has to be random: what is slow happens to its first and its last quarter.
     """
-    draws = _Draws(tf.shape(pixels)[0], seed)
-    varied = tf.cast(pixels, tf.float32) / 255.0
-    varied = _reframed(varied, draws)
-    varied = _relit(varied, draws)
-    return _covered(varied, draws) * 255.0
+    count = tf.shape(pixels)[0]
+    draws = _Draws(seed)
+    varied = _reframed(tf.cast(pixels, tf.float32), count, draws)
+    varied = _relit(varied / 255.0, count, draws)
+    varied = _covered(varied, count, draws) * 255.0
+    softened = tf.cast(_SOFTENED * tf.cast(count, tf.float32), tf.int32)
+    whole = count - tf.cast(_COMPRESSED * tf.cast(count, tf.float32), tf.int32)
+    varied = tf.concat(
+        [
+            _softened(varied[:softened], softened, draws),
+            varied[softened:whole],
+            compressed(varied[whole:], draws.uniform(count - whole, *_JPEG_QUALITY)),
+        ],
+        axis=0,
+    )
+    return tf.cast(tf.clip_by_value(varied + 0.5, 0.0, 255.0), tf.uint8)
+
+
+def samples(pixels: Pixels, count: int, seed: int) -> Pixels:
+    """Return varied pictures as training sees them, for people to look at.
+
+    `pixels` is uint8 (N, H, W, C), from which pictures are drawn again and again; the answer is uint8
+    (count, H, W, C).
+    """
+    draw = np.random.default_rng(seed)
+    chosen = draw.integers(0, len(pixels), max(count, _SHOWN_BATCH))
+    varied: NDArray[np.uint8] = np.asarray(
+        vary(tf.constant(pixels[chosen]), tf.constant([seed, 0], tf.int32))
+    )
+    return varied[draw.permutation(len(varied))[:count]]
 
 
 class _Draws:
     """Independent random numbers for each picture of a batch, from one seed."""
 
-    def __init__(self, count: Any, seed: Any) -> None:
-        self._count = count
+    def __init__(self, seed: Any) -> None:
         self._seed = seed
         self._number = 0
 
-    def uniform(self, low: float, high: float, *shape: int) -> Any:
-        """Draw float32 (N, *shape) between the bounds."""
+    def uniform(self, count: Any, low: float, high: float, *shape: int) -> Any:
+        """Draw float32 (count, *shape) between the bounds."""
         self._number += 1
         seed = tf.random.fold_in(self._seed, self._number)
-        return tf.random.stateless_uniform([self._count, *shape], seed, low, high)
+        return tf.random.stateless_uniform([count, *shape], seed, low, high)
 
-    def chance(self, probability: float, *shape: int) -> Any:
-        """Draw float32 (N, *shape) of ones with the probability, else zeros."""
-        return tf.cast(self.uniform(0.0, 1.0, *shape) < probability, tf.float32)
+    def chance(self, count: Any, probability: float, *shape: int) -> Any:
+        """Draw float32 (count, *shape) of ones with the probability, else zeros."""
+        return tf.cast(self.uniform(count, 0.0, 1.0, *shape) < probability, tf.float32)
 
 
-def _reframed(pixels: Any, draws: _Draws) -> Any:
+def _reframed(pixels: Any, count: Any, draws: _Draws) -> Any:
     """Zoom, shift, turn, stretch and mirror by one affine map from each output pixel to its source."""
     height, width = pixels.shape[1], pixels.shape[2]
-    zoom = draws.uniform(*_ZOOM)
-    stretch = draws.uniform(-_STRETCH, _STRETCH)
-    mirror = 1.0 - 2.0 * draws.chance(_MIRRORED)
-    angle = draws.uniform(-_MAX_TURN, _MAX_TURN)
+    zoom = draws.uniform(count, *_ZOOM)
+    stretch = draws.uniform(count, -_STRETCH, _STRETCH)
+    mirror = 1.0 - 2.0 * draws.chance(count, _MIRRORED)
+    angle = draws.uniform(count, -_MAX_TURN, _MAX_TURN)
     across, down = zoom * (1.0 + stretch), zoom * (1.0 - stretch)
     a, b = mirror * across * tf.cos(angle), -mirror * down * tf.sin(angle)
     c, d = across * tf.sin(angle), down * tf.cos(angle)
     margin = tf.maximum(1.0 - zoom, 0.05)
-    x = width / 2 * (1.0 + margin * draws.uniform(-1.0, 1.0))
-    y = height / 2 * (1.0 + margin * draws.uniform(-1.0, 1.0))
+    x = width / 2 * (1.0 + margin * draws.uniform(count, -1.0, 1.0))
+    y = height / 2 * (1.0 + margin * draws.uniform(count, -1.0, 1.0))
     transforms = tf.stack(
         [a, b, x - a * width / 2 - b * height / 2, c, d, y - c * width / 2 - d * height / 2, 0 * a, 0 * a],
         axis=1,
@@ -78,29 +116,40 @@ def _reframed(pixels: Any, draws: _Draws) -> Any:
     )
 
 
-def _relit(pixels: Any, draws: _Draws) -> Any:
+def _relit(pixels: Any, count: Any, draws: _Draws) -> Any:
+    """Change contrast, tint and brightness by one product and sum a pixel, then bend the mid-tones."""
     channels = pixels.shape[3]
+    curve = draws.uniform(count, -_MAX_CURVE, _MAX_CURVE, 1, 1, 1)
+    contrast = draws.uniform(count, *_CONTRAST, 1, 1, 1) * draws.uniform(count, *_TINT, 1, 1, channels)
+    brightness = draws.uniform(count, -_MAX_BRIGHTNESS, _MAX_BRIGHTNESS, 1, 1, 1)
     if channels == 3:
-        greyed = draws.chance(_GREYED, 1, 1, 1)
+        greyed = draws.chance(count, _GREYED, 1, 1, 1)
         pixels += greyed * (tf.image.rgb_to_grayscale(pixels) - pixels)
-    curve = draws.uniform(-_MAX_CURVE, _MAX_CURVE, 1, 1, 1)
-    contrast = draws.uniform(*_CONTRAST, 1, 1, 1) * draws.uniform(*_TINT, 1, 1, channels)
-    brightness = draws.uniform(-_MAX_BRIGHTNESS, _MAX_BRIGHTNESS, 1, 1, 1)
     mean = tf.reduce_mean(pixels, axis=(1, 2, 3), keepdims=True)
-    lit = tf.clip_by_value((pixels - mean) * contrast + mean + brightness, 0.0, 1.0)
-    return lit + curve * lit * (1.0 - lit)
+    lit = tf.clip_by_value(pixels * contrast + (mean * (1.0 - contrast) + brightness), 0.0, 1.0)
+    return lit * (1.0 + curve - curve * lit)
 
 
-def _covered(pixels: Any, draws: _Draws) -> Any:
+def _covered(pixels: Any, count: Any, draws: _Draws) -> Any:
     """Cover a rectangle with one grey (DeVries and Taylor 2017)."""
-    rows = _inside(pixels.shape[1], draws)[:, :, None, None]
-    columns = _inside(pixels.shape[2], draws)[:, None, :, None]
-    cover = rows * columns * draws.chance(_COVERED, 1, 1, 1)
-    return pixels + cover * (draws.uniform(0.0, 1.0, 1, 1, 1) - pixels)
+    rows = _inside(pixels.shape[1], count, draws)[:, :, None, None]
+    columns = _inside(pixels.shape[2], count, draws)[:, None, :, None]
+    cover = rows * columns * draws.chance(count, _COVERED, 1, 1, 1)
+    return pixels + cover * (draws.uniform(count, 0.0, 1.0, 1, 1, 1) - pixels)
 
 
-def _inside(side: int, draws: _Draws) -> Any:
-    middle = draws.uniform(0.0, 1.0, 1)
-    half = draws.uniform(*_COVER_SIDE, 1) / 2
+def _inside(side: int, count: Any, draws: _Draws) -> Any:
+    middle = draws.uniform(count, 0.0, 1.0, 1)
+    half = draws.uniform(count, *_COVER_SIDE, 1) / 2
     places = (tf.range(side, dtype=tf.float32)[None, :] + 0.5) / side
     return tf.cast(tf.abs(places - middle) < half, tf.float32)
+
+
+def _softened(pixels: Any, count: Any, draws: _Draws) -> Any:
+    """Blur along both axes by a kernel of three, of a strength of each picture's own."""
+    strength = draws.uniform(count, 0.0, _MAX_SOFTNESS, 1, 1, 1)
+    for axis in (1, 2):
+        before = tf.roll(pixels, 1, axis)
+        after = tf.roll(pixels, -1, axis)
+        pixels += strength * (before + after - 2.0 * pixels)
+    return pixels

@@ -1,67 +1,87 @@
 """Build a bundle from folders of pictures: the whole way, step by step."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+import time
 
-import numpy as np
-
-from trainer.calibration import calibration_error, fitted_temperature
+from trainer.calibration import fitted_temperature
 from trainer.dataset import Dataset, read_dataset
-from trainer.evaluation import measured
-from trainer.export import Findings, write_bundle
+from trainer.evaluation import answers_from_logits, measured
+from trainer.export.writing import Findings, Pictures, calibration_positions, keep_smallest, write_bundle
 from trainer.near_duplicates import near_duplicate_groups
 from trainer.publication import check_place, prepared_folder
 from trainer.recipe import Recipe
-from trainer.splits import Positions, Splits, split_groups
-from trainer.training import Epoch, Logits, predict_logits, train_network
+from trainer.report import write_report
+from trainer.report.training import study_of_training
+from trainer.splits import Splits, divided, leakages
+from trainer.training.checkpoint import discard_training
+from trainer.training.course import train_network
+from trainer.training.failures import OutOfTime
+from trainer.training.progress import Progress
 from worker.bundle import Manifest, TrainingData, load_bundle
 from worker.classify.judge import Judge
-from worker.errors import BundleError
 
 TEST_SET = "held-out test split"
 
-_LEAST_AGREEMENT = 0.99
-"""The share of validation pictures that the worker has to label as the trained network does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where the steps tell how far they are: sentences, and one record an epoch."""
-
-    say: Callable[[str], None]
-    on_epoch: Callable[[Epoch], None]
+_CLOSING_SECONDS = 30.0
+_CLOSING_SHARE = 0.2
+"""Of a time budget, what measuring and exporting may take: so many seconds, at most such a share."""
 
 
 def build_bundle(recipe: Recipe, progress: Progress) -> Manifest:
     """Read, divide, train, calibrate, measure and write; return the manifest of the bundle now in place.
 
     Raises ConfigError for folders that cannot be trained on or a place that is taken, Diverged where the
-    loss is lost, BundleError where the bundle cannot be written or the worker answers otherwise than
-    the network does.
+    loss is lost, OutOfTime where the time budget ends before anything is learnt, CheckpointLost where the
+    disk fills while it learns, BundleError where the bundle cannot be written or the worker answers
+    otherwise than the network does.
     """
+    started = time.monotonic()
     check_place(recipe.out)
     dataset = read_dataset(recipe, progress.say)
     groups = near_duplicate_groups(dataset.bits, dataset.mirrored_bits, dataset.hashes)
-    splits = split_groups(dataset.labels, groups, dataset.classes, recipe.held_out, recipe.seed)
+    for leakage in leakages(dataset.parts, groups):
+        progress.say(f"leakage: {leakage}")
+    splits = divided(dataset, groups, recipe.held_out, recipe.seed, recipe.leakage_limit)
     progress.say(_described(dataset, splits, distinct=int(groups.max()) + 1))
-    trained = train_network(recipe, dataset, splits, progress.say, progress.on_epoch)
+    trained = train_network(recipe, dataset, splits, progress, _seconds_left(recipe, started))
     network = trained.network
 
-    validation = predict_logits(network, dataset.pixels[splits.validation])
-    temperature = fitted_temperature(validation, dataset.labels[splits.validation])
-    test = predict_logits(network, dataset.pixels[splits.test])
-    metrics = measured(test.argmax(axis=1), dataset.labels[splits.test], dataset.classes, TEST_SET)
-    error = calibration_error(test, dataset.labels[splits.test], temperature)
-    progress.say(f"temperature {temperature:.2f}, calibration error {error:.3f} on the {TEST_SET}")
-    data = TrainingData(dataset.fingerprint(), len(dataset.labels))
-    findings = Findings(dataset.classes, temperature, data, metrics)
-
     with prepared_folder(recipe.out) as draft:
-        manifest = write_bundle(draft, network, recipe, findings)
-        _check_as_worker(draft, dataset, splits.validation, validation)
+        # What is measured is what is shipped: the converted network, run as the worker runs it.
+        pictures = _pictures(dataset, splits)
+        kept = keep_smallest(draft, network, recipe, dataset.classes, pictures, progress.say)
+        temperature = fitted_temperature(kept.validation, pictures.labels)
+        test = kept.logits(dataset.pixels[splits.test])
+        answers = answers_from_logits(test, dataset.labels[splits.test], temperature, groups[splits.test])
+        metrics = measured(answers, dataset.classes, TEST_SET, recipe.seed)
+        data = TrainingData(dataset.fingerprint(), len(dataset.labels))
+        findings = Findings(dataset.classes, temperature, data, metrics)
+        manifest = write_bundle(draft, network, recipe, findings, kept, progress.say)
+        chosen_by = answers_from_logits(
+            kept.validation, pictures.labels, temperature, groups[splits.validation]
+        )
+        both = chosen_by, answers
+        write_report(
+            draft / "report", study_of_training(recipe, dataset, splits, trained, temperature, both, metrics)
+        )
+        Judge(load_bundle(draft)).self_test()
+    discard_training(recipe.out)
     progress.say(f"kept epoch {trained.best.number}; wrote {recipe.out}, version {manifest.version}")
     return manifest
+
+
+def _seconds_left(recipe: Recipe, started: float) -> float | None:
+    """Return what the time budget leaves for training, None without one. Raises OutOfTime."""
+    budget = recipe.time_budget_seconds
+    if budget is None:
+        return None
+    spent = time.monotonic() - started
+    left = budget - spent - min(_CLOSING_SECONDS, _CLOSING_SHARE * budget)
+    if left <= 0:
+        raise OutOfTime(
+            f"reading the pictures took {spent:.0f} s of the time budget of {budget:.0f} s, and nothing is "
+            f"left to train in; give --time-budget {round(10 * spent) + 60}s or more"
+        )
+    return left
 
 
 def _described(dataset: Dataset, splits: Splits, distinct: int) -> str:
@@ -73,14 +93,7 @@ def _described(dataset: Dataset, splits: Splits, distinct: int) -> str:
     )
 
 
-def _check_as_worker(folder: Path, dataset: Dataset, validation: Positions, expected: Logits) -> None:
-    """Load the bundle as a worker does and compare its answers with the network's."""
-    judge = Judge(load_bundle(folder))
-    judge.self_test()
-    found = np.stack([judge.logits(pixels) for pixels in dataset.pixels[validation]])
-    agreement = float((found.argmax(axis=1) == expected.argmax(axis=1)).mean())
-    if agreement < _LEAST_AGREEMENT:
-        raise BundleError(
-            f"{folder}: the exported network agrees with the trained one on {agreement:.1%} of pictures, "
-            f"less than {_LEAST_AGREEMENT:.0%}; install the versions that moodsort[train] names"
-        )
+def _pictures(dataset: Dataset, splits: Splits) -> Pictures:
+    shown = calibration_positions(splits.training)
+    validation = splits.validation
+    return Pictures(dataset.pixels[shown], dataset.pixels[validation], dataset.labels[validation])

@@ -2,21 +2,22 @@
 
 import hashlib
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+import stat
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.class_folders import ClassFile, Part, find_classes
 from trainer.near_duplicates import Bits, difference_bits
 from trainer.recipe import Recipe
-from worker.errors import BadPhoto, ConfigError
-from worker.imaging import Pixels, fit, read_picture
-from worker.names import raw, shown
+from worker.errors import BadPhoto, ConfigError, Reason
+from worker.imaging import Picture, Pixels, fit, read_picture
+from worker.names import printable, shown
 
 FEWEST_PICTURES = 3
 """One picture of a class for each of training, validation and test."""
@@ -24,16 +25,13 @@ FEWEST_PICTURES = 3
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture that was read, and what it was read from.
+    """What is known of one picture that was read, beside its pixels.
 
-    `pixels` is uint8 (height, width, 1 or 3), as the model takes it; `bits` and `mirrored_bits` are its
-    difference hash and its mirror image's, uint64 (8,).
+    `bits` and `mirrored_bits` are its difference hash and its mirror image's, uint64 (8,).
     """
 
-    path: Path
-    label: int
+    file: ClassFile
     sha256: str
-    pixels: Pixels
     bits: Bits
     mirrored_bits: Bits
 
@@ -42,8 +40,14 @@ class Sample:
 class Unread:
     """A file in a class folder that is not a picture the worker would judge, and why."""
 
-    path: Path
+    file: ClassFile
+    reason: Reason
     detail: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.file.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class Dataset:
     """All pictures in memory.
 
     `pixels` is uint8 (N, height, width, 1 or 3); `labels` int64 (N,), positions in `classes`; `bits` and
-    `mirrored_bits` uint64 (N, 8); `hashes` the SHA-256 of each file.
+    `mirrored_bits` uint64 (N, 8); `hashes` the SHA-256 of each file; `paths` where each is; `parts` what
+    each is for where a person has said so by folders `train`, `valid` and `test`.
     """
 
     classes: tuple[str, ...]
@@ -60,6 +65,8 @@ class Dataset:
     bits: Bits
     mirrored_bits: Bits
     hashes: tuple[str, ...]
+    paths: tuple[Path, ...]
+    parts: tuple[Part | None, ...]
     unread: tuple[Unread, ...]
 
     def fingerprint(self) -> str:
@@ -82,90 +89,80 @@ def read_dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
     not make two classes or more with enough pictures in each.
     """
     found = find_classes(recipe.folders)
-    classes = tuple(sorted(found))
-    paths = [path for name in classes for path in found[name]]
-    labels = [label for label, name in enumerate(classes) for _ in found[name]]
-    say(f"reading {len(paths)} files of {len(classes)} classes: {', '.join(classes)}")
+    classes = tuple(found)
+    files = [file for name in classes for file in found[name]]
+    say(f"reading {len(files)} files of {len(classes)} classes: {', '.join(classes)}")
+    # Touched only where a picture is put, so that files which are no pictures cost no memory.
+    pixels = np.empty((len(files), *_shape(recipe)), np.uint8)
     samples: list[Sample] = []
     unread: list[Unread] = []
+
+    def read(file: ClassFile, row: Pixels) -> Sample | Unread:
+        return _read(file, row, recipe)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for outcome in pool.map(_read, paths, labels, repeat(recipe)):
-            if isinstance(outcome, Sample):
-                samples.append(outcome)
-            else:
+        for place, outcome in enumerate(pool.map(read, files, pixels)):
+            if isinstance(outcome, Unread):
                 unread.append(outcome)
-                say(f"left out {shown(outcome.path)}: {outcome.detail}")
+                say(f"left out {printable(shown(outcome.path))}: {outcome.detail}")
+                continue
+            if place != len(samples):
+                pixels[len(samples)] = pixels[place]
+            samples.append(outcome)
     _check_counts(classes, samples, recipe.folders)
-    return _stacked(classes, samples, unread)
+    return _dataset(classes, pixels[: len(samples)], samples, unread)
 
 
-def find_classes(folders: Sequence[Path]) -> dict[str, list[Path]]:
-    """Return the files of each class, by its name, over all folders.
-
-    Raises ConfigError where there are not two classes or more.
-    """
-    found: dict[str, list[Path]] = defaultdict(list)
-    for folder in folders:
-        if not folder.is_dir():
-            raise ConfigError(
-                f"{folder}: is not a folder; name a folder that holds one folder for each class"
-            )
-        for child in sorted(folder.iterdir()):
-            if child.is_dir() and not child.name.startswith("."):
-                if raw(child) is not None:
-                    raise ConfigError(f"{shown(child)}: its name is not UTF-8; give the class another name")
-                found[child.name].extend(_files(child))
-    if len(found) < 2:
-        held = f"one class folder, {next(iter(found))}" if found else "no class folders"
-        named = ", ".join(str(folder) for folder in folders)
-        raise ConfigError(f"{named}: {held}; put each class's pictures in a folder of its own, two or more")
-    return found
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, children, names in os.walk(folder):
-        children[:] = sorted(child for child in children if not child.startswith("."))
-        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
-
-
-def _read(path: Path, label: int, recipe: Recipe) -> Sample | Unread:
+def read_file(path: Path, *, max_pixels: int, working_side: int) -> tuple[bytes, Picture]:
+    """Read a file's bytes and the picture in them. Raises BadPhoto where there is none that is judged."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
+            raise BadPhoto(Reason.UNREADABLE, "it is no regular file")
         data = path.read_bytes()
-        picture = read_picture(data, max_pixels=recipe.max_pixels, working_side=recipe.working_side)
-    except BadPhoto as error:
-        return Unread(path, error.detail)
     except OSError as error:
-        return Unread(path, f"cannot be read ({error.strerror})")
-    return Sample(
-        path=path,
-        label=label,
-        sha256=hashlib.sha256(data).hexdigest(),
-        pixels=fit(picture.pixels, recipe.input),
-        bits=difference_bits(picture.pixels),
-        mirrored_bits=difference_bits(np.ascontiguousarray(picture.pixels[:, ::-1])),
-    )
+        raise BadPhoto(Reason.UNREADABLE, f"it cannot be read ({error.strerror})") from error
+    return data, read_picture(data, max_pixels=max_pixels, working_side=working_side)
+
+
+def _shape(recipe: Recipe) -> tuple[int, int, int]:
+    return recipe.input.height, recipe.input.width, 3 if recipe.input.colour == "rgb" else 1
+
+
+def _read(file: ClassFile, row: Pixels, recipe: Recipe) -> Sample | Unread:
+    try:
+        data, picture = read_file(file.path, max_pixels=recipe.max_pixels, working_side=recipe.working_side)
+    except BadPhoto as error:
+        return Unread(file, error.reason, error.detail)
+    row[...] = fit(picture.pixels, recipe.input)
+    bits, mirrored_bits = difference_bits(picture.pixels)
+    return Sample(file, hashlib.sha256(data).hexdigest(), bits, mirrored_bits)
 
 
 def _check_counts(classes: tuple[str, ...], samples: list[Sample], folders: Sequence[Path]) -> None:
     if not samples:
-        named = ", ".join(str(folder) for folder in folders)
+        named = ", ".join(map(shown, folders))
         raise ConfigError(f"{named}: no file in it could be read as a picture; add pictures to each class")
-    for label, name in enumerate(classes):
-        count = sum(sample.label == label for sample in samples)
-        if count < FEWEST_PICTURES:
+    counts = Counter(sample.file.label for sample in samples)
+    for name in classes:
+        if counts[name] < FEWEST_PICTURES:
+            noun = "picture" if counts[name] == 1 else "pictures"
             raise ConfigError(
-                f"class {name} has {count} readable pictures; "
+                f"class {printable(name)} has {counts[name]} readable {noun}; "
                 f"add pictures until it has {FEWEST_PICTURES} or more, or take its folder away"
             )
 
 
-def _stacked(classes: tuple[str, ...], samples: list[Sample], unread: list[Unread]) -> Dataset:
+def _dataset(
+    classes: tuple[str, ...], pixels: Pixels, samples: list[Sample], unread: list[Unread]
+) -> Dataset:
     return Dataset(
         classes=classes,
-        pixels=np.stack([sample.pixels for sample in samples]),
-        labels=np.array([sample.label for sample in samples], np.int64),
+        pixels=pixels,
+        labels=np.array([classes.index(sample.file.label) for sample in samples], np.int64),
         bits=np.stack([sample.bits for sample in samples]),
         mirrored_bits=np.stack([sample.mirrored_bits for sample in samples]),
         hashes=tuple(sample.sha256 for sample in samples),
+        paths=tuple(sample.file.path for sample in samples),
+        parts=tuple(sample.file.part for sample in samples),
         unread=tuple(unread),
     )

@@ -30,13 +30,18 @@ Measured on 2000 web photos and 2000 faces, with both limits: of the copies save
 _BLOCK = 512
 
 
-def difference_bits(pixels: Pixels) -> Bits:
-    """Hash RGB pixels, uint8 (H, W, 3), by where grey grows to the right and downwards: uint64 (8,).
+def difference_bits(pixels: Pixels) -> tuple[Bits, Bits]:
+    """Hash RGB pixels, uint8 (H, W, 3), and their mirror image: uint64 (8,) each.
 
-    The difference hash of N. Krawetz ("Kind of Like That", 2013) at 16 × 16 instead of 8 × 8, in both
-    directions: bars across the whole picture do not change from left to right.
+    The bits say where grey grows to the right and downwards: the difference hash of N. Krawetz ("Kind of
+    Like That", 2013) at 16 × 16 instead of 8 × 8, in both directions: bars across the whole picture do not
+    change from left to right.
     """
     grey = fit(pixels, _VIEW)[..., 0]
+    return _growing(grey), _growing(grey[:, ::-1])
+
+
+def _growing(grey: Pixels) -> Bits:
     rightwards = grey[:-1, 1:] > grey[:-1, :-1]
     downwards = grey[1:, :-1] > grey[:-1, :-1]
     return np.packbits(np.stack([rightwards, downwards])).view(np.uint64)

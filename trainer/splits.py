@@ -1,13 +1,25 @@
 """Divide the pictures into training, validation and test so that no group of near-duplicates is in two."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.class_folders import Part
 from worker.errors import ConfigError
+from worker.names import printable
 
 Positions = NDArray[np.int64]
+
+LEAKAGE_LIMIT = 0.01
+"""The share of given validation or test pictures that may have a near-twin among the training pictures.
+
+A twin is one picture that may be known by heart, so the reported accuracy is too high by this share at the
+most: by one point. (CIFAR-10's test has twins of 3.3 %, CIFAR-100's of 10 %: Barz & Denzler 2020, "Do we
+train on test data?")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,44 +31,161 @@ class Splits:
     test: Positions
 
 
+@dataclass(frozen=True, slots=True)
+class Leakage:
+    """How many pictures of a given part have a near-twin among the training pictures."""
+
+    part: Part
+    leaked: int
+    pictures: int
+
+    @property
+    def share(self) -> float:
+        """Of the part's pictures, 0 to 1."""
+        return self.leaked / self.pictures
+
+    def __str__(self) -> str:
+        return (
+            f"{self.leaked} of {self.pictures} pictures in {self.part}/ ({self.share:.1%}) "
+            f"have a near-twin in {Part.TRAINING}/"
+        )
+
+
+class Divisible(Protocol):
+    """What is asked of a dataset: its classes, and each picture's label and given part."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Positions in `classes`, (N,)."""
+
+    @property
+    def parts(self) -> tuple[Part | None, ...]:
+        """What each picture is for, where a person has said so."""
+
+
+def divided(
+    dataset: Divisible, groups: Positions, held_out: float, seed: int, leakage_limit: float
+) -> Splits:
+    """Divide as the folders `train`, `valid` and `test` say, or by lot where there are none.
+
+    `groups` is int64 (N,), the number of each picture's group of near-duplicates. Raises ConfigError for
+    classes of too few pictures, and where the given parts share more than the limit.
+    """
+    if any(dataset.parts):
+        return given_splits(dataset, groups, held_out, seed, leakage_limit)
+    return split_groups(dataset.labels, groups, dataset.classes, held_out, seed)
+
+
 def split_groups(
-    labels: NDArray[np.int64], groups: NDArray[np.int64], classes: tuple[str, ...], held_out: float, seed: int
+    labels: NDArray[np.int64], groups: Positions, classes: tuple[str, ...], held_out: float, seed: int
 ) -> Splits:
     """Draw the share `held_out` of each class for validation, as much for the test, the rest for training.
 
     A group that has pictures of several classes counts for the one that it has most of. Raises ConfigError
     where a class has fewer than three groups.
     """
+    part = _drawn(labels, groups, classes, (held_out, held_out), seed)
+    return Splits(*(np.flatnonzero(part == number) for number in range(3)))
+
+
+def given_splits(
+    dataset: Divisible, groups: Positions, held_out: float, seed: int, leakage_limit: float
+) -> Splits:
+    """Take the parts as they are given, and draw one that is missing from the training pictures, by groups.
+
+    Pictures of no part are trained on. Raises ConfigError where a part lacks a class, or where more than the
+    limit of a given part has a near-twin among the training pictures.
+    """
+    for leak in leakages(dataset.parts, groups):
+        if leak.share > leakage_limit:
+            raise ConfigError(
+                f"{leak}, more than the {leakage_limit:.1%} allowed: its figures would flatter; "
+                "`moodsort dataset check` shows them, --allow-leakage trains all the same"
+            )
+    part = np.array([_NUMBERS[given or Part.TRAINING] for given in dataset.parts])
+    missing = [number for number in (1, 2) if not (part == number).any()]
+    if missing:
+        rest = np.flatnonzero(part == 0)
+        shares = (held_out,) * len(missing)
+        drawn = _drawn(dataset.labels[rest], groups[rest], dataset.classes, shares, seed)
+        for place, number in enumerate(missing, start=1):
+            part[rest[drawn == place]] = number
+    _check_classes(part, dataset)
+    return Splits(*(np.flatnonzero(part == number) for number in range(3)))
+
+
+def leakages(parts: Sequence[Part | None], groups: Positions) -> list[Leakage]:
+    """Count, for each part that is given beside training, the pictures in a group with a training picture."""
+    part = np.array([_NUMBERS[given or Part.TRAINING] for given in parts], np.int64)
+    known = np.isin(groups, groups[part == 0])
+    found = []
+    for name in (Part.VALIDATION, Part.TEST):
+        own = part == _NUMBERS[name]
+        if own.any():
+            found.append(Leakage(name, int(known[own].sum()), int(own.sum())))
+    return found
+
+
+_NUMBERS = {part: number for number, part in enumerate(Part)}
+
+
+def _check_classes(part: Positions, dataset: Divisible) -> None:
+    for name, number in _NUMBERS.items():
+        counts = np.bincount(dataset.labels[part == number], minlength=len(dataset.classes))
+        for label, count in zip(dataset.classes, counts, strict=True):
+            if not count:
+                raise ConfigError(
+                    f"class {printable(label)} has no readable picture in {name}/; add some, or take "
+                    f"{Part.VALIDATION}/ and {Part.TEST}/ away, which are then drawn from {Part.TRAINING}/"
+                )
+
+
+def _drawn(
+    labels: NDArray[np.int64],
+    groups: Positions,
+    classes: tuple[str, ...],
+    shares: tuple[float, ...],
+    seed: int,
+) -> Positions:
+    """Draw a share of each class for each part: the part of each picture, from 1 on, and 0 for the rest."""
     draw = np.random.default_rng(seed)
+    _, groups = np.unique(groups, return_inverse=True)
     sizes = np.bincount(groups)
     group_labels = _majority(labels, groups, len(classes))
     part_of_group = np.zeros(len(sizes), np.int64)
     for label, name in enumerate(classes):
         own = draw.permutation(np.flatnonzero(group_labels == label))
-        if len(own) < 3:
-            raise ConfigError(
-                f"class {name} has {len(own)} different pictures, copies and near-copies counted once; "
-                "add pictures until it has 3 or more"
-            )
-        quota = max(1, round(held_out * int(sizes[own].sum())))
+        _check_groups(name, len(own), fewest=len(shares) + 1)
+        quotas = [max(1, round(share * int(sizes[own].sum()))) for share in shares]
         # The smallest groups last in line: a large group of copies teaches, but measures little.
-        own = own[np.argsort(sizes[own] > quota, kind="stable")]
-        validation, rest = _taken(own, sizes, quota, leave=2)
-        test, _ = _taken(rest, sizes, quota, leave=1)
-        part_of_group[validation] = 1
-        part_of_group[test] = 2
-    part = part_of_group[groups]
-    return Splits(*(np.flatnonzero(part == number) for number in range(3)))
+        own = own[np.argsort(sizes[own] > min(quotas), kind="stable")]
+        for place, quota in enumerate(quotas, start=1):
+            taken, own = _taken(own, sizes, quota, leave=len(shares) + 1 - place)
+            part_of_group[taken] = place
+    return part_of_group[groups]
 
 
-def _majority(labels: NDArray[np.int64], groups: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+def _check_groups(name: str, count: int, fewest: int) -> None:
+    if count < fewest:
+        noun = "picture" if count == 1 else "pictures"
+        raise ConfigError(
+            f"class {printable(name)} has {count} different {noun}, copies and near-copies counted once; "
+            f"add pictures until it has {fewest} or more"
+        )
+
+
+def _majority(labels: NDArray[np.int64], groups: Positions, classes: int) -> Positions:
     votes = np.zeros((int(groups.max()) + 1, classes), np.int64)
     np.add.at(votes, (groups, labels), 1)
-    majority: NDArray[np.int64] = votes.argmax(axis=1)
+    majority: Positions = votes.argmax(axis=1)
     return majority
 
 
-def _taken(own: Positions, sizes: NDArray[np.int64], quota: int, leave: int) -> tuple[Positions, Positions]:
+def _taken(own: Positions, sizes: Positions, quota: int, leave: int) -> tuple[Positions, Positions]:
     """Cut the groups that first fill the quota from the line, but leave so many groups for what follows."""
     filled = int(np.searchsorted(np.cumsum(sizes[own]), quota)) + 1
     cut = max(1, min(filled, len(own) - leave))

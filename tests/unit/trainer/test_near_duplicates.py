@@ -40,8 +40,7 @@ def greyed(picture: Image.Image) -> Image.Image:
 
 def grouped(pictures: list[Image.Image], hashes: list[str] | None = None) -> list[int]:
     pixels: list[Pixels] = [np.asarray(picture.convert("RGB")) for picture in pictures]
-    bits = np.stack([difference_bits(each) for each in pixels])
-    mirrors = np.stack([difference_bits(np.ascontiguousarray(each[:, ::-1])) for each in pixels])
+    bits, mirrors = (np.stack(each) for each in zip(*map(difference_bits, pixels), strict=True))
     names = hashes or [str(number) for number in range(len(pictures))]
     return near_duplicate_groups(bits, mirrors, names).tolist()
 
@@ -69,7 +68,7 @@ def test_files_with_the_same_bytes_are_one_group_whatever_their_place():
 def test_copies_are_found_far_apart_in_a_long_list():
     original = drawn(99)
     others = [drawn(seed) for seed in range(100, 110)]
-    few = np.stack([difference_bits(np.asarray(picture)) for picture in [original, *others]])
+    few = np.stack([difference_bits(np.asarray(picture))[0] for picture in [original, *others]])
     # More rows than are compared at a time, with one copy at either end.
     bits = np.concatenate([few[:1], np.repeat(few[1:], 60, axis=0), few[:1]])
 

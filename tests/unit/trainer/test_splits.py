@@ -1,12 +1,35 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.splits import split_groups
+from trainer.class_folders import Part
+from trainer.splits import Splits, divided, split_groups
 from worker.errors import ConfigError
 
 CLASSES = ("happy", "sad")
+
+TRAIN, VALID, TEST = Part
+
+
+@dataclass(frozen=True)
+class Given:
+    """Labels and parts without pictures."""
+
+    labels: np.ndarray
+    parts: tuple[Part | None, ...]
+    classes: tuple[str, ...] = CLASSES
+
+
+def given_parts(*counts: tuple[Part | None, int]) -> Given:
+    parts = [part for part, count in counts for _ in range(count)]
+    return Given(np.arange(len(parts)) % 2, tuple(parts))
+
+
+def divide(data: Given, groups: np.ndarray | None = None, limit: float = 0.01, seed: int = 0) -> Splits:
+    return divided(data, np.arange(len(data.parts)) if groups is None else groups, 0.1, seed, limit)
 
 
 def parts_of(labels: np.ndarray, groups: np.ndarray, held_out: float = 0.1, seed: int = 0) -> np.ndarray:
@@ -74,5 +97,70 @@ def test_a_class_of_copies_is_refused_with_its_name():
     labels = np.repeat([0, 1], [10, 10])
     groups = np.concatenate([np.arange(10), np.full(10, 10)])
 
-    with pytest.raises(ConfigError, match="class sad has 1 different pictures"):
+    with pytest.raises(ConfigError, match="class sad has 1 different picture,"):
         split_groups(labels, groups, CLASSES, 0.1, 0)
+
+
+def test_given_parts_are_used_as_given():
+    splits = divide(given_parts((TRAIN, 20), (VALID, 6), (TEST, 4)))
+
+    assert splits.training.tolist() == list(range(20))
+    assert splits.validation.tolist() == list(range(20, 26))
+    assert splits.test.tolist() == list(range(26, 30))
+
+
+def test_without_given_parts_they_are_drawn():
+    data = given_parts((None, 60))
+
+    drawn = split_groups(data.labels, np.arange(60), CLASSES, 0.1, 5)
+
+    assert divide(data, seed=5).test.tolist() == drawn.test.tolist()
+
+
+@pytest.mark.parametrize(("given", "missing"), [((TRAIN, VALID), "test"), ((TRAIN, TEST), "validation")])
+@given(owners=st.lists(st.integers(0, 19), min_size=20, max_size=60), seed=st.integers(0, 100))
+def test_a_missing_part_is_drawn_from_the_training_pictures_by_groups(given, missing, owners, seed):
+    _, owned = np.unique(np.array([*range(20), *owners]), return_inverse=True)
+    groups = np.concatenate([owned, 20 + np.arange(10)])
+    parts = (given[0],) * len(owned) + (given[1],) * 10
+    data = Given(np.concatenate([owned % 2, np.arange(10) % 2]), parts)
+
+    splits = divide(data, groups, seed=seed)
+
+    drawn, rest = getattr(splits, missing), splits.training
+    assert set(data.labels[drawn]) == {0, 1}
+    assert drawn.max() < len(owned)
+    assert not set(groups[drawn]) & set(groups[rest])
+    assert len(drawn) + len(rest) == len(owned)
+
+
+def test_where_only_training_is_given_both_others_are_drawn_from_it():
+    splits = divide(given_parts((TRAIN, 40)))
+
+    assert [len(part) for part in (splits.training, splits.validation, splits.test)] == [32, 4, 4]
+
+
+def test_pictures_of_no_part_are_trained_on_beside_given_parts():
+    splits = divide(given_parts((None, 10), (TRAIN, 10), (VALID, 4), (TEST, 4)))
+
+    assert splits.training.tolist() == list(range(20))
+
+
+def test_leakage_above_the_limit_is_refused_in_one_line_and_allowed_when_told_so():
+    data = given_parts((TRAIN, 20), (VALID, 10), (TEST, 10))
+    groups = np.arange(40)
+    groups[[30, 31]] = groups[[0, 1]]
+
+    with pytest.raises(ConfigError, match=r"2 of 10 pictures in test/ \(20\.0%\)") as refusal:
+        divide(data, groups)
+
+    assert "--allow-leakage" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert len(divide(data, groups, limit=1.0).test) == 10
+
+
+def test_a_given_part_without_a_class_is_refused_with_both_names():
+    data = Given(np.array([0, 1] * 10 + [0] * 4), (TRAIN,) * 20 + (TEST,) * 4)
+
+    with pytest.raises(ConfigError, match="class sad has no readable picture in test/"):
+        divide(data)

@@ -1,0 +1,120 @@
+"""A training that is killed goes on to the same weights, in processes as people run them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trainer.cli.train import train
+from trainer.training.checkpoint import training_folder
+from worker.bundle import load_bundle
+from worker.errors import MoodsortError
+
+TRAIN = """
+import sys
+from worker.cli import main
+main()
+"""
+
+
+def command(data: Path, out: Path, *options: object) -> list[str]:
+    trained = ["train", data, "--out", out, "--threads", 1, "--epochs", 3, "--input-size", 32, *options]
+    return [sys.executable, "-c", TRAIN, *map(str, trained)]
+
+
+def draw_two_classes(folder: Path) -> Path:
+    for channel, label in enumerate(("red", "green")):
+        (folder / label).mkdir(parents=True)
+        for seed in range(40):
+            coarse = np.random.default_rng((channel, seed)).integers(0, 180, (6, 6, 3))
+            coarse[..., channel] += 70
+            picture = Image.fromarray(coarse.astype(np.uint8)).resize((40, 40), Image.Resampling.BICUBIC)
+            picture.save(folder / label / f"{seed}.png")
+    return folder
+
+
+def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=100, check=False)
+
+
+def stop_after_epoch(number: int, arguments: list[str], sent: signal.Signals) -> tuple[int, str]:
+    """Send the signal once the epoch's line is out: the next has begun, or is about to."""
+    with subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        for line in child.stdout:
+            if line.startswith(f"epoch {number}:"):
+                child.send_signal(sent)
+                break
+        told = child.stderr.read()
+        return child.wait(), told
+
+
+@pytest.mark.timeout(200)
+def test_a_stopped_and_a_killed_training_go_on_to_the_weights_of_an_undisturbed_one(tmp_path):
+    data = draw_two_classes(tmp_path / "data")
+    undisturbed = run(command(data, tmp_path / "undisturbed"))
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    assert "Traceback" not in undisturbed.stderr
+
+    out = tmp_path / "bundle"
+    status, told = stop_after_epoch(1, command(data, out), signal.SIGINT)
+    assert status == 130
+    assert told == "stopped; the same command goes on after the last whole epoch\n"
+    status, _ = stop_after_epoch(2, command(data, out), signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    assert not out.exists()
+    assert training_folder(out).is_dir()
+
+    resumed = run(command(data, out))
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on after epoch" in resumed.stdout
+    assert "epoch 1:" not in resumed.stdout
+    assert not training_folder(out).exists()
+    versions = {load_bundle(folder).manifest.version for folder in (out, tmp_path / "undisturbed")}
+    assert len(versions) == 1
+
+
+@pytest.mark.timeout(200)
+def test_a_bundle_is_trained_further_and_a_budget_too_short_is_one_line(tmp_path):
+    data, out = draw_two_classes(tmp_path / "data"), tmp_path / "bundle"
+    out.parent.joinpath("kept").mkdir()
+
+    too_short = run(command(data, tmp_path / "kept" / "bundle", "--time-budget", "0.01s"))
+    assert too_short.returncode == 1
+    assert too_short.stderr.startswith("moodsort: reading the pictures took")
+    assert too_short.stderr.count("\n") == 1
+    assert list((tmp_path / "kept").iterdir()) == []
+
+    in_seconds = run(command(data, out, "--time-budget", "3s", "--network", "tutorial"))
+    assert in_seconds.returncode == 0, in_seconds.stderr
+    first = load_bundle(out).manifest
+    further = run([*command(data, out, "--start-from", out), "--tensorboard", str(tmp_path / "events")])
+    assert further.returncode == 0, further.stderr
+    assert load_bundle(out).manifest.version != first.version
+    assert len(list((tmp_path / "events").iterdir())) == 1
+
+
+def test_what_does_not_go_together_is_refused_before_tensorflow_starts(tmp_path):
+    data = draw_two_classes(tmp_path / "data")
+    refused = {
+        ("--new-head",): "--new-head goes with --start-from",
+        ("--weights", "imagenet"): "the network small has none",
+        ("--network", "mobilenet_v3_small", "--weights", tmp_path / "none.h5"): "is no file",
+        ("--start-from", tmp_path): "manifest.json: is not there",
+    }
+    for options, sentence in refused.items():
+        with pytest.raises(MoodsortError, match=sentence) as refusal:
+            train.main([*map(str, (data, "--out", tmp_path / "bundle", *options))], standalone_mode=False)
+        assert "\n" not in str(refusal.value)

@@ -1,0 +1,38 @@
+"""Pictures as an examination finds them, drawn at random and measured at will."""
+
+from pathlib import Path
+
+import numpy as np
+
+from trainer.checking.examination import Examined
+from trainer.class_folders import ClassFile, Part
+from trainer.near_duplicates import difference_bits
+
+DATA = Path("data")
+
+
+def picture(
+    name: str,
+    label: str = "happy",
+    *,
+    drawing: int | None = None,
+    part: Part | None = None,
+    sha256: str | None = None,
+    size: tuple[int, int] = (640, 480),
+    brightest: float = 0.9,
+    sharpness: float = 0.5,
+) -> Examined:
+    seed = sum(name.encode()) if drawing is None else drawing
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), np.uint8)
+    bits, mirrored_bits = difference_bits(pixels)
+    return Examined(
+        file=ClassFile(DATA / label / name, DATA, label, part),
+        sha256=sha256 or name,
+        width=size[0],
+        height=size[1],
+        brightest=brightest,
+        sharpness=sharpness,
+        view=pixels,
+        bits=bits,
+        mirrored_bits=mirrored_bits,
+    )

@@ -1,0 +1,60 @@
+import pytest
+
+from tests.drawing import draw_photo, encoded
+from trainer.choice import NETWORKS, batch_of, epochs_of, input_of, method_of, patience_of
+from trainer.cli.train import _NETWORKS
+from trainer.recipe import FINE_TUNING_METHOD, TUTORIAL_METHOD
+
+
+def drawn_files(folder, size, colour):
+    paths = []
+    for seed in range(3):
+        picture = draw_photo(seed, size)
+        path = folder / f"{seed}.png"
+        path.write_bytes(encoded(picture if colour == "rgb" else picture.convert("L"), "PNG"))
+        paths.append(path)
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("size", "colour", "side"), [((48, 48), "grey", 48), ((50, 70), "rgb", 64), ((640, 480), "rgb", 96)]
+)
+def test_the_network_reads_pictures_at_about_their_own_size_and_colour(tmp_path, size, colour, side):
+    spec = input_of("small", None, None, drawn_files(tmp_path, size, colour))
+
+    assert (spec.width, spec.height, spec.colour) == (side, side, colour)
+
+
+def test_what_a_person_says_goes_before_what_the_pictures_are(tmp_path):
+    spec = input_of("small", 40, "rgb", drawn_files(tmp_path, (48, 48), "grey"))
+
+    assert (spec.width, spec.colour) == (40, "rgb")
+
+
+def test_files_that_are_no_pictures_do_not_decide(tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    files = [tmp_path / "notes.txt", *drawn_files(tmp_path, (48, 48), "grey")]
+
+    assert input_of("small", None, None, files).width == 48
+    assert input_of("small", None, None, files[:1]).width == 96
+
+
+def test_few_pictures_are_shown_more_often_in_smaller_batches():
+    assert [epochs_of("small", pictures) for pictures in (50, 525, 3000, 9342)] == [200, 200, 50, 24]
+    assert [batch_of("small", pictures) for pictures in (3, 240, 9342)] == [2, 20, 64]
+    assert [patience_of(epochs) for epochs in (3, 24, 200)] == [10, 10, 66]
+
+
+def test_the_tutorial_is_trained_as_in_the_tutorial():
+    assert method_of("tutorial", knows_something=False) == TUTORIAL_METHOD
+    assert not TUTORIAL_METHOD.augmented
+    assert (epochs_of("tutorial", 525), batch_of("tutorial", 525)) == (20, 32)
+    assert input_of("tutorial", None, None, []).width == 256
+
+
+def test_what_a_network_knows_is_changed_in_smaller_steps():
+    assert method_of("mobilenet_v3_small", knows_something=True) == FINE_TUNING_METHOD
+
+
+def test_help_names_every_network():
+    assert set(_NETWORKS) == set(NETWORKS)

@@ -1,0 +1,66 @@
+"""The trainer's commands, and what they share. TensorFlow is not imported before a command needs it."""
+
+import importlib.util
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from worker.errors import ConfigError
+
+_LOG_LEVEL, _QUIET = "TF_CPP_MIN_LOG_LEVEL", "2"
+
+_LIBRARIES = ("tensorflow", "keras", "scipy")
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow without its start-up notes, unless TF_CPP_MIN_LOG_LEVEL asks for them.
+
+    TensorFlow writes them before it reads that variable (its own words: "All log messages before
+    absl::InitializeLog() is called are written to STDERR"), so standard error is turned away meanwhile.
+    """
+    if os.environ.get(_LOG_LEVEL) != _QUIET:
+        return
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            notes.seek(0)
+            os.write(shown, notes.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+
+
+def require_training_libraries() -> None:
+    """Raise ConfigError where libraries of moodsort[train] are missing, and say how to get them."""
+    os.environ.setdefault(_LOG_LEVEL, _QUIET)
+    require_libraries("training", _LIBRARIES)
+
+
+def require_libraries(purpose: str, names: Sequence[str]) -> None:
+    """Raise ConfigError where one of these libraries of moodsort[train] is missing."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"{purpose} needs {', '.join(missing)}, not installed: pip install 'moodsort[train]'"
+        )
+
+
+def shown_command(arguments: Sequence[str] | None = None) -> str:
+    """Return the call for the manifest, less the folders above the named ones: nobody's business."""
+    taken = sys.argv[1:] if arguments is None else arguments
+    return shlex.join(["moodsort", *(_shown_argument(argument) for argument in taken)])
+
+
+def _shown_argument(argument: str) -> str:
+    path = Path(argument)
+    return path.name if path.is_absolute() else argument

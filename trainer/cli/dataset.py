@@ -1,0 +1,159 @@
+"""The commands `moodsort dataset …`."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from trainer.cli import require_libraries
+from worker.cli.output import Row, format_option, print_rows
+from worker.names import printable, shown
+
+if TYPE_CHECKING:
+    from trainer.checking.examination import Examination
+    from trainer.checking.findings import Finding, Judged
+    from trainer.class_folders import ClassFile
+
+_COLUMNS = ("kind", "certain", "paths", "detail")
+_TABLE = ("finding", "count", "certain", "example")
+
+
+@click.group()
+def dataset() -> None:
+    """Look after folders of pictures to train on."""
+
+
+@dataset.command()
+@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--labels", is_flag=True, help="Look for likely wrong labels, too.")
+@click.option("--fix", is_flag=True, help="Move what is beyond doubt to DATA-set-aside; nothing is deleted.")
+@click.option(
+    "--page", type=click.Path(path_type=Path), help="Write the findings with their pictures, as HTML."
+)
+@format_option
+def check(data: tuple[Path, ...], labels: bool, fix: bool, page: Path | None, output_format: str) -> int:
+    """Find what is wrong with pictures before a network is trained on them.
+
+    DATA is one or more folders that hold one folder for each class; or train, valid and test, which do.
+    Finds unreadable files, copies (also resized, re-encoded and mirrored ones), the same picture in two
+    classes or parts, rare classes, and tiny, dark and blurred pictures.
+
+    The exit status is 1 while something is beyond doubt wrong: files that are no pictures, the same file
+    twice, and classes too small to train on. The rest is a matter of looking.
+    """
+    require_libraries("dataset check", ("scipy", *(("jinja2",) if page else ())))
+    if labels:
+        require_libraries("--labels", ("cleanlab", "sklearn"))
+    from trainer.checking.page import check_page, summary, write_page
+    from trainer.class_folders import find_classes
+
+    if page is not None:
+        check_page(page)
+    found = find_classes(data)
+    examination = _examined(found)
+    judged = _judged(examination, labels)
+    if page is not None:
+        write_page(page, data, examination, judged)
+        _say(f"wrote {shown(page)}")
+    moved = _set_aside(examination) if fix else set()
+    _print(judged, output_format)
+    _say(summary(examination))
+    for note in judged.notes:
+        _say(note)
+    return 1 if any(_is_left(finding, moved) for finding in judged.findings) else 0
+
+
+def _examined(found: "dict[str, list[ClassFile]]") -> "Examination":
+    from trainer.checking.examination import examine
+
+    with _bar("reading", sum(map(len, found.values()))) as on_file:
+        return examine(found, on_file)
+
+
+def _judged(examination: "Examination", with_labels: bool) -> "Judged":
+    from trainer.checking.findings import groups_of, judge, labels_of
+
+    groups = groups_of(examination.pictures)
+    if not with_labels:
+        return judge(examination, groups, None)
+    from trainer.checking.labels import doubted_labels
+
+    _say("looking for wrong labels")
+    numbers = labels_of(examination)
+    doubts = doubted_labels(examination.pictures, numbers, groups)
+    if doubts is None:
+        _say("labels are not looked at: there are not ten different pictures of two classes")
+    return judge(examination, groups, doubts)
+
+
+def _set_aside(examination: "Examination") -> set[Path]:
+    from trainer.checking.set_aside import set_aside, superfluous
+
+    moved = set()
+    for each in set_aside(list(superfluous(examination))):
+        moved.add(each.source)
+        _say(f"moved {shown(each.source)} to {shown(each.destination)}: {each.reason}")
+    return moved
+
+
+def _is_left(finding: "Finding", moved: set[Path]) -> bool:
+    """Tell whether a finding is beyond doubt and still true of the files that were not moved."""
+    from trainer.checking.findings import Kind
+
+    if not finding.is_certain:
+        return False
+    if finding.kind is Kind.FEW_PICTURES:
+        return True
+    left = len(set(finding.paths) - moved)
+    return left > (0 if finding.kind is Kind.UNREADABLE else 1)
+
+
+def _print(judged: "Judged", output_format: str) -> None:
+    if output_format != "table":
+        print_rows(map(_row, judged.findings), _COLUMNS, output_format, ())
+    elif judged.findings:
+        print_rows(_counted(judged.findings), (), output_format, _TABLE)
+    else:
+        click.echo("nothing found")
+
+
+def _row(finding: "Finding") -> Row:
+    return {
+        "kind": finding.kind.value,
+        "certain": finding.is_certain,
+        "paths": [shown(path) for path in finding.paths],
+        "detail": finding.detail,
+    }
+
+
+def _counted(findings: "Sequence[Finding]") -> Iterator[Row]:
+    from trainer.checking.page import TITLES
+
+    for kind, each in groupby(findings, key=lambda finding: finding.kind):
+        first, *rest = each
+        where = f"{shown(first.paths[0])}: " if first.paths else ""
+        yield {
+            "finding": TITLES[kind].lower(),
+            "count": len(rest) + 1,
+            "certain": "beyond doubt" if first.is_certain else "worth a look",
+            "example": where + first.detail,
+        }
+
+
+def _say(sentence: str) -> None:
+    click.echo(printable(sentence), err=True)
+
+
+@contextmanager
+def _bar(task: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show how far it is, on a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        number = progress.add_task(task, total=total)
+        yield lambda: progress.advance(number)

@@ -1,0 +1,163 @@
+"""Build networks that read a whole picture, with the scaling of the pixels inside."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers
+
+from trainer.choice import IMAGENET, NO_WEIGHTS
+from worker.bundle import InputSpec
+from worker.errors import ConfigError, MoodsortError
+
+MODEL_FILE = "model.keras"
+"""What a bundle is trained further from."""
+
+_CHANNELS = {"rgb": 3, "grey": 1}
+
+_STEM_FILTERS = 24
+_BLOCKS = ((32, 2), (64, 2), (64, 1), (128, 2))
+"""Filters and stride of each residual block: 0.38 million parameters, 38 million products at 96 × 96."""
+
+_DROPOUT = 0.3
+
+_MOMENTUM = 0.97
+"""Of batch normalisation: the 0.99 and 0.999 of keras.applications need more steps than small data gives."""
+
+
+class WeightsUnavailable(MoodsortError):
+    """The weights that a network was to begin with cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a network is built for: what it reads, how many classes it tells apart, and its seed."""
+
+    input: InputSpec
+    classes: int
+    seed: int
+
+
+def build_network(plan: Plan, name: str = "small", weights: str = NO_WEIGHTS) -> keras.Model:
+    """Build a network: uint8 (N, height, width, 1 or 3), 0–255, to float32 (N, classes) logits.
+
+    Raises WeightsUnavailable where the weights cannot be downloaded or read.
+    """
+    keras.utils.set_random_seed(plan.seed)
+    if name in _APPLICATIONS:
+        return _application(plan, _APPLICATIONS[name], weights)
+    return _OWN[name](plan)
+
+
+def load_network(folder: Path, plan: Plan, *, new_head: bool) -> keras.Model:
+    """Load a bundle's model.keras, to be trained further; `new_head` replaces its last layer.
+
+    Raises ConfigError where the bundle has none that this Keras reads.
+    """
+    keras.utils.set_random_seed(plan.seed)
+    path = folder / MODEL_FILE
+    try:
+        loaded = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        found = str(error).splitlines()[0]
+        raise ConfigError(
+            f"{path}: cannot be trained further ({found}); train it without --no-keras"
+        ) from error
+    if not new_head:
+        return loaded
+    return _with_head(loaded.inputs, loaded.layers[-2].output, plan)
+
+
+def _small(plan: Plan) -> keras.Model:
+    """Build two 3 × 3 convolutions a block, with an average-pooled projection where a block reduces.
+
+    He et al. 2016; the ResNet-D shortcut of He et al. 2019.
+    """
+    inputs = _pixels(plan)
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
+    x = _convolved(x, _STEM_FILTERS, size=3, stride=2)
+    x = layers.ReLU()(x)
+    for filters, stride in _BLOCKS:
+        x = _residual(x, filters, stride)
+    x = layers.GlobalAveragePooling2D()(x)
+    return _with_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
+
+
+def _tutorial(plan: Plan) -> keras.Model:
+    """Build the three convolutions of the usual tutorial, for comparison."""
+    inputs = _pixels(plan)
+    x = layers.Rescaling(1 / 255)(inputs)
+    for filters in (16, 32, 16):
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    return _with_head(inputs, layers.Dense(256, activation="relu")(x), plan)
+
+
+def _application(plan: Plan, constructor: Callable[..., Any], weights: str) -> keras.Model:
+    inputs = _pixels(plan)
+    x = layers.Rescaling(1.0)(inputs)
+    if plan.input.colour == "grey":
+        x = layers.Concatenate()([x, x, x])
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about inputs that are not 224 × 224
+            body = constructor(
+                include_top=False,
+                weights=None if weights == NO_WEIGHTS else weights,
+                input_tensor=x,
+                include_preprocessing=True,
+            )
+    except Exception as error:  # what the download raises depends on what is between here and there
+        raise _unavailable(weights, error) from error
+    for layer in body.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = _MOMENTUM
+    x = layers.GlobalAveragePooling2D()(body.output)
+    return _with_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
+
+
+def _unavailable(weights: str, error: Exception) -> WeightsUnavailable:
+    found = (str(error).splitlines() or [type(error).__name__])[0]
+    if weights == IMAGENET:
+        return WeightsUnavailable(
+            f"the ImageNet weights cannot be downloaded ({found}); "
+            "give --weights none, or --weights FILE with a downloaded copy"
+        )
+    return WeightsUnavailable(f"{weights}: cannot be taken as weights of this network ({found})")
+
+
+def _pixels(plan: Plan) -> Any:
+    channels = _CHANNELS[plan.input.colour]
+    return keras.Input((plan.input.height, plan.input.width, channels), dtype="uint8", name="pixels")
+
+
+def _with_head(inputs: Any, features: Any, plan: Plan) -> keras.Model:
+    return keras.Model(inputs, layers.Dense(plan.classes, name="logits")(features))
+
+
+def _residual(x: Any, filters: int, stride: int) -> Any:
+    y = layers.ReLU()(_convolved(x, filters, size=3, stride=stride))
+    y = _convolved(y, filters, size=3, stride=1)
+    if stride > 1:
+        x = layers.AveragePooling2D(stride, padding="same")(x)
+    if x.shape[-1] != filters:
+        x = _convolved(x, filters, size=1, stride=1)
+    return layers.ReLU()(layers.Add()([x, y]))
+
+
+def _convolved(x: Any, filters: int, size: int, stride: int) -> Any:
+    x = layers.Conv2D(filters, size, stride, padding="same", use_bias=False, kernel_initializer="he_normal")(
+        x
+    )
+    return layers.BatchNormalization(momentum=_MOMENTUM)(x)
+
+
+_OWN: dict[str, Callable[[Plan], keras.Model]] = {"small": _small, "tutorial": _tutorial}
+
+_APPLICATIONS: dict[str, Callable[..., Any]] = {
+    "mobilenet_v3_small": keras.applications.MobileNetV3Small,
+    "efficientnet_v2_b0": keras.applications.EfficientNetV2B0,
+}

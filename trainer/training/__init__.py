@@ -1,0 +1,1 @@
+"""Train a network on one split and choose its best epoch by another."""

@@ -1,0 +1,98 @@
+"""Change a network's weights step by step, and keep their moving average."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from trainer.recipe import Method
+from trainer.training.checkpoint import State, Weights
+from trainer.training.schedule import average_decay, learning_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What one step came to: the mean loss, and the share of the batch that was right before it."""
+
+    loss: float
+    accuracy: float
+
+
+class Learner:
+    """A network that learns, its optimizer, and the moving average that is judged and kept."""
+
+    def __init__(
+        self, build: Callable[[], keras.Model], method: Method, class_weights: NDArray[np.float32]
+    ) -> None:
+        self.network = build()
+        self.averaged = keras.models.clone_model(self.network)
+        self.averaged.set_weights(self.network.get_weights())
+        self._method = method
+        self._class_weights = tf.constant(class_weights)
+        self._targets = tf.constant(_smoothed(len(class_weights), method.label_smoothing))
+        self._optimizer = _optimizer(method)
+        self._optimizer.build(self.network.trainable_variables)
+        self._step = tf.function(self._learn)
+
+    def learn(self, pixels: Any, labels: Any, *, step: int, progress: float) -> Learnt:
+        """Learn from a batch, uint8 (B, H, W, C) and int64 (B,); `step` counts from 0."""
+        rate = tf.constant(learning_rate(self._method, progress), tf.float32)
+        decay = tf.constant(average_decay(self._method, step + 1), tf.float32)
+        loss, accuracy = self._step(pixels, labels, rate, decay)
+        return Learnt(float(loss), float(accuracy))
+
+    def variables(self) -> tuple[Weights, Weights, Weights]:
+        """Return the values of network, average and optimizer, random generators among them."""
+        return tuple(  # type: ignore[return-value]
+            [np.asarray(variable) for variable in owner.variables]
+            for owner in (self.network, self.averaged, self._optimizer)
+        )
+
+    def restore(self, state: State) -> None:
+        """Go back to what a checkpoint kept."""
+        owners = (self.network, self.averaged, self._optimizer)
+        for owner, values in zip(owners, (state.learner, state.averaged, state.optimizer), strict=True):
+            for variable, value in zip(owner.variables, values, strict=True):
+                variable.assign(value)
+
+    def _learn(self, pixels: Any, labels: Any, rate: Any, decay: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            logits = self.network(pixels, training=True)
+            losses = tf.nn.softmax_cross_entropy_with_logits(tf.gather(self._targets, labels), logits)
+            loss = tf.reduce_mean(tf.gather(self._class_weights, labels) * losses)
+        variables = self.network.trainable_variables
+        self._optimizer.learning_rate.assign(rate)
+        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        for average, newest in zip(self.averaged.weights, self.network.weights, strict=True):
+            average.assign(decay * average + (1.0 - decay) * newest)
+        right = tf.equal(tf.argmax(logits, axis=1), labels)
+        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+
+
+def class_weights(labels: NDArray[np.int64], classes: int, balance: float) -> NDArray[np.float32]:
+    """Weigh each class by the inverse of its share to the power of `balance`: float32 (classes,).
+
+    The mean over the pictures is 1. A class that has no pictures weighs nothing.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    weights = np.where(counts, (len(labels) / (classes * np.maximum(counts, 1))) ** balance, 0)
+    scaled: NDArray[np.float32] = (weights / weights[labels].mean()).astype(np.float32)
+    return scaled
+
+
+def _optimizer(method: Method) -> Any:
+    if not method.weight_decay:
+        return keras.optimizers.Adam(method.peak_rate, global_clipnorm=method.largest_gradient)
+    optimizer = keras.optimizers.AdamW(
+        method.peak_rate, weight_decay=method.weight_decay, global_clipnorm=method.largest_gradient
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    return optimizer
+
+
+def _smoothed(classes: int, smoothing: float) -> NDArray[np.float32]:
+    return ((1 - smoothing) * np.eye(classes) + smoothing / classes).astype(np.float32)

@@ -1,8 +1,8 @@
 """Compare an epoch of `moodsort train` with the same network and augmentation in Keras' own layers.
 
-`python -m tests.bench.training DATA`: DATA holds one folder for each class. Each side runs in a process of its
-own, so that its memory is its own, and they take turns, epoch by epoch, so that what else the machine does
-falls on both. JPEG compression is left out of Keras' side, which has no layer for it.
+`python -m tests.bench.training DATA`: DATA holds one folder for each class. Each side runs in a process of
+its own, so that its memory is its own, and they take turns, epoch by epoch, so that what else the machine
+does falls on both.
 """
 
 import json
@@ -151,10 +151,11 @@ def _keras_epochs(data: Path) -> tuple[Callable[[], object], int]:
     pictures = len(training.file_paths)
     classes = len(training.class_names)
     augmentation = _augmentation(spec.colour)
-    varied = training.map(
-        lambda pixels, labels: (augmentation(pixels, training=True), labels),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    ).prefetch(tf.data.AUTOTUNE)
+
+    def vary(pixels: Any, labels: Any) -> tuple[Any, Any]:
+        return _compressed(augmentation(pixels, training=True)), labels
+
+    varied = training.map(vary, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     network = build_network(Plan(spec, classes, 0))
     network.compile(
         optimizer=keras.optimizers.AdamW(2e-3, weight_decay=0.02, global_clipnorm=5.0, use_ema=True),
@@ -183,6 +184,18 @@ def _augmentation(colour: str) -> Any:
     if colour == "rgb":
         used += [layers.RandomGrayscale(0.25), layers.RandomColorJitter(saturation_factor=0.15)]
     return Sequential(used)
+
+
+def _compressed(pixels: Any) -> Any:
+    """Send a quarter of the batch through JPEG, for which Keras has no layer."""
+    import tensorflow as tf
+
+    def one(picture: Any) -> Any:
+        stored = tf.image.random_jpeg_quality(tf.cast(picture, tf.uint8), 20, 80)
+        return tf.cast(stored, tf.float32)
+
+    quarter = tf.shape(pixels)[0] // 4
+    return tf.concat([tf.map_fn(one, pixels[:quarter]), pixels[quarter:]], axis=0)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ _COLOUR_CELLS = 6
 gradients for human detection"."""
 
 _COLOUR_WEIGHT = np.float32(0.5)
-"""With more, the model finds what is alike in colour and not in shape."""
+"""So little that on grey faces, which have none, it costs the model 0.3 points of its accuracy."""
 
 _FLOOR = np.float32(0.02)
 """Added to the norm of a block, so that the noise of an even ground is not taken for edges."""
@@ -40,6 +40,9 @@ _PICTURES_EACH = 8
 """Of the model, of an epoch, and of a component. Measured on 9342 faces of 48 × 48 pixels, of which one in
 twenty was given the other of two labels: 85 % are told by their true label, 34 % of what is doubted is wrong,
 of the hundred most doubted 91, and 62 % of all that is wrong is doubted."""
+
+_LEAST_ABOVE_CHANCE = 0.1
+"""Of the mean recall: who tells no better than a coin has no grounds to doubt."""
 
 _BLOCK = 512
 
@@ -61,6 +64,8 @@ class Doubts:
     recall: float
 
     def __str__(self) -> str:
+        if not self.found:
+            return f"no label is doubted: a simple model tells {self.recall:.0%} of the pictures as labelled"
         return (
             f"wrong labels are looked for with a simple model, which tells {self.recall:.0%} of the pictures "
             "as they are labelled; the fewer, the less its doubts are worth"
@@ -95,14 +100,15 @@ def doubted_labels(
     )
     likely = probabilities.argmax(axis=1)
     right = likely == numbers
-    return Doubts(
-        found=tuple(
-            Doubt(chosen[at], int(classes[likely[at]]), float(probabilities[at, likely[at]]))
-            for at in found
-            if not right[at]
-        ),
-        recall=float(np.mean([right[numbers == number].mean() for number in range(len(classes))])),
+    recall = float(np.mean([right[numbers == number].mean() for number in range(len(classes))]))
+    if recall < 1 / len(classes) + _LEAST_ABOVE_CHANCE:
+        return Doubts((), recall)
+    doubts = (
+        Doubt(chosen[at], int(classes[likely[at]]), float(probabilities[at, likely[at]]))
+        for at in found
+        if not right[at]
     )
+    return Doubts(tuple(doubts), recall)
 
 
 def out_of_fold(inputs: Features, labels: NDArray[np.int64], groups: NDArray[np.int64]) -> Probabilities:

@@ -23,7 +23,7 @@ def picture(
     sharpness: float = 0.5,
 ) -> Examined:
     seed = sum(name.encode()) if drawing is None else drawing
-    pixels = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 256, (48, 48, 3), np.uint8)
     bits, mirrored_bits = difference_bits(pixels)
     return Examined(
         file=ClassFile(DATA / label / name, DATA, label, part),

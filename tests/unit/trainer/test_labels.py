@@ -46,3 +46,14 @@ def test_nothing_is_said_of_the_labels_of_a_handful_of_pictures():
 
     assert doubted_labels(pictures, np.array([0] * 20 + [1] * 4), np.arange(24)) is None
     assert doubted_labels(pictures, np.arange(24) % 2, np.arange(24) // 8) is None
+
+
+def test_a_model_that_guesses_doubts_nothing():
+    pictures = [picture(str(number), drawing=number) for number in range(60)]
+
+    doubts = doubted_labels(pictures, np.arange(60) // 2 % 2, np.arange(60))
+
+    assert doubts is not None
+    assert doubts.recall < 0.6
+    assert doubts.found == ()
+    assert "no label is doubted" in str(doubts)

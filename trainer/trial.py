@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trainer.class_folders import ClassFile, Part, find_classes
 from trainer.evaluation import Answers
-from trainer.judging import Judged, Outcome, Unjudged, judge_files
+from trainer.judging import Judged, Limits, Outcome, Unjudged, judge_files
 from trainer.near_duplicates import near_duplicate_groups
 from worker.bundle import Bundle, load_bundle
 from worker.classify.judge import softmax
@@ -42,7 +42,9 @@ class Trials:
     trials: tuple[Trial, ...]
 
 
-def try_bundles(folders: Sequence[Path], data: Path, on_outcome: Callable[[Outcome], None]) -> Trials:
+def try_bundles(
+    folders: Sequence[Path], data: Path, on_outcome: Callable[[Outcome], None], limits: Limits | None = None
+) -> Trials:
     """Judge every picture below the data's class folders with every bundle, as the worker does.
 
     Of a folder that is divided into parts the test part is taken, or else validation. Raises ConfigError
@@ -57,7 +59,8 @@ def try_bundles(folders: Sequence[Path], data: Path, on_outcome: Callable[[Outco
     judged: list[Judged] = []
     labels: list[int] = []
     unjudged: list[Unjudged] = []
-    for file, outcome in zip(files, judge_files(folders, [file.path for file in files]), strict=True):
+    outcomes = judge_files(folders, [file.path for file in files], limits)
+    for file, outcome in zip(files, outcomes, strict=True):
         on_outcome(outcome)
         if isinstance(outcome, Judged):
             judged.append(outcome)

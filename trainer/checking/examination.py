@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,8 @@ from worker.bundle import InputSpec
 from worker.errors import BadPhoto
 from worker.imaging import Pixels, fit
 
-MAX_PIXELS = 250_000_000
 WORKING_SIDE = 320
-"""The limits of the reader, as training and the shipped bundles set them."""
+"""Longest side in pixels of what is measured, as the shipped bundles read pictures."""
 
 VIEW = InputSpec(width=48, height=48, colour="rgb", resize="stretch")
 """What labels are guessed by: faces of 48 × 48 pixels are what people labelled FER2013 by."""
@@ -59,11 +59,14 @@ class Examination:
     unread: tuple[Unread, ...]
 
 
-def examine(files: dict[str, list[ClassFile]], on_file: Callable[[], None]) -> Examination:
-    """Read the files of each class, as `find_classes` gives them; `on_file` is told of each."""
+def examine(files: dict[str, list[ClassFile]], on_file: Callable[[], None], max_pixels: int) -> Examination:
+    """Read the files of each class, as `find_classes` gives them; `on_file` is told of each.
+
+    A picture of more than `max_pixels` counts as unreadable, as in training.
+    """
     pictures: list[Examined] = []
     unread: list[Unread] = []
-    for outcome in _examined([file for each in files.values() for file in each]):
+    for outcome in _examined([file for each in files.values() for file in each], max_pixels):
         on_file()
         if isinstance(outcome, Examined):
             pictures.append(outcome)
@@ -85,15 +88,15 @@ def measured_sharpness(grey: NDArray[np.float32]) -> float:
     return float(laplacian.var() / grey.var())
 
 
-def _examined(files: Sequence[ClassFile]) -> Iterator[Examined | Unread]:
+def _examined(files: Sequence[ClassFile], max_pixels: int) -> Iterator[Examined | Unread]:
     # Pillow decodes without Python's lock, so threads are enough.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(_examine, files)
+        yield from pool.map(partial(_examine, max_pixels=max_pixels), files)
 
 
-def _examine(file: ClassFile) -> Examined | Unread:
+def _examine(file: ClassFile, max_pixels: int) -> Examined | Unread:
     try:
-        data, picture = read_file(file.path, max_pixels=MAX_PIXELS, working_side=WORKING_SIDE)
+        data, picture = read_file(file.path, max_pixels=max_pixels, working_side=WORKING_SIDE)
     except BadPhoto as error:
         return Unread(file, error.reason, error.detail)
     bits, mirrored_bits = difference_bits(picture.pixels)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from trainer.checking.examination import MAX_PIXELS, WORKING_SIDE, Examination
+from trainer.checking.examination import WORKING_SIDE, Examination
 from trainer.checking.findings import CERTAIN, Finding, Judged, Kind
 from trainer.dataset import read_file
 from worker.errors import BadPhoto, ConfigError, MoodsortError
@@ -21,6 +21,9 @@ from worker.names import printable, shown
 _MOST_FINDINGS = 60
 _MOST_PICTURES = 8
 """Of each kind and of each finding: with 4 kB a picture the page stays under about 10 MB."""
+
+_SMALL_ENOUGH = 250_000_000
+"""Pixels of the largest picture that is worth the time that its thumbnail takes."""
 
 _THUMBNAIL_SIDE = 150
 
@@ -152,7 +155,7 @@ def _picture(path: Path, data: Sequence[Path]) -> _Picture:
 def _thumbnail(path: Path) -> str | None:
     """Return the picture as a data: URI, or None where there is none."""
     try:
-        _, picture = read_file(path, max_pixels=MAX_PIXELS, working_side=WORKING_SIDE)
+        _, picture = read_file(path, max_pixels=_SMALL_ENOUGH, working_side=WORKING_SIDE)
     except BadPhoto:
         return None
     image = Image.fromarray(picture.pixels)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from trainer.cli import require_libraries
+from worker.cli import config_option
 from worker.cli.output import Row, format_option, print_rows
+from worker.config import load_config
 from worker.names import printable, shown
 
 if TYPE_CHECKING:
@@ -34,8 +36,16 @@ def dataset() -> None:
 @click.option(
     "--page", type=click.Path(path_type=Path), help="Write the findings with their pictures, as HTML."
 )
+@config_option
 @format_option
-def check(data: tuple[Path, ...], labels: bool, fix: bool, page: Path | None, output_format: str) -> int:
+def check(
+    data: tuple[Path, ...],
+    labels: bool,
+    fix: bool,
+    page: Path | None,
+    config_file: Path | None,
+    output_format: str,
+) -> int:
     """Find what is wrong with pictures before a network is trained on them.
 
     DATA is one or more folders that hold one folder for each class; or train, valid and test, which do.
@@ -54,7 +64,7 @@ def check(data: tuple[Path, ...], labels: bool, fix: bool, page: Path | None, ou
     if page is not None:
         check_page(page)
     found = find_classes(data)
-    examination = _examined(found)
+    examination = _examined(found, load_config(config_file).limits.max_pixels)
     judged = _judged(examination, labels)
     if page is not None:
         write_page(page, data, examination, judged)
@@ -67,11 +77,11 @@ def check(data: tuple[Path, ...], labels: bool, fix: bool, page: Path | None, ou
     return 1 if any(_is_left(finding, moved) for finding in judged.findings) else 0
 
 
-def _examined(found: "dict[str, list[ClassFile]]") -> "Examination":
+def _examined(found: "dict[str, list[ClassFile]]", max_pixels: int) -> "Examination":
     from trainer.checking.examination import examine
 
     with _bar("reading", sum(map(len, found.values()))) as on_file:
-        return examine(found, on_file)
+        return examine(found, on_file, max_pixels)
 
 
 def _judged(examination: "Examination", with_labels: bool) -> "Judged":

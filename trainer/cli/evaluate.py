@@ -9,12 +9,14 @@ import click
 
 import worker
 from trainer.cli import require_libraries, shown_command
+from worker.cli import config_option
 from worker.cli.output import format_option, print_rows
+from worker.config import load_config
 from worker.names import printable, shown
 
 if TYPE_CHECKING:
     from trainer.comparison import Comparison
-    from trainer.judging import Outcome
+    from trainer.judging import Limits, Outcome
     from trainer.trial import Trial, Trials
     from worker.bundle import Metric
 
@@ -35,10 +37,12 @@ _BUILT_IN = "default"
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Of the resampling."
 )
+@config_option
 @format_option
 def evaluate(
     bundle: tuple[Path, ...],
     data: Path,
+    config_file: Path | None,
     report: Path | None,
     no_pictures: bool,
     seed: int,
@@ -47,8 +51,9 @@ def evaluate(
     """Measure a bundle, or compare two, on pictures whose classes are known.
 
     DATA is a folder that holds one folder of pictures for each class of the BUNDLE. Of one that is divided
-    into train, valid and test, the test is taken. The bundle judges as in the worker, and every figure
-    comes with its 95 % interval. Of two bundles, McNemar's exact test says whether one is better.
+    into train, valid and test, the test is taken. The bundle judges as in the worker, under the limits of
+    its configuration, and every figure comes with its 95 % interval. Of two bundles, McNemar's exact test
+    says whether one is better.
     """
     if len(bundle) > 2:
         raise click.UsageError(f"{len(bundle)} bundles; name one, or two to compare")
@@ -58,7 +63,8 @@ def evaluate(
     from trainer.evaluation import measured
     from trainer.trial import try_bundles
 
-    trials = try_bundles([_found(folder) for folder in bundle], data, _telling())
+    folders = [_found(folder) for folder in bundle]
+    trials = try_bundles(folders, data, _telling(), _limits(config_file))
     found = [measured(trial.answers, _classes(trials), "", seed) for trial in trials.trials]
     if output_format == "json":
         click.echo(json.dumps(_as_json(trials, found, seed), ensure_ascii=False, indent=2))
@@ -80,6 +86,13 @@ def _found(folder: Path) -> Path:
     if folder == Path(_BUILT_IN) and not folder.exists():
         return Path(worker.__file__).parent / "models" / _BUILT_IN
     return folder
+
+
+def _limits(config_file: Path | None) -> "Limits":
+    from trainer.judging import Limits
+
+    limits = load_config(config_file).limits
+    return Limits(limits.max_file_bytes, limits.max_pixels, limits.memory_bytes, limits.decode_seconds)
 
 
 def _classes(trials: "Trials") -> tuple[str, ...]:

@@ -7,6 +7,8 @@ import click
 
 from trainer.cli import require_training_libraries, shown_command, start_tensorflow
 from trainer.cli.durations import Duration
+from worker.cli import config_option
+from worker.config import load_config
 from worker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ _TOLD = ("accuracy", "precision", "recall")
     metavar="[FOLDER]",
     help="Write event files for TensorBoard.  [default folder: OUT.tensorboard]",
 )
+@config_option
 def train(**options: Any) -> None:
     """Train a network on folders of pictures and write a bundle.
 
@@ -163,6 +166,7 @@ def _recipe(
     if rest["allow_leakage"]:
         settings["leakage_limit"] = 1.0
     return Recipe(
+        max_pixels=load_config(rest["config_file"]).limits.max_pixels,
         folders=data,
         out=out,
         name=name or out.name,

@@ -366,6 +366,36 @@ def test_a_file_is_told_with_its_hash_before_it_is_decoded(reader: Reader, tmp_p
     assert outcome.file.sha256 == sha256(photo_bytes())
 
 
+def test_a_files_content_is_durable_before_anything_is_said_of_it(tmp_path: Path) -> None:
+    synced: list[bytes] = []
+    bundle = load_bundle(BUILT_IN_BUNDLE)
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}").encode())
+
+    path = write(tmp_path, "a.jpg", photo_bytes())
+    outcome, said = read(Reader(SETUP, Judge(bundle), bundle.manifest.working_side, sync), path)
+    assert isinstance(outcome, Judged)
+    assert said
+    assert synced == [os.fsencode(path)]
+
+
+@pytest.mark.parametrize(
+    ("number", "judged"), [(errno.EINVAL, True), (errno.EROFS, True), (errno.EIO, False)]
+)
+def test_a_file_that_cannot_be_made_durable_is_judged_unless_its_disk_fails(
+    tmp_path: Path, number: int, judged: bool
+) -> None:
+    bundle = load_bundle(BUILT_IN_BUNDLE)
+
+    def sync(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    reader = Reader(SETUP, Judge(bundle), bundle.manifest.working_side, sync)
+    outcome, _ = read(reader, write(tmp_path, "a.jpg", photo_bytes()))
+    assert isinstance(outcome, Judged) is judged
+
+
 def test_a_file_that_has_vanished_is_gone(reader: Reader, tmp_path: Path) -> None:
     assert read(reader, tmp_path / "none.jpg") == (Gone(1), [])
     file = write(tmp_path, "file", b"x")

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from io import FileIO
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -88,8 +89,16 @@ def _serve(connection: Connection) -> None:
 class Reader:
     """Turns a job into its outcome."""
 
-    def __init__(self, setup: Setup, judge: Judge, working_side: int) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        judge: Judge,
+        working_side: int,
+        sync: Callable[[int], None] = os.fsync,
+    ) -> None:
+        """`sync` makes the content of a descriptor durable."""
         self._setup = setup
+        self._sync = sync
         self._judge = judge
         self._working_side = working_side
 
@@ -116,6 +125,12 @@ class Reader:
         return self._judged(job, read, data)
 
     def _content(self, file: FileIO, identity: Identity) -> tuple[bytes | None, str]:
+        # The log is about to vouch for these bytes; after a power cut they have to be there as well.
+        try:
+            self._sync(file.fileno())
+        except OSError as error:
+            if error.errno == errno.EIO:
+                raise
         if identity.size_bytes <= self._setup.max_file_bytes:
             data = file.readall()
             return data, hashlib.sha256(data).hexdigest()

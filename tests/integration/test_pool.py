@@ -371,7 +371,7 @@ def test_a_files_content_is_durable_before_anything_is_said_of_it(tmp_path: Path
     bundle = load_bundle(BUILT_IN_BUNDLE)
 
     def sync(descriptor: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{descriptor}").encode())
+        synced.append(os.fsencode(Path(f"/proc/self/fd/{descriptor}").readlink()))
 
     path = write(tmp_path, "a.jpg", photo_bytes())
     outcome, said = read(Reader(SETUP, Judge(bundle), bundle.manifest.working_side, sync), path)

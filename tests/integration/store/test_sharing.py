@@ -7,8 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.home import until
 from worker.errors import Transient
-from worker.store import Store, open_store
+from worker.store import Store, Unfinished, open_store
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -25,6 +26,13 @@ def other(one: Store, postgres_url: str) -> Iterator[Store]:
     opened = open_store(postgres_url, lock_seconds=0.1)
     yield opened
     opened.close()
+
+
+def _taken_over(store: Store) -> list[Unfinished]:
+    """Wait for the server to end the session of a worker that has gone, and return what that had in hand."""
+    found: list[Unfinished] = []
+    until(lambda: found.extend(store.unfinished()) or found)
+    return found
 
 
 def _end_connections(url: str) -> None:
@@ -65,7 +73,7 @@ def test_a_photo_in_the_hands_of_one_worker_is_refused_to_the_other(
 def test_a_worker_that_dies_leaves_its_photos_to_the_other(one: Store, other: Store, work: Any) -> None:
     (photo_id,) = work.take_on(one, "inbox/a.jpg")
     one.close()
-    assert [left.photo_id for left in other.unfinished()] == [photo_id]
+    assert [left.photo_id for left in _taken_over(other)] == [photo_id]
 
 
 def test_a_photo_that_was_taken_over_is_not_offered_to_a_third(
@@ -73,7 +81,7 @@ def test_a_photo_that_was_taken_over_is_not_offered_to_a_third(
 ) -> None:
     work.take_on(one, "inbox/a.jpg")
     one.close()
-    other.unfinished()
+    _taken_over(other)
     third = open_store(postgres_url)
     left = third.unfinished()
     third.close()
@@ -111,7 +119,7 @@ def test_a_lost_connection_is_said_and_never_mended_behind_the_locks_back(
         with pytest.raises(Transient, match="the connection was lost"):
             work.take_on(one, "inbox/b.jpg")
     again = open_store(postgres_url)
-    left = again.unfinished()
+    left = _taken_over(again)
     again.close()
     assert [found.photo_id for found in left] == [photo_id]
 

@@ -13,7 +13,7 @@ run: $(VENV)/.run-ready
 test: $(VENV)/.test-ready
 	tests/setup-system
 	$(MAKE) check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.test-ready
 	$(BIN)/ruff format --check .

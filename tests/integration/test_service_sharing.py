@@ -28,8 +28,8 @@ def test_the_photos_of_a_killed_worker_are_taken_up_by_the_other(home: Home, pos
     with home.watched() as doomed:
         for process in psutil.Process(doomed.popen.pid).children():
             process.suspend()
-        home.drop_photos(12)
-        until(lambda: home.statuses() == {"pending": 12})
+        home.drop_photos(8)
+        until(lambda: home.statuses() == {"pending": 8})
         with home.watched() as other:
             assert not other.told("filed")
             doomed.end(signal.SIGKILL)

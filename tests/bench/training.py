@@ -36,7 +36,7 @@ def main() -> None:
     """Compare (`DATA`), or be one of the sides (`moodsort DATA`, `keras DATA`)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     match sys.argv[1:]:
-        case [data]:
+        case [data] if not data.startswith("-"):
             _compare(Path(data))
         case ["moodsort", data]:
             _answer(*_our_epochs(Path(data)))

@@ -1,6 +1,7 @@
 """The trainer's commands, and what they share. TensorFlow is not imported before a command needs it."""
 
 import importlib.util
+import logging
 import os
 import shlex
 import sys
@@ -23,6 +24,7 @@ def start_tensorflow() -> None:
     """
     if os.environ.get(_LOG_LEVEL) != _QUIET:
         return
+    logging.getLogger("absl").setLevel(logging.ERROR)  # through which it warns of its own ways
     sys.stderr.flush()
     shown = os.dup(2)
     with tempfile.TemporaryFile() as notes:

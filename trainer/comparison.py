@@ -1,13 +1,13 @@
 """Compare two networks on the same pictures."""
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.evaluation import Answers
 from trainer.resampling import Figures, Weights, percentile_intervals
+from worker.intervals import mcnemar_exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,3 @@ def compared(first: Answers, second: Answers, seed: int = 0) -> Comparison:
     (low,), (high,) = percentile_intervals(gain, first.groups, seed)
     p_value = mcnemar_exact(only_first, only_second)
     return Comparison(only_first, only_second, p_value, float(difference.mean()), float(low), float(high))
-
-
-def mcnemar_exact(only_first: int, only_second: int) -> float:
-    """Return the two-sided probability of so uneven a division, were both equally good (McNemar 1947).
-
-    Each picture that only one has right is then a fair coin's throw.
-    """
-    throws = only_first + only_second
-    fewer = sum(comb(throws, count) for count in range(min(only_first, only_second) + 1))
-    return float(min(1.0, 2 * fewer / 2**throws))

@@ -5,12 +5,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.intervals import wilson_interval
+from worker.intervals import Z_95, wilson_interval
 
 Interval = tuple[float, float]
-
-_Z = 1.959964
-"""The 97.5 % quantile of the normal distribution: 95 % lie within."""
 
 _HALVINGS = 40
 
@@ -48,7 +45,7 @@ def _auc_end(auc: float, outer: float, positives: int, negatives: int) -> float:
     inner = auc
     for _ in range(_HALVINGS):
         middle = (inner + outer) / 2
-        if abs(auc - middle) <= _Z * _auc_error(middle, positives, negatives):
+        if abs(auc - middle) <= Z_95 * _auc_error(middle, positives, negatives):
             inner = middle
         else:
             outer = middle

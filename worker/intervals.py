@@ -1,8 +1,8 @@
-"""How far off a share may be that was counted on so many pictures."""
+"""How much of a count may be chance: the interval of a share, and the test of an uneven division."""
 
 import math
 
-_Z = 1.959964
+Z_95 = 1.959964
 """The 97.5 % quantile of the normal distribution: 95 % lie within."""
 
 
@@ -11,7 +11,20 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
     if total == 0:
         return 0.0, 1.0
     share = right / total
-    scale = 1 + _Z**2 / total
-    middle = (share + _Z**2 / (2 * total)) / scale
-    half = _Z / scale * math.sqrt(share * (1 - share) / total + _Z**2 / (4 * total**2))
+    scale = 1 + Z_95**2 / total
+    middle = (share + Z_95**2 / (2 * total)) / scale
+    half = Z_95 / scale * math.sqrt(share * (1 - share) / total + Z_95**2 / (4 * total**2))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def mcnemar_exact(only_first: int, only_second: int) -> float:
+    """Return the two-sided probability of so uneven a division, were both equally good (McNemar 1947).
+
+    Each picture that only one has right is then a fair coin's throw.
+    """
+    throws = only_first + only_second
+    ways = tail = 1
+    for count in range(min(only_first, only_second)):
+        ways = ways * (throws - count) // (count + 1)  # math.comb(throws, count + 1), but at once
+        tail += ways
+    return min(1.0, 2 * tail / (1 << throws))

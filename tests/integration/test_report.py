@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from tests.answering import draw_answers
 from tests.drawing import draw_pixels, photo_bytes
 from trainer.evaluation import measured
 from trainer.report import Pictures, Study, write_report
+from trainer.training.progress import Epoch
 from worker.errors import BundleError
 
 PHONE = 390
@@ -57,20 +58,6 @@ window.onload = () => {
 </script>"""
 
 
-@dataclass(frozen=True)
-class FakeEpoch:
-    """As trainer.training's, which would import TensorFlow."""
-
-    number: int
-    loss: float
-    training_accuracy: float
-    validation_loss: float
-    accuracy: float
-    recall: float
-    learning_rate: float
-    seconds: float
-
-
 def draw_study(count: int = 60, classes: tuple[str, ...] = ("happy", "sad")) -> Study:
     test = draw_answers(count, len(classes), seed=1)
     pixels = np.stack([draw_pixels(seed, (48, 48)) for seed in range(count)])
@@ -85,9 +72,7 @@ def draw_study(count: int = 60, classes: tuple[str, ...] = ("happy", "sad")) -> 
         validation=draw_answers(80, len(classes), seed=2),
         test=test,
         metrics=measured(test, classes, "held-out test split"),
-        epochs=tuple(
-            FakeEpoch(n, 1 / n, 1 - 0.5 / n, 1.1 / n, 1 - 0.6 / n, 0.5, 1e-3, 2.0) for n in range(1, 9)
-        ),
+        epochs=tuple(Epoch(n, 1 / n, 1 - 0.5 / n, 1.1 / n, 1 - 0.6 / n, 0.5, 1e-3, 2.0) for n in range(1, 9)),
         best_epoch=7,
         pictures=Pictures(
             samples=pixels[:10],

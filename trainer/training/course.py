@@ -77,12 +77,6 @@ def train_network(
     return course.trained()
 
 
-def predict_logits(network: keras.Model, pixels: Pixels) -> Logits:
-    """Run the network on uint8 (N, H, W, C): float32 (N, classes)."""
-    run = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
-    return _logits(run, pixels)
-
-
 class Course:
     """A training as far as it has come."""
 

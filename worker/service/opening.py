@@ -60,15 +60,12 @@ def start_pool(
     config: Config, bundle: Bundle, clock: Clock, processes: int, spawn: Spawn = spawn_process
 ) -> Pool:
     """Start classifier processes under the limits that the configuration sets."""
-    limits = config.limits
-    setup = Setup(
-        bundle_folder=bundle.folder,
-        max_file_bytes=limits.max_file_bytes,
-        max_pixels=limits.max_pixels,
-        decode_seconds=limits.decode_seconds,
-        memory_bytes=limits.memory_bytes,
-    )
-    return Pool(setup, processes, clock.monotonic(), spawn)
+    return Pool(setup_of(config, bundle), processes, clock.monotonic(), spawn)
+
+
+def setup_of(config: Config, bundle: Bundle) -> Setup:
+    """Return what a classifier process has to know of the bundle and the limits."""
+    return Setup(bundle_folder=bundle.folder, **asdict(config.limits))
 
 
 def use_model(store: "Store", bundle: Bundle) -> int:

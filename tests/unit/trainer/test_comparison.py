@@ -3,8 +3,9 @@ import pytest
 from scipy.stats import binomtest
 
 from tests.answering import draw_answers
-from trainer.comparison import compared, mcnemar_exact
+from trainer.comparison import compared
 from trainer.evaluation import Answers
+from worker.intervals import mcnemar_exact
 
 
 @pytest.mark.parametrize(("first", "second"), [(1, 5), (12, 12), (0, 9), (40, 17)])

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from worker.bundle import Bundle, load_bundle
-from worker.classify.messages import Opened, Setup
+from worker.classify.messages import Opened
 from worker.classify.pool import START_SECONDS
 from worker.config import Config
 from worker.errors import ConfigError, MoodsortError
@@ -20,7 +20,7 @@ from worker.inbox.looking import ignored_by, scan
 from worker.names import shown
 from worker.service.clock import Clock
 from worker.service.models.timing import Order, Peak, Timing
-from worker.service.opening import start_pool
+from worker.service.opening import setup_of, start_pool
 
 _LOADS = 3
 
@@ -103,8 +103,7 @@ def _timed(config: Config, bundle: Bundle, photos: Sequence[Path]) -> tuple[list
     patience = START_SECONDS + _DECODINGS * config.limits.decode_seconds
     with _measuring_process() as connection:
         try:
-            setup = Setup(bundle_folder=bundle.folder, **asdict(config.limits))
-            connection.send(Order(setup, tuple(photos)))
+            connection.send(Order(setup_of(config, bundle), tuple(photos)))
             while connection.poll(patience):
                 match connection.recv():
                     case Opened():

@@ -9,7 +9,7 @@ from worker.classify.messages import Judged
 from worker.config import Config
 from worker.errors import ConfigError
 from worker.inbox.looking import ignored_by, scan
-from worker.intervals import wilson_interval
+from worker.intervals import mcnemar_exact, wilson_interval
 from worker.names import shown
 from worker.service.clock import Clock
 from worker.service.judging import judge_files
@@ -57,17 +57,7 @@ class Comparison:
     @property
     def p_value(self) -> float:
         """How often two equally good bundles would differ as much: McNemar's test, exact and two-sided."""
-        return mcnemar(self.only_new, self.only_old)
-
-
-def mcnemar(first_only: int, second_only: int) -> float:
-    """Return the exact two-sided p-value of pairs of which one side alone was right (McNemar 1947)."""
-    differing = first_only + second_only
-    ways = tail = 1
-    for count in range(min(first_only, second_only)):
-        ways = ways * (differing - count) // (count + 1)  # math.comb(differing, count + 1), but at once
-        tail += ways
-    return min(1.0, 2 * tail / (1 << differing))
+        return mcnemar_exact(self.only_new, self.only_old)
 
 
 def read_test_set(folder: Path, config: Config, bundles: Sequence[Bundle]) -> TestSet:

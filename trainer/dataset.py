@@ -4,7 +4,7 @@ import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +109,23 @@ def read_dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
             if place != len(samples):
                 pixels[len(samples)] = pixels[place]
             samples.append(outcome)
-    _check_counts(classes, samples, recipe.folders)
+    check_counts(classes, samples, recipe.folders)
     return _dataset(classes, pixels[: len(samples)], samples, unread)
+
+
+def read_samples(
+    files: Sequence[ClassFile], *, max_pixels: int, working_side: int
+) -> Iterator[Sample | Unread]:
+    """Read every file for what tells whether another shows the same, in the files' order."""
+
+    def read(file: ClassFile) -> Sample | Unread:
+        try:
+            return _sample(file, *read_file(file.path, max_pixels=max_pixels, working_side=working_side))
+        except BadPhoto as error:
+            return Unread(file, error.reason, error.detail)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(read, files)
 
 
 def read_file(path: Path, *, max_pixels: int, working_side: int) -> tuple[bytes, Picture]:
@@ -134,11 +149,16 @@ def _read(file: ClassFile, row: Pixels, recipe: Recipe) -> Sample | Unread:
     except BadPhoto as error:
         return Unread(file, error.reason, error.detail)
     row[...] = fit(picture.pixels, recipe.input)
+    return _sample(file, data, picture)
+
+
+def _sample(file: ClassFile, data: bytes, picture: Picture) -> Sample:
     bits, mirrored_bits = difference_bits(picture.pixels)
     return Sample(file, hashlib.sha256(data).hexdigest(), bits, mirrored_bits)
 
 
-def _check_counts(classes: tuple[str, ...], samples: list[Sample], folders: Sequence[Path]) -> None:
+def check_counts(classes: tuple[str, ...], samples: list[Sample], folders: Sequence[Path]) -> None:
+    """Raise ConfigError where a class has too few pictures to be divided."""
     if not samples:
         named = ", ".join(map(shown, folders))
         raise ConfigError(f"{named}: no file in it could be read as a picture; add pictures to each class")

@@ -1,4 +1,4 @@
-"""Put a finished bundle in its place in one step, so that nobody ever sees half of one."""
+"""Put a finished bundle, or folder of pictures, in its place in one step, so that nobody sees half of it."""
 
 import ctypes
 import errno
@@ -82,6 +82,17 @@ def check_place(out: Path) -> None:
             raise ConfigError(f"{out}: is a folder of something else, not a bundle; give --out another name")
     except (OSError, ValueError) as error:
         raise ConfigError(f"{out}: cannot be looked at ({_cause(error)}); give --out another name") from error
+
+
+def check_free(out: Path) -> None:
+    """Raise ConfigError where `out` is anything but an empty folder or nothing, or cannot be had."""
+    try:
+        is_empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{out}: cannot be looked at ({_cause(error)}); give --out another name") from error
+    if os.path.lexists(out) and not is_empty:
+        raise ConfigError(f"{out}: is there already; give --out another name, or remove it")
+    check_place(out)
 
 
 @contextmanager
@@ -211,8 +222,9 @@ def _held(folder: Path) -> Iterator[bool]:
 
 def _sync_all(draft: Path, do: Operations) -> None:
     for folder, _, names in os.walk(draft, topdown=False):
-        for name in names:
-            do.sync(Path(folder, name))
+        for path in (Path(folder, name) for name in names):
+            if not path.is_symlink():  # what a link leads to was there before
+                do.sync(path)
         do.sync(Path(folder))
 
 

@@ -32,6 +32,14 @@ class Splits:
 
 
 @dataclass(frozen=True, slots=True)
+class Shares:
+    """What of each class is drawn for validation and for the test, each 0 to 1; 0 draws none."""
+
+    validation: float
+    test: float
+
+
+@dataclass(frozen=True, slots=True)
 class Leakage:
     """How many pictures of a given part have a near-twin among the training pictures."""
 
@@ -88,8 +96,9 @@ def split_groups(
     A group that has pictures of several classes counts for the one that it has most of. Raises ConfigError
     where a class has fewer than three groups.
     """
-    part = _drawn(labels, groups, classes, (held_out, held_out), seed)
-    return Splits(*(np.flatnonzero(part == number) for number in range(3)))
+    shares = (held_out, held_out)
+    _check_groups(labels, groups, classes, fewest=len(shares) + 1)
+    return _splits(_drawn(labels, groups, len(classes), shares, seed))
 
 
 def given_splits(
@@ -107,15 +116,26 @@ def given_splits(
                 "`moodsort dataset check` shows them, --allow-leakage trains all the same"
             )
     part = np.array([_NUMBERS[given or Part.TRAINING] for given in dataset.parts])
-    missing = [number for number in (1, 2) if not (part == number).any()]
-    if missing:
-        rest = np.flatnonzero(part == 0)
-        shares = (held_out,) * len(missing)
-        drawn = _drawn(dataset.labels[rest], groups[rest], dataset.classes, shares, seed)
-        for place, number in enumerate(missing, start=1):
-            part[rest[drawn == place]] = number
-    _check_classes(part, dataset)
-    return Splits(*(np.flatnonzero(part == number) for number in range(3)))
+    _draw_missing(part, dataset, groups, Shares(held_out, held_out), seed)
+    _check_classes(part, dataset, tuple(Part))
+    return _splits(part)
+
+
+def completed_splits(dataset: Divisible, groups: Positions, shares: Shares, seed: int) -> Splits:
+    """Keep the parts that are given, and divide the pictures of no part by lot, each class, by groups.
+
+    One that has a near-duplicate in a given part goes there: to the test rather than to validation, and
+    there rather than to training. A part to which nothing has gone is drawn from the training pictures,
+    unless its share is 0. Raises ConfigError where a class has too few groups, or a part lacks a class.
+    """
+    part = _beside_twins(dataset.parts, groups)
+    rest = np.flatnonzero(part < 0)
+    part[rest] = 0
+    if len(rest) < len(part):
+        _draw(part, rest, _wanted(shares), dataset, groups, seed)
+    _draw_missing(part, dataset, groups, shares, seed)
+    _check_classes(part, dataset, [name for name, number in _NUMBERS.items() if (part == number).any()])
+    return _splits(part)
 
 
 def leakages(parts: Sequence[Part | None], groups: Positions) -> list[Leakage]:
@@ -133,9 +153,51 @@ def leakages(parts: Sequence[Part | None], groups: Positions) -> list[Leakage]:
 _NUMBERS = {part: number for number, part in enumerate(Part)}
 
 
-def _check_classes(part: Positions, dataset: Divisible) -> None:
-    for name, number in _NUMBERS.items():
-        counts = np.bincount(dataset.labels[part == number], minlength=len(dataset.classes))
+def _splits(part: Positions) -> Splits:
+    return Splits(*(np.flatnonzero(part == number) for number in range(3)))
+
+
+def _wanted(shares: Shares) -> dict[int, float]:
+    return {number: share for number, share in ((1, shares.validation), (2, shares.test)) if share}
+
+
+def _beside_twins(parts: Sequence[Part | None], groups: Positions) -> Positions:
+    """Return each picture's part, given or by a near-duplicate's, and -1 where nothing says."""
+    part = np.array([-1 if given is None else _NUMBERS[given] for given in parts], np.int64)
+    _, groups = np.unique(groups, return_inverse=True)
+    of_group = np.full(int(groups.max()) + 1, -1)
+    np.maximum.at(of_group, groups, part)
+    return np.where(part < 0, of_group[groups], part)
+
+
+def _draw_missing(part: Positions, dataset: Divisible, groups: Positions, shares: Shares, seed: int) -> None:
+    """Draw the parts to which nothing has gone from the training pictures."""
+    missing = {number: share for number, share in _wanted(shares).items() if not (part == number).any()}
+    if missing:
+        own = np.flatnonzero(part == 0)
+        _check_groups(dataset.labels[own], groups[own], dataset.classes, fewest=len(missing) + 1)
+        _draw(part, own, missing, dataset, groups, seed)
+
+
+def _draw(
+    part: Positions,
+    own: Positions,
+    shares: dict[int, float],
+    dataset: Divisible,
+    groups: Positions,
+    seed: int,
+) -> None:
+    """Draw from the pictures at the positions `own` for the parts of these numbers."""
+    if len(own):
+        labels = dataset.labels[own]
+        drawn = _drawn(labels, groups[own], len(dataset.classes), tuple(shares.values()), seed)
+        for place, number in enumerate(shares, start=1):
+            part[own[drawn == place]] = number
+
+
+def _check_classes(part: Positions, dataset: Divisible, names: Sequence[Part]) -> None:
+    for name in names:
+        counts = np.bincount(dataset.labels[part == _NUMBERS[name]], minlength=len(dataset.classes))
         for label, count in zip(dataset.classes, counts, strict=True):
             if not count:
                 raise ConfigError(
@@ -145,21 +207,21 @@ def _check_classes(part: Positions, dataset: Divisible) -> None:
 
 
 def _drawn(
-    labels: NDArray[np.int64],
-    groups: Positions,
-    classes: tuple[str, ...],
-    shares: tuple[float, ...],
-    seed: int,
+    labels: NDArray[np.int64], groups: Positions, classes: int, shares: tuple[float, ...], seed: int
 ) -> Positions:
-    """Draw a share of each class for each part: the part of each picture, from 1 on, and 0 for the rest."""
+    """Draw a share of each class for each part: the part of each picture, from 1 on, and 0 for the rest.
+
+    Of a class that has too few groups nothing is drawn.
+    """
     draw = np.random.default_rng(seed)
     _, groups = np.unique(groups, return_inverse=True)
     sizes = np.bincount(groups)
-    group_labels = _majority(labels, groups, len(classes))
+    group_labels = _majority(labels, groups, classes)
     part_of_group = np.zeros(len(sizes), np.int64)
-    for label, name in enumerate(classes):
+    for label in range(classes):
         own = draw.permutation(np.flatnonzero(group_labels == label))
-        _check_groups(name, len(own), fewest=len(shares) + 1)
+        if len(own) <= len(shares):
+            continue
         quotas = [max(1, round(share * int(sizes[own].sum()))) for share in shares]
         # The smallest groups last in line: a large group of copies teaches, but measures little.
         own = own[np.argsort(sizes[own] > min(quotas), kind="stable")]
@@ -169,17 +231,22 @@ def _drawn(
     return part_of_group[groups]
 
 
-def _check_groups(name: str, count: int, fewest: int) -> None:
-    if count < fewest:
-        noun = "picture" if count == 1 else "pictures"
-        raise ConfigError(
-            f"class {printable(name)} has {count} different {noun}, copies and near-copies counted once; "
-            f"add pictures until it has {fewest} or more"
-        )
+def _check_groups(
+    labels: NDArray[np.int64], groups: Positions, classes: tuple[str, ...], fewest: int
+) -> None:
+    _, groups = np.unique(groups, return_inverse=True)
+    counts = np.bincount(_majority(labels, groups, len(classes)), minlength=len(classes))
+    for name, count in zip(classes, counts, strict=True):
+        if count < fewest:
+            noun = "picture" if count == 1 else "pictures"
+            raise ConfigError(
+                f"class {printable(name)} has {count} different {noun}, copies and near-copies counted "
+                f"once; add pictures until it has {fewest} or more"
+            )
 
 
 def _majority(labels: NDArray[np.int64], groups: Positions, classes: int) -> Positions:
-    votes = np.zeros((int(groups.max()) + 1, classes), np.int64)
+    votes = np.zeros((int(groups.max(initial=-1)) + 1, classes), np.int64)
     np.add.at(votes, (groups, labels), 1)
     majority: Positions = votes.argmax(axis=1)
     return majority

@@ -30,7 +30,9 @@ def test_every_command_takes_a_configuration_and_says_what_it_does(name: str) ->
     assert command.help
 
 
-@pytest.mark.parametrize("name", ["log", "stats", "classify", "doctor", "evaluate", "dataset check"])
+@pytest.mark.parametrize(
+    "name", ["log", "stats", "classify", "doctor", "evaluate", "dataset check", "dataset split"]
+)
 def test_every_command_that_lists_takes_the_four_formats(name: str) -> None:
     (listed,) = (each for each in COMMANDS[name].params if "--format" in each.opts)
     assert isinstance(listed.type, click.Choice)

@@ -1,0 +1,25 @@
+"""Tell on standard error what a command does, and how far it is."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from worker.names import printable
+
+
+def say(sentence: str) -> None:
+    """Print a sentence, whatever names are in it."""
+    click.echo(printable(sentence), err=True)
+
+
+@contextmanager
+def bar(task: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show how far it is, on a terminal; lend what is called for each step."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        number = progress.add_task(task, total=total)
+        yield lambda: progress.advance(number)

@@ -11,9 +11,16 @@ from worker.names import NAME_MAX
 from worker.strict import Problems, Range, read_table
 
 MANIFEST_NAME = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+FINDER_CELL = 8
+"""The side in input pixels of a cell of the finder's map."""
 
 _WHOLE = 2**31
+
+_ONE_READER = (("reader", "whole"),)
+_WITH_FACES = (("finder", "whole"), ("reader", "face"), ("reader", "whole"))
+"""The roles and views that the stages of a bundle may have, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +38,53 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Golden:
+    """Inputs and expected answers with which a worker tests a stage before it judges a photo.
+
+    `file` is an .npz with `inputs` uint8 (N, height, width, channels) and `answers` float32 (N, …), the
+    latter as the stage gives them.
+    """
+
+    file: str
+    sha256: str
+    tolerance: Annotated[float, Range(0, 1e3)]
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One network of a bundle: what it is for, which part of the picture it reads, and its file.
 
-    The network takes uint8 (1, height, width, 1 or 3), 0–255 (scaling is inside the graph), and gives
-    float32 (1, classes) logits in the order of the manifest's classes.
+    The network takes uint8 (1, height, width, 1 or 3), 0–255 (scaling is inside the graph).
+    A reader gives float32 (1, classes) logits in the order of the manifest's classes, of the whole picture
+    or of one face that is cut from it.
+    A finder gives float32 (1, height / 8, width / 8, 4): for each cell of 8 × 8 input pixels the logit that a
+    face's centre lies in it, dx, dy, and the log of its side. The face is the square around
+    ((column + 0.5 + dx) · 8, (row + 0.5 + dy) · 8) with sides of 8 · exp(log side), in input pixels. Its
+    input is in colour and letterboxed, with sides that are multiples of 8.
     """
 
-    role: Literal["reader"]
-    view: Literal["whole"]
+    role: Literal["finder", "reader"]
+    view: Literal["whole", "face"]
     file: str
     sha256: str
     input: InputSpec
+    golden: Golden
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """How faces are found, and what they count beside the whole picture.
+
+    A cell of the finder's map that is less sure than `least_score` is no face; of the faces found the `most`
+    largest are read. Where faces are found, the logits are `face` times the mean of theirs, weighted by area,
+    and `whole` times the whole picture's; where none is found, `alone` times the whole picture's.
+    """
+
+    least_score: Annotated[float, Range(0, 1)]
+    most: Annotated[int, Range(1, 1000)]
+    face: Annotated[float, Range(0, 1e3)]
+    whole: Annotated[float, Range(0, 1e3)]
+    alone: Annotated[float, Range(0, 1e3)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +93,6 @@ class Calibration:
 
     method: Literal["temperature"]
     temperature: Annotated[float, Range(1e-3, 1e3)]
-
-
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """Inputs and expected logits with which a worker tests a bundle before it judges a photo.
-
-    `file` is an .npz with `inputs` uint8 (N, height, width, channels) and `logits` float32 (N, classes).
-    """
-
-    file: str
-    sha256: str
-    tolerance: Annotated[float, Range(0, 1e3)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +123,19 @@ class Manifest:
     `version` is the first 12 hex digits of a SHA-256 over the stages' hashes. `working_side` is the longest
     side in pixels of the picture that stages look at. `decision_threshold` is the probability of the
     first of two classes from which on it is the label; None takes the most probable class.
+    `stages` are a reader of the whole picture alone, `faces` being None; or a finder, a reader of faces and a
+    reader of the whole picture, in this order.
     """
 
-    format_version: Annotated[int, Range(1, FORMAT_VERSION)]
+    format_version: int
     name: str
     version: str
     classes: tuple[str, ...]
     working_side: Annotated[int, Range(16, 8192)]
     stages: tuple[Stage, ...]
+    faces: Faces | None
     calibration: Calibration
     decision_threshold: Annotated[float, Range(0, 1)] | None
-    golden: Golden
     training_data: TrainingData
     metrics: tuple[Metric, ...]
     libraries: dict[str, str]
@@ -135,7 +167,7 @@ def load_bundle(folder: Path) -> Bundle:
         raise BundleError(f"{path}: {problem}; train it again")
     for stage in manifest.stages:
         _check_hash(folder / stage.file, stage.sha256)
-    _check_hash(folder / manifest.golden.file, manifest.golden.sha256)
+        _check_hash(folder / stage.golden.file, stage.golden.sha256)
     return Bundle(folder, manifest)
 
 
@@ -169,9 +201,10 @@ def _json(path: Path) -> object:
 
 def _check_format(path: Path, table: object) -> None:
     found = table.get("format_version") if isinstance(table, dict) else None
-    if isinstance(found, int) and found > FORMAT_VERSION:
+    if type(found) is int and found != FORMAT_VERSION:  # what is no whole number is told with other fields
+        remedy = "upgrade moodsort" if found > FORMAT_VERSION else "train it again"
         raise BundleError(
-            f"{path}: format_version is {found}, this moodsort reads up to {FORMAT_VERSION}; upgrade moodsort"
+            f"{path}: format_version is {found}, this moodsort reads {FORMAT_VERSION}; {remedy}"
         )
 
 
@@ -182,12 +215,39 @@ def _contradictions(manifest: Manifest) -> list[str]:
         found.append(f"classes is {list(classes)!r}, but takes two or more different names")
     if not all(map(_is_folder_name, classes)):
         found.append(f"classes is {list(classes)!r}, but each has to serve as a folder's name")
-    if len(manifest.stages) != 1:
-        found.append(f"stages has {len(manifest.stages)} entries, but takes one reader")
+    found += _contradictions_of_stages(manifest)
     if manifest.decision_threshold is not None and len(classes) != 2:
         found.append("decision_threshold takes two classes")
     if manifest.version != weights_version(manifest.stages):
         found.append("version is not the hash of the weights")
+    return found
+
+
+def _contradictions_of_stages(manifest: Manifest) -> list[str]:
+    found = []
+    kinds = tuple((stage.role, stage.view) for stage in manifest.stages)
+    if kinds not in (_ONE_READER, _WITH_FACES):
+        has = ", ".join(f"{view} {role}" for role, view in kinds) or "none"
+        found.append(
+            f"stages has {has}, but takes whole reader alone, or whole finder, face reader, whole reader"
+        )
+    elif (kinds == _WITH_FACES) is (manifest.faces is None):
+        found.append(
+            "faces is null, but a stage finds faces"
+            if manifest.faces is None
+            else "faces is given, but no stage finds faces"
+        )
+    for stage in manifest.stages:
+        spec = stage.input
+        if stage.role == "finder" and (
+            (spec.colour, spec.resize) != ("rgb", "letterbox")
+            or spec.width % FINDER_CELL
+            or spec.height % FINDER_CELL
+        ):
+            found.append(
+                f"the finder's input is {spec.width} × {spec.height}, {spec.colour}, {spec.resize}, "
+                f"but takes multiples of {FINDER_CELL}, rgb, letterbox"
+            )
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from worker.bundle import MANIFEST_NAME, Manifest, load_bundle, write_manifest
+from worker.bundle import MANIFEST_NAME, Faces, Manifest, load_bundle, write_manifest
 from worker.classify.judge import Judge
 from worker.config import BUILT_IN_BUNDLE
 from worker.errors import BundleError
@@ -19,6 +19,8 @@ from worker.errors import BundleError
 Table = dict[str, Any]
 
 BUILT_IN: Table = json.loads((BUILT_IN_BUNDLE / MANIFEST_NAME).read_bytes())
+
+FACES = {"least_score": 0.5, "most": 8, "face": 1.0, "whole": 0.5, "alone": 1.0}
 
 
 @pytest.fixture
@@ -97,9 +99,15 @@ def test_an_unknown_field_is_refused_by_name(folder: Path, owner: tuple[str | in
 
 
 def test_a_newer_format_says_to_upgrade_whatever_else_it_holds(folder: Path) -> None:
-    rewrite(folder, lambda table: table.update(format_version=2, novelty=True))
+    rewrite(folder, lambda table: table.update(format_version=3, novelty=True))
     (line,) = refusal(folder)
-    assert line.endswith("format_version is 2, this moodsort reads up to 1; upgrade moodsort")
+    assert line.endswith("format_version is 3, this moodsort reads 2; upgrade moodsort")
+
+
+def test_an_older_format_says_to_train_again_whatever_it_lacks(folder: Path) -> None:
+    rewrite(folder, lambda table: (table.update(format_version=1), table.pop("faces")))
+    (line,) = refusal(folder)
+    assert line.endswith("format_version is 1, this moodsort reads 2; train it again")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +119,9 @@ def test_a_newer_format_says_to_upgrade_whatever_else_it_holds(folder: Path) -> 
         ({"classes": ["happy", "happy"]}, "but takes two or more different names"),
         ({"decision_threshold": 1.5}, "decision_threshold is 1.5"),
         ({"classes": ["a", "b", "c"], "decision_threshold": 0.5}, "decision_threshold takes two classes"),
-        ({"stages": []}, "stages has 0 entries"),
+        ({"stages": []}, "stages has none, but takes whole reader alone, or whole finder, face reader"),
+        ({"stages": [BUILT_IN["stages"][0]] * 2}, "stages has whole reader, whole reader, but takes"),
+        ({"faces": FACES}, "faces is given, but no stage finds faces"),
         ({"working_side": 4}, "working_side is 4, but takes from 16 to 8192"),
         ({"calibration": {"method": "temperature", "temperature": 0}}, "calibration.temperature is 0"),
         ({"calibration": {"method": "magic", "temperature": 1}}, "calibration.method is 'magic'"),
@@ -167,13 +177,89 @@ def test_a_folder_without_a_manifest_says_what_to_name(tmp_path: Path) -> None:
     ]
 
 
+# Bundles that find faces: the built-in network stands in for each, for nothing is run here.
+
+
+def with_faces(change: Callable[[Table], object] = lambda table: None) -> Callable[[Table], object]:
+    def changed(table: Table) -> None:
+        finder, face, whole = (copy.deepcopy(table["stages"][0]) for _ in range(3))
+        finder["role"], face["view"] = "finder", "face"
+        finder["input"] = {"width": 320, "height": 240, "colour": "rgb", "resize": "letterbox"}
+        table["stages"], table["faces"] = [finder, face, whole], dict(FACES)
+        table["version"] = hashlib.sha256(3 * whole["sha256"].encode()).hexdigest()[:12]
+        change(table)
+
+    return changed
+
+
+def test_a_bundle_may_find_faces_and_read_them_beside_the_whole_picture(folder: Path) -> None:
+    rewrite(folder, with_faces())
+    manifest = load_bundle(folder).manifest
+    assert [(stage.role, stage.view) for stage in manifest.stages] == [
+        ("finder", "whole"),
+        ("reader", "face"),
+        ("reader", "whole"),
+    ]
+    assert manifest.faces == Faces(**FACES)
+    write_manifest(folder, manifest)
+    assert load_bundle(folder).manifest == manifest
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda table: table.update(faces=None), "faces is null, but a stage finds faces"),
+        (lambda table: table["faces"].pop("alone"), "faces.alone is missing"),
+        (lambda table: table["faces"].update(most=0), "faces.most is 0, but takes from 1 to 1000"),
+        (lambda table: table["faces"].update(least_score=1.1), "faces.least_score is 1.1"),
+        (lambda table: table["faces"].update(face=-1), "faces.face is -1"),
+        (lambda table: table["faces"].update(weight=1), "faces.weight is not a key here"),
+        (lambda table: table["stages"][0].update(role="seer"), "stages[0].role is 'seer'"),
+        (lambda table: table["stages"][1].update(view="hand"), "stages[1].view is 'hand'"),
+        (lambda table: table["stages"].pop(), "stages has whole finder, face reader, but takes"),
+        (lambda table: table["stages"].reverse(), "stages has whole reader, face reader, whole finder"),
+        (lambda table: table["stages"][0]["input"].update(width=321), "the finder's input is 321 × 240"),
+        (lambda table: table["stages"][0]["input"].update(colour="grey"), "240, grey, letterbox, but takes"),
+        (lambda table: table["stages"][0]["input"].update(resize="stretch"), "rgb, stretch, but takes"),
+    ],
+)
+def test_a_contradiction_about_faces_is_refused_on_one_line(
+    folder: Path, change: Callable[[Table], object], told: str
+) -> None:
+    def changed(table: Table) -> None:
+        with_faces(change)(table)
+        hashes = "".join(stage["sha256"] for stage in table["stages"])
+        table["version"] = hashlib.sha256(hashes.encode()).hexdigest()[:12]
+
+    rewrite(folder, changed)
+    (line,) = refusal(folder)
+    assert told in line
+    assert line.endswith("; train it again")
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+@pytest.mark.parametrize("kind", ["network", "golden"])
+def test_every_file_of_every_stage_is_checked_by_its_hash(folder: Path, part: int, kind: str) -> None:
+    def changed(table: Table) -> None:
+        stage = table["stages"][part]
+        owner = stage["golden"] if kind == "golden" else stage
+        shutil.copy(folder / owner["file"], folder / "own")
+        owner["file"] = "own"
+
+    rewrite(folder, with_faces(changed))
+    assert load_bundle(folder).manifest.faces
+    with (folder / "own").open("ab") as file:
+        file.write(b"more")
+    assert refusal(folder) == [f"{folder / 'own'}: its SHA-256 is not the manifest's; copy the bundle again"]
+
+
 # What only the network or its answers show: the hashes are made to hold.
 
 
 def rehash(folder: Path, change: Callable[[Table], object] = lambda table: None) -> None:
     def hashes(table: Table) -> None:
         (stage,) = table["stages"]
-        for part in (stage, table["golden"]):
+        for part in (stage, stage["golden"]):
             part["sha256"] = hashlib.sha256((folder / part["file"]).read_bytes()).hexdigest()
         table["version"] = hashlib.sha256(stage["sha256"].encode()).hexdigest()[:12]
         change(table)
@@ -196,8 +282,8 @@ def test_a_network_of_another_shape_than_the_manifest_says_is_refused(folder: Pa
 
 def test_answers_that_are_not_the_golden_ones_are_refused(folder: Path) -> None:
     with np.load(folder / "golden.npz") as arrays:
-        inputs, logits = arrays["inputs"], arrays["logits"]
-    np.savez(folder / "golden.npz", inputs=inputs, logits=logits + 1)
+        inputs, answers = arrays["inputs"], arrays["answers"]
+    np.savez(folder / "golden.npz", inputs=inputs, answers=answers + 1)
     rehash(folder)
     with pytest.raises(BundleError, match="logits differ from the golden ones by 1 "):
         Judge(load_bundle(folder)).self_test()
@@ -206,10 +292,10 @@ def test_answers_that_are_not_the_golden_ones_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     "arrays",
     [
-        {"inputs": np.zeros((1, 3, 3, 3), np.uint8), "logits": np.zeros((1, 2), np.float32)},
-        {"inputs": np.zeros((0, 96, 96, 3), np.uint8), "logits": np.zeros((0, 2), np.float32)},
-        {"inputs": np.zeros((1, 96, 96, 3), np.float32), "logits": np.zeros((1, 2), np.float32)},
-        {"inputs": np.zeros((1, 96, 96, 3), np.uint8), "logits": np.zeros((5, 7), np.float32)},
+        {"inputs": np.zeros((1, 3, 3, 3), np.uint8), "answers": np.zeros((1, 2), np.float32)},
+        {"inputs": np.zeros((0, 96, 96, 3), np.uint8), "answers": np.zeros((0, 2), np.float32)},
+        {"inputs": np.zeros((1, 96, 96, 3), np.float32), "answers": np.zeros((1, 2), np.float32)},
+        {"inputs": np.zeros((1, 96, 96, 3), np.uint8), "answers": np.zeros((5, 7), np.float32)},
         {"other": np.zeros(1)},
     ],
     ids=["another shape", "none", "another type", "too many answers", "another name"],

@@ -13,7 +13,7 @@ import pytest
 
 from tests.drawing import photo_bytes
 
-FIELDS = ["path", "label", "confidence", "scores", "reason", "detail"]
+FIELDS = ["path", "label", "confidence", "scores", "faces", "reason", "detail"]
 
 
 def moodsort(folder: Path, *arguments: str | bytes | Path) -> "subprocess.CompletedProcess[str]":
@@ -114,7 +114,7 @@ def test_csv_has_a_heading_and_a_row_for_each(photos: Path) -> None:
     assert heading == FIELDS
     assert judged[0] == "a.jpg"
     assert json.loads(judged[3]).keys() == {"happy", "sad"}
-    assert refused[1:5] == ["", "", "", "empty"]
+    assert refused[1:6] == ["", "", "", "", "empty"]
 
 
 def test_a_table_names_each_photo(photos: Path) -> None:

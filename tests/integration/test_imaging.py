@@ -6,13 +6,14 @@ import time
 import tracemalloc
 import zlib
 from contextlib import suppress
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.drawing import (
     draw_noise,
@@ -396,3 +397,21 @@ def test_the_drawn_files_are_what_they_say() -> None:
     for data in WHOLE.values():
         with Image.open(io.BytesIO(data)) as image:
             assert image.size == NOISE.size
+
+
+@pytest.mark.parametrize("colour", ["rgb", "grey"])
+@pytest.mark.parametrize("size", [(64, 48), (48, 64), (50, 50), (300, 10), (7, 333), (1, 1)], ids=str)
+def test_a_letterbox_is_pillows_own(size: tuple[int, int], colour: Literal["rgb", "grey"]) -> None:
+    pixels = draw_pixels(0, size)
+    grey = Image.fromarray(pixels).convert("L" if colour == "grey" else "RGB")
+    bars = 128 if colour == "grey" else (128, 128, 128)
+    expected = ImageOps.pad(grey, (40, 32), Image.Resampling.BILINEAR, color=bars)
+
+    fitted = fit(pixels, InputSpec(40, 32, colour, "letterbox"))
+
+    assert (fitted == np.asarray(expected).reshape(32, 40, -1)).all()
+
+
+def test_a_picture_that_is_far_too_long_for_a_letterbox_is_a_line_in_it() -> None:
+    fitted = fit(np.full((1, 600, 3), 255, np.uint8), InputSpec(32, 32, "rgb", "letterbox"))
+    assert (fitted == 255).all(axis=(1, 2)).sum() == 1

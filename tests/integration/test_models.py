@@ -244,10 +244,12 @@ def test_a_bundle_with_other_classes_is_refused_unless_forced_and_left_without_f
 def test_a_bundle_that_fails_its_self_test_is_refused_even_by_force(home: Home, second: Path) -> None:
     golden = second / "golden.npz"
     with np.load(golden) as arrays:
-        inputs, logits = arrays["inputs"], arrays["logits"]
-    np.savez(golden, inputs=inputs, logits=logits + 1)
+        inputs, answers = arrays["inputs"], arrays["answers"]
+    np.savez(golden, inputs=inputs, answers=answers + 1)
     manifest = load_bundle(BUILT_IN_BUNDLE).manifest
-    write_manifest(second, replace(manifest, golden=replace(manifest.golden, sha256=file_sha256(golden))))
+    (stage,) = manifest.stages
+    stage = replace(stage, golden=replace(stage.golden, sha256=file_sha256(golden)))
+    write_manifest(second, replace(manifest, stages=(stage,)))
     assert "logits differ" in refused(home, "use", second, "--force")
 
 

@@ -210,9 +210,14 @@ def _start_input(start: Path, classes: tuple[str, ...], *, new_head: bool) -> An
             f"{start}: its classes are {', '.join(manifest.classes)}, DATA's are {', '.join(classes)}; "
             "--new-head replaces its last layer"
         )
+    if manifest.faces is not None:
+        raise ConfigError(
+            f"{start}: is made of several networks, of which none is trained further alone; "
+            "name a bundle that finds no faces"
+        )
     if not (start / "model.keras").is_file():
         raise ConfigError(f"{start}: has no model.keras to be trained further; train it without --no-keras")
-    return manifest.stages[0].input
+    return manifest.stages[-1].input
 
 
 def _board(given: str | None, out: Path) -> Path | None:

@@ -7,32 +7,45 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.bundle import InputSpec
-from worker.classify.judge import Judge
+from worker.bundle import Golden, InputSpec, file_sha256
+from worker.classify.network import Network
 from worker.imaging import Pixels
 
-_INPUTS = 8
+_MOST_INPUTS = 8
+_LEAST_INPUTS = 2
+_PIXELS = 200_000
+"""So many in all inputs, beyond the least: they hardly compress, and are a part of every bundle."""
 
 _LEAST_TOLERANCE = 0.05
-"""In logits: far above what processors round differently in float32, far below another network's answers."""
+"""In logits, or cells of a finder: far above what processors round differently in float32, far below another
+network's answers."""
 
 _SAFETY = 4.0
 
 
 def golden_inputs(spec: InputSpec, seed: int) -> Pixels:
-    """Draw pictures of nothing, smooth noise and gradients: uint8 (N, height, width, 1 or 3)."""
+    """Draw 2 to 8 pictures of nothing, smooth noise and gradients: uint8 (N, height, width, 1 or 3)."""
     draw = np.random.default_rng(seed)
     channels = 3 if spec.colour == "rgb" else 1
-    drawn = [_noise(spec, channels, draw) for _ in range(_INPUTS // 2)]
-    drawn += [_gradient(spec, channels, draw) for _ in range(_INPUTS // 2)]
+    count = max(_LEAST_INPUTS, min(_MOST_INPUTS, _PIXELS // (spec.width * spec.height)))
+    drawn = [_noise(spec, channels, draw) for _ in range(count // 2)]
+    drawn += [_gradient(spec, channels, draw) for _ in range(count - count // 2)]
     return np.stack(drawn)
 
 
-def golden_tolerance(network: Path, inputs: Pixels, logits: NDArray[np.float32]) -> float:
-    """Return how far the logits of the golden inputs may be off on another processor.
+def write_golden(path: Path, network: Network, seed: int) -> Golden:
+    """Write golden inputs and the network's own answers into a file beside the network's."""
+    inputs = golden_inputs(network.stage.input, seed)
+    given = answers(network, inputs)
+    np.savez_compressed(path, inputs=inputs, answers=given)
+    return Golden(path.name, file_sha256(path), golden_tolerance(network.path, inputs, given))
+
+
+def golden_tolerance(network: Path, inputs: Pixels, given: NDArray[np.float32]) -> float:
+    """Return how far the answers to the golden inputs may be off on another processor.
 
     Arithmetic with 8 bits is rounded otherwise by other kernels. LiteRT has two sets that share no code,
-    XNNPACK's, which gave `logits`, float32 (N, classes), and its own; what these two differ by here stands
+    XNNPACK's, which gave `given`, float32 (N, …), and its own; what these two differ by here stands
     for what processors differ by, and four times that is allowed.
     """
     own = Interpreter(
@@ -43,16 +56,16 @@ def golden_tolerance(network: Path, inputs: Pixels, logits: NDArray[np.float32])
     own.allocate_tensors()
     place, answer = own.get_input_details()[0]["index"], own.get_output_details()[0]["index"]
     worst = 0.0
-    for pixels, expected in zip(inputs, logits, strict=True):
+    for pixels, expected in zip(inputs, given, strict=True):
         own.set_tensor(place, pixels[np.newaxis])
         own.invoke()
         worst = max(worst, float(np.abs(own.get_tensor(answer)[0] - expected).max()))
     return max(_LEAST_TOLERANCE, _SAFETY * worst)
 
 
-def answers(judge: Judge, inputs: Pixels) -> NDArray[np.float32]:
-    """Run the worker's network on uint8 (N, height, width, channels): float32 (N, classes)."""
-    return np.stack([judge.logits(pixels) for pixels in inputs])
+def answers(network: Network, inputs: Pixels) -> NDArray[np.float32]:
+    """Run a network as the worker does on uint8 (N, height, width, channels): float32 (N, …)."""
+    return np.stack([network.run(pixels) for pixels in inputs])
 
 
 def _noise(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:

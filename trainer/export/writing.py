@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.export.golden import answers, golden_inputs, golden_tolerance
+from trainer.export.golden import answers, golden_inputs, write_golden
 from trainer.export.interchange import EXPORT_FOLDER, write_exports
 from trainer.export.litert import convert, quiet
 from trainer.export.variants import Candidate, Variant, smallest_within, table, variant_metrics
@@ -20,7 +20,6 @@ from trainer.recipe import Recipe
 from trainer.splits import Positions
 from worker.bundle import (
     FORMAT_VERSION,
-    Bundle,
     Calibration,
     Golden,
     Manifest,
@@ -31,7 +30,7 @@ from worker.bundle import (
     weights_version,
     write_manifest,
 )
-from worker.classify.judge import Judge
+from worker.classify.network import Network
 from worker.errors import BundleError
 from worker.imaging import Pixels
 
@@ -78,20 +77,19 @@ def calibration_positions(training: Positions) -> Positions:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The conversion that goes into the bundle: its file, as the worker runs it, and what it was chosen from.
+    """The conversion that goes into the bundle, as the worker runs it, and what it was chosen from.
 
     `validation` are its logits of the validation pictures, float32 (N, classes).
     """
 
     variant: Variant
-    file: Path
-    judge: Judge
+    network: Network
     validation: NDArray[np.float32]
     candidates: tuple[Candidate, ...]
 
     def logits(self, pictures: Pixels) -> NDArray[np.float32]:
         """Judge pictures, uint8 (N, H, W, C), as the worker will: float32 (N, classes) logits."""
-        return answers(self.judge, pictures)
+        return answers(self.network, pictures)
 
 
 def keep_smallest(
@@ -107,16 +105,15 @@ def keep_smallest(
     Raises BundleError where LiteRT answers otherwise than Keras, OSError where the disk refuses.
     """
     say("converting to LiteRT")
-    unknown = Findings(classes, 1.0, TrainingData("", 0), ())
-    judges = {}
+    networks = {}
     for variant, content in convert(network, pictures.calibration, say).items():
         path = folder / _file_of(variant)
         path.write_bytes(content)
         with quiet():
-            judges[variant] = Judge(Bundle(folder, _manifest(path, recipe, unknown)))
-    _check_float(network, judges[Variant.FLOAT32], recipe)
+            networks[variant] = Network(folder, _stage(path, recipe), len(classes))
+    _check_float(network, networks[Variant.FLOAT32], recipe)
 
-    timed = {variant: _timed(judge, pictures.validation) for variant, judge in judges.items()}
+    timed = {variant: _timed(each, pictures.validation) for variant, each in networks.items()}
     expected, _ = timed[Variant.FLOAT32]
     candidates = tuple(
         Candidate(
@@ -131,10 +128,9 @@ def keep_smallest(
     )
     kept = smallest_within(candidates, recipe.margin)
     say(table(candidates, kept, recipe.margin))
-    for variant in judges.keys() - {kept.variant}:
-        (folder / _file_of(variant)).unlink()
-    file = folder / _file_of(kept.variant)
-    return Kept(kept.variant, file, judges[kept.variant], timed[kept.variant][0], candidates)
+    for variant in networks.keys() - {kept.variant}:
+        networks[variant].path.unlink()
+    return Kept(kept.variant, networks[kept.variant], timed[kept.variant][0], candidates)
 
 
 def write_bundle(
@@ -157,29 +153,28 @@ def write_bundle(
     trained = np.asarray(network(inputs, training=False))
     write_exports(folder / EXPORT_FOLDER, network, recipe.exports, inputs, trained)
 
-    logits = kept.logits(inputs)
-    np.savez_compressed(folder / _GOLDEN_FILE, inputs=inputs, logits=logits)
-    tolerance = golden_tolerance(kept.file, inputs, logits)
-    golden = Golden(_GOLDEN_FILE, file_sha256(folder / _GOLDEN_FILE), tolerance)
+    golden = write_golden(folder / _GOLDEN_FILE, kept.network, recipe.seed)
     metrics = (*findings.metrics, *variant_metrics(kept.candidates, recipe.margin))
-    manifest = replace(_manifest(kept.file, recipe, findings), golden=golden, metrics=metrics)
+    manifest = _manifest(
+        replace(kept.network.stage, golden=golden), recipe, replace(findings, metrics=metrics)
+    )
     write_manifest(folder, manifest)
     return manifest
 
 
-def _timed(judge: Judge, pictures: Iterable[Pixels]) -> tuple[NDArray[np.float32], float]:
+def _timed(network: Network, pictures: Iterable[Pixels]) -> tuple[NDArray[np.float32], float]:
     logits, seconds = [], []
     for pixels in pictures:
         started = time.perf_counter()
-        logits.append(judge.logits(pixels))
+        logits.append(network.run(pixels))
         seconds.append(time.perf_counter() - started)
     return np.stack(logits), 1e3 * float(np.median(seconds))
 
 
-def _check_float(network: keras.Model, judge: Judge, recipe: Recipe) -> None:
+def _check_float(network: keras.Model, converted: Network, recipe: Recipe) -> None:
     inputs = golden_inputs(recipe.input, recipe.seed)
     trained = np.asarray(network(inputs, training=False))
-    worst = float(np.abs(answers(judge, inputs) - trained).max())
+    worst = float(np.abs(answers(converted, inputs) - trained).max())
     if not worst <= _FLOAT_TOLERANCE * max(1.0, float(np.abs(trained).max())):
         raise BundleError(
             f"LiteRT's logits differ from the trained network's by {worst:.4g}; "
@@ -191,9 +186,13 @@ def _file_of(variant: Variant) -> str:
     return f"reader.{variant}.tflite"
 
 
-def _manifest(network: Path, recipe: Recipe, findings: Findings) -> Manifest:
-    """Describe the bundle, as yet without golden answers."""
-    stage = Stage("reader", "whole", network.name, file_sha256(network), recipe.input)
+def _stage(network: Path, recipe: Recipe) -> Stage:
+    """Describe the network, as yet without golden answers."""
+    golden = Golden(_GOLDEN_FILE, "", 0.0)
+    return Stage("reader", "whole", network.name, file_sha256(network), recipe.input, golden)
+
+
+def _manifest(stage: Stage, recipe: Recipe, findings: Findings) -> Manifest:
     libraries = {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
     return Manifest(
         format_version=FORMAT_VERSION,
@@ -202,9 +201,9 @@ def _manifest(network: Path, recipe: Recipe, findings: Findings) -> Manifest:
         classes=findings.classes,
         working_side=recipe.working_side,
         stages=(stage,),
+        faces=None,
         calibration=Calibration("temperature", findings.temperature),
         decision_threshold=None,
-        golden=Golden(_GOLDEN_FILE, "", 0.0),
         training_data=findings.training_data,
         metrics=findings.metrics,
         libraries=libraries,

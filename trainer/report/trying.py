@@ -66,7 +66,7 @@ def _pictures(trials: Trials) -> Pictures:
 def _read(trials: Trials, places: NDArray[np.int64]) -> Pixels:
     # They were all judged a moment ago, by a process of their own: none of them ends this one.
     manifest = trials.trials[0].bundle.manifest
-    (stage,) = manifest.stages
+    *_, stage = manifest.stages  # the reader of the whole picture
     pictures = [
         read_picture(
             trials.paths[place].read_bytes(),

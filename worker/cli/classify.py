@@ -15,7 +15,7 @@ from worker.names import shown
 from worker.service.clock import Clock
 from worker.service.judging import judge_files
 
-COLUMNS = ("path", "label", "confidence", "scores", "reason", "detail")
+COLUMNS = ("path", "label", "confidence", "scores", "faces", "reason", "detail")
 _TABLE = ("path", "label", "confidence", "reason", "detail")
 
 
@@ -55,7 +55,8 @@ def _row(path: Path, outcome: Outcome) -> Row:
     empty: dict[str, object] = dict.fromkeys(COLUMNS)
     match outcome:
         case Judged(_, _, _, _, verdict):
-            found = {"label": verdict.label, "confidence": verdict.confidence, "scores": verdict.scores}
+            found = {name: getattr(verdict, name) for name in ("label", "confidence", "scores")}
+            found["faces"] = verdict.faces_as_tables()
         case Refused(_, _, reason, detail):
             found = {"reason": reason.value, "detail": detail}
         case Delayed(_, detail):

@@ -28,7 +28,7 @@ from worker.names import raw, restored, shown
 from worker.store import locks
 from worker.store.records import Arrival, Content, Decision, Status
 from worker.store.schema import ACTIVE, photos, predictions
-from worker.verdict import Face, Verdict
+from worker.verdict import Verdict
 
 _DECIDED = (Status.DECIDED,)
 
@@ -182,17 +182,12 @@ def _plain(detail: str | None) -> str | None:
 
 
 def _prediction(photo_id: int, model_id: int, verdict: Verdict, at: datetime) -> dict[str, Any]:
-    faces = None if verdict.faces is None else [_face(face) for face in verdict.faces]
     return {
         "photo_id": photo_id,
         "model_id": model_id,
         "label": verdict.label,
         "confidence": verdict.confidence,
         "scores": verdict.scores,
-        "faces": faces,
+        "faces": verdict.faces_as_tables(),
         "predicted_at": at,
     }
-
-
-def _face(face: Face) -> dict[str, Any]:
-    return {"box": [face.left, face.top, face.width, face.height], "scores": face.scores}

@@ -81,12 +81,12 @@ def test_a_decision_is_recorded_with_its_prediction(
 def test_faces_are_kept_with_their_boxes(store: Store, model: int, work: Any) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
     scores = {"happy": 0.75, "sad": 0.25}
-    face = Face(1.0, 2.0, 3.5, 4.0, scores)
+    face = Face(1.04, 2.0, 3.5, 4.0, 0.875, "happy", scores)
     decision = replace(work.decision(photo_id), verdict=Verdict("happy", 0.75, scores, (face,)))
     with store.turn() as turn:
         turn.decide(decision, model)
         kept = turn._connection.execute(select(predictions.c.faces)).scalar_one()
-    assert kept == [{"box": [1.0, 2.0, 3.5, 4.0], "scores": scores}]
+    assert kept == [{"box": [1.0, 2.0, 3.5, 4.0], "score": 0.875, "label": "happy", "scores": scores}]
 
 
 def test_a_second_decide_does_not_add_a_second_prediction(

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.bundle import Bundle, load_bundle
-from worker.classify.judge import Judge, softmax
+from worker.bundle import Bundle, Faces, load_bundle
+from worker.classify.finding import Box
+from worker.classify.judge import Evidence, Judge, fused, softmax
 from worker.config import BUILT_IN_BUNDLE
 from worker.imaging import Picture
 
@@ -34,14 +35,14 @@ def test_softmax_of_known_logits_is_known() -> None:
 
 
 class Told(Judge):
-    """A judge whose network says what it is told."""
+    """A judge whose networks say what it is told."""
 
     def __init__(self, bundle: Bundle, answer: list[float]) -> None:
         super().__init__(bundle)
         self._answer = np.array(answer, np.float32)
 
-    def logits(self, pixels: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-        return self._answer
+    def evidence(self, picture: Picture) -> Evidence:
+        return Evidence((), np.empty((0, 2), np.float32), self._answer)
 
 
 def verdict_on(answer: list[float], threshold: float | None, temperature: float = 1.0):  # type: ignore[no-untyped-def]
@@ -66,3 +67,35 @@ def test_a_temperature_makes_a_verdict_surer_or_less_sure_of_the_same_label() ->
     cold, hot = (verdict_on([2.0, 0.0], None, temperature) for temperature in (0.5, 2.0))
     assert cold.label == hot.label
     assert cold.confidence > hot.confidence > 0.5
+
+
+WEIGHTS = Faces(least_score=0.5, most=8, face=2.0, whole=0.5, alone=3.0)
+
+WHOLE = np.array([1.0, -1.0], np.float32)
+
+
+def evidence(*seen: tuple[int, list[float]]) -> Evidence:
+    """Make evidence of faces, each a side and its logits."""
+    boxes = tuple(Box(0, 0, side, side, 0.9) for side, _ in seen)
+    return Evidence(boxes, np.array([each for _, each in seen], np.float32).reshape(-1, 2), WHOLE)
+
+
+def test_without_a_finder_the_whole_picture_says_it_alone() -> None:
+    assert (fused(evidence(), None) == WHOLE).all()
+
+
+def test_where_no_face_is_found_the_whole_picture_counts_as_much_as_it_does_alone() -> None:
+    assert fused(evidence(), WEIGHTS).tolist() == [3.0, -3.0]
+
+
+def test_faces_count_by_their_area_beside_the_whole_picture() -> None:
+    both = evidence((30, [1.0, 0.0]), (10, [0.0, 1.0]))
+    assert fused(both, WEIGHTS) == pytest.approx([2 * 0.9 + 0.5, 2 * 0.1 - 0.5])
+    assert fused(both, WEIGHTS).dtype == np.float32
+
+
+def test_a_face_that_the_edge_cuts_counts_by_the_side_it_has() -> None:
+    cut = Evidence(
+        (Box(0, 0, 10, 20, 0.9), Box(40, 0, 60, 20, 0.9)), np.array([[1, 0], [0, 1]], np.float32), WHOLE
+    )
+    assert fused(cut, WEIGHTS) == pytest.approx([1.5, 0.5])

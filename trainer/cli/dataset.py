@@ -3,6 +3,7 @@
 import click
 
 from trainer.cli.checking import check
+from trainer.cli.cropping import faces
 from trainer.cli.dividing import split
 
 
@@ -13,3 +14,4 @@ def dataset() -> None:
 
 dataset.add_command(check)
 dataset.add_command(split)
+dataset.add_command(faces)

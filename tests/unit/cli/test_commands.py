@@ -31,7 +31,8 @@ def test_every_command_takes_a_configuration_and_says_what_it_does(name: str) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["log", "stats", "classify", "doctor", "evaluate", "dataset check", "dataset split"]
+    "name",
+    ["log", "stats", "classify", "doctor", "evaluate", "dataset check", "dataset split", "dataset faces"],
 )
 def test_every_command_that_lists_takes_the_four_formats(name: str) -> None:
     (listed,) = (each for each in COMMANDS[name].params if "--format" in each.opts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trainer.cli.shares import Share
-from trainer.cli.telling import bar, say
+from trainer.cli.telling import bar, say, unheard
 from worker.cli import config_option
 from worker.cli.output import Row, format_option, print_rows
 from worker.config import load_config
@@ -109,6 +109,8 @@ def _tools(finder: Path, agree: Path | None, classes: tuple[str, ...]) -> "Tools
 
     if not (finder / "finder.json").is_file():
         raise ConfigError(f"{shown(finder)}: is no finder; make one by `moodsort finder train`")
+    with unheard():
+        load_finder(finder)  # what is wrong with it is told before anything is read
     return Tools(partial(load_finder, finder), None if agree is None else _reader(agree, classes))
 
 

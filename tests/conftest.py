@@ -13,6 +13,7 @@ import psutil
 import psycopg
 import pytest
 
+from tests.face_networks import make_face_bundle
 from tests.home import Home
 
 _numbers = count(1)
@@ -102,3 +103,9 @@ def _binary(program: str) -> str:
             f"{program} is not installed: these tests need a PostgreSQL server (apt install postgresql)"
         )
     return found
+
+
+@pytest.fixture(scope="session")
+def face_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a bundle that finds and reads drawn faces; not to be changed."""
+    return make_face_bundle(tmp_path_factory.mktemp("face_bundle"))

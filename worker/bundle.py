@@ -70,6 +70,11 @@ class Stage:
     input: InputSpec
     golden: Golden
 
+    @property
+    def title(self) -> str:
+        """What people call it, as "face reader"."""
+        return f"{self.view} {self.role}"
+
 
 @dataclass(frozen=True, slots=True)
 class Faces:
@@ -227,7 +232,7 @@ def _contradictions_of_stages(manifest: Manifest) -> list[str]:
     found = []
     kinds = tuple((stage.role, stage.view) for stage in manifest.stages)
     if kinds not in (_ONE_READER, _WITH_FACES):
-        has = ", ".join(f"{view} {role}" for role, view in kinds) or "none"
+        has = ", ".join(stage.title for stage in manifest.stages) or "none"
         found.append(
             f"stages has {has}, but takes whole reader alone, or whole finder, face reader, whole reader"
         )

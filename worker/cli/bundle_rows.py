@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from worker.bundle import Metric
+from worker.bundle import Bundle, Metric, Stage
 from worker.cli.output import Row
 from worker.names import shown
 from worker.service.models.benchmark import Cost
@@ -16,6 +16,7 @@ LIST = (
     "name",
     "version",
     "classes",
+    "stages",
     "accuracy",
     "accuracy_low",
     "accuracy_high",
@@ -31,12 +32,15 @@ LIST_TABLE = (
     "name",
     "version",
     "classes",
+    "stages",
     "accuracy",
     "size_mb",
     "created_at",
     "folder",
     "problem",
 )
+
+STAGES = ("stage", "reads", "size_mb", "file")
 
 METRICS = ("metric", "label", "value", "test_set", "pictures")
 
@@ -70,6 +74,9 @@ def list_row(found: Shelved) -> Row:
     if manifest := found.manifest:
         row |= {name: getattr(manifest, name) for name in ("name", "version", "created_at")}
         row["classes"] = list(manifest.classes)
+        row["stages"] = [
+            {"role": each.role, "view": each.view, "reads": _input(each)} for each in manifest.stages
+        ]
         if metric := overall_accuracy(manifest):
             row |= {"accuracy": metric.value, "accuracy_low": metric.low, "accuracy_high": metric.high}
             row |= {"test_set": metric.test_set, "test_pictures": metric.pictures}
@@ -81,9 +88,21 @@ def table_row(found: Shelved) -> Row:
     row = dict(list_row(found)) | {"size_mb": f"{found.size_bytes / _MEGA:.1f}"}
     if manifest := found.manifest:
         row["classes"] = ", ".join(manifest.classes)
+        row["stages"] = ", ".join(stage.title for stage in manifest.stages)
         if metric := overall_accuracy(manifest):
             row["accuracy"] = f"{_percent(metric)}, {metric.pictures} of {metric.test_set}"
     return row
+
+
+def stage_rows(bundle: Bundle) -> Iterator[Row]:
+    """Yield each network of a bundle for people: what it reads, and its size."""
+    for stage in bundle.manifest.stages:
+        size = (bundle.folder / stage.file).stat().st_size / _MEGA
+        yield {"stage": stage.title, "reads": _input(stage), "size_mb": f"{size:.2f}", "file": stage.file}
+
+
+def _input(stage: Stage) -> str:
+    return f"{stage.input.width} × {stage.input.height} {stage.input.colour}, {stage.input.resize}"
 
 
 def metric_row(metric: Metric) -> Row:

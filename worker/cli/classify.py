@@ -1,6 +1,7 @@
 """moodsort classify: judge files and folders without moving or recording them."""
 
 from collections.abc import Iterable, Iterator
+from itertools import starmap
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from worker.classify.messages import Delayed, Gone, Judged, Outcome, Refused
 from worker.cli import config_option
 from worker.cli.output import Row, format_option, print_rows
 from worker.config import Config, load_config
+from worker.errors import MoodsortError
 from worker.inbox.looking import ignored_by, scan
 from worker.names import shown
 from worker.service.clock import Clock
@@ -21,16 +23,35 @@ _TABLE = ("path", "label", "confidence", "reason", "detail")
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--draw",
+    "drawing",
+    metavar="OUT",
+    type=click.Path(path_type=Path),
+    help="Draw what is said of one photo, and of each face, onto a copy of it: a new .jpg or .png.",
+)
 @config_option
 @format_option
-def classify(paths: tuple[Path, ...], config_file: Path | None, output_format: str) -> int:
+def classify(
+    paths: tuple[Path, ...], drawing: Path | None, config_file: Path | None, output_format: str
+) -> int:
     """Judge files, and all files below folders, without moving or recording them.
 
     A file that could not be judged has no label, but a reason and a sentence about it.
     """
     config = load_config(config_file)
     found = list(_files(paths, config))
-    print_rows(_judged(found, config), COLUMNS, output_format, _TABLE)
+    if drawing is None:
+        print_rows(starmap(_row, _judged(found, config)), COLUMNS, output_format, _TABLE)
+        return 0
+    from worker.service.drawing import check_place
+
+    check_place(drawing)
+    if len(found) != 1:
+        raise click.UsageError(f"--draw takes one photo, but {len(found)} files are named")
+    ((photo, outcome),) = _judged(found, config)
+    print_rows([_row(photo, outcome)], COLUMNS, output_format, _TABLE)
+    _draw(photo, outcome, drawing, config)
     return 0
 
 
@@ -44,11 +65,18 @@ def _files(paths: Iterable[Path], config: Config) -> Iterator[Path]:
             yield path
 
 
-def _judged(paths: list[Path], config: Config) -> Iterator[Row]:
+def _judged(paths: list[Path], config: Config) -> Iterator[tuple[Path, Outcome]]:
     bundle = load_bundle(config.bundle_folder)
     files = [path.resolve() if path.is_symlink() else path for path in paths]  # links are never opened
-    for path, outcome in zip(paths, judge_files(config, bundle, files, Clock()), strict=True):
-        yield _row(path, outcome)
+    return zip(paths, judge_files(config, bundle, files, Clock()), strict=True)
+
+
+def _draw(photo: Path, outcome: Outcome, drawing: Path, config: Config) -> None:
+    from worker.service.drawing import write_drawing
+
+    if not isinstance(outcome, Judged):
+        raise MoodsortError(f"{shown(photo)}: could not be judged, so nothing is drawn; name another photo")
+    write_drawing(photo, outcome.verdict, drawing, config.limits.max_pixels)
 
 
 def _row(path: Path, outcome: Outcome) -> Row:

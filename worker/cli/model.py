@@ -17,11 +17,13 @@ from worker.cli.bundle_rows import (
     LIST,
     LIST_TABLE,
     METRICS,
+    STAGES,
     cost_row,
     flat,
     list_row,
     metric_row,
     sentences,
+    stage_rows,
     table_row,
 )
 from worker.cli.output import format_option, print_rows
@@ -85,6 +87,7 @@ def show_bundle(bundle_name: str | None, output_format: str, config_file: Path |
     metrics = fields.pop("metrics")
     rows = [{"field": name, "value": value} for name, value in flat(fields)]
     print_rows(rows, (), "table", ("field", "value"))
+    print_rows(stage_rows(bundle), (), "table", STAGES)
     if metrics:
         print_rows(map(metric_row, bundle.manifest.metrics), (), "table", METRICS)
 

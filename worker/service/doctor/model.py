@@ -87,4 +87,5 @@ def check_bundle(config: Config, judge: Callable[[Config], None] = judge_in_a_pr
         found = of_error("model", error)
         yield replace(found, remedy=_UNFIT) if found.remedy == _OUR_NAME else found
     else:
-        yield ok("model", f"{manifest.name} {manifest.version} passes its self-test")
+        stages = ", ".join(stage.title for stage in manifest.stages)
+        yield ok("model", f"{manifest.name} {manifest.version} ({stages}) passes its self-test")

@@ -48,12 +48,12 @@ def require_training_libraries() -> None:
     require_libraries("training", _LIBRARIES)
 
 
-def require_libraries(purpose: str, names: Sequence[str]) -> None:
-    """Raise ConfigError where one of these libraries of moodsort[train] is missing."""
+def require_libraries(purpose: str, names: Sequence[str], extra: str = "train") -> None:
+    """Raise ConfigError where one of these libraries of moodsort[`extra`] is missing."""
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(
-            f"{purpose} needs {', '.join(missing)}, not installed: pip install 'moodsort[train]'"
+            f"{purpose} needs {', '.join(missing)}, not installed: pip install 'moodsort[{extra}]'"
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trainer.cli import require_libraries
 from trainer.cli.shares import Share
 from trainer.cli.telling import bar, say, unheard
 from worker.cli import config_option
@@ -28,7 +29,10 @@ _LEAST = 0.2
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--finder", required=True, type=click.Path(path_type=Path), help="A folder that `finder train` wrote."
+    "--finder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A folder that `finder train` wrote, or its teacher's ONNX file.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make.")
 @click.option(
@@ -107,11 +111,18 @@ def _tools(finder: Path, agree: Path | None, classes: tuple[str, ...]) -> "Tools
     from trainer.cropping import Tools
     from trainer.finding.store import load_finder
 
+    reader = None if agree is None else _reader(agree, classes)
+    if finder.suffix == ".onnx":
+        require_libraries("a teacher", ("cv2",), "finder")
+        from trainer.finding.teacher import Teacher
+
+        Teacher(finder)
+        return Tools(partial(Teacher, finder), reader)
     if not (finder / "finder.json").is_file():
         raise ConfigError(f"{shown(finder)}: is no finder; make one by `moodsort finder train`")
     with unheard():
         load_finder(finder)  # what is wrong with it is told before anything is read
-    return Tools(partial(load_finder, finder), None if agree is None else _reader(agree, classes))
+    return Tools(partial(load_finder, finder), reader)
 
 
 def _reader(folder: Path, classes: tuple[str, ...]) -> "Callable[[], Reader]":

@@ -1,0 +1,254 @@
+"""Compose a bundle of three parts: a finder of faces, a reader of faces, a reader of whole pictures."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from trainer.class_folders import Part, find_classes
+from trainer.dataset import read_file
+from trainer.evaluation import Answers, answers_from_logits, measured
+from trainer.finding.store import FinderManifest, load_finder
+from trainer.near_duplicates import difference_bits, near_duplicate_groups
+from trainer.publication import prepared_folder
+from worker.bundle import (
+    FORMAT_VERSION,
+    Bundle,
+    Calibration,
+    Faces,
+    Manifest,
+    Stage,
+    TrainingData,
+    load_bundle,
+    weights_version,
+    write_manifest,
+)
+from worker.classify.judge import Evidence, Judge, fused, softmax
+from worker.errors import BadPhoto, ConfigError
+from worker.intervals import wilson_interval
+from worker.names import printable, shown
+
+VALIDATION_SET = "validation part, to which the weights were fitted"
+TEST_SET = "held-out test split"
+
+_START = 0.5
+_LARGEST_WEIGHT = 20.0
+
+_UNFITTED = Faces(least_score=0.5, most=1, face=1.0, whole=0.0, alone=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a bundle is composed of, and where it goes. `most` faces of a picture are read, at most."""
+
+    data: tuple[Path, ...]
+    finder: Path
+    face: Path
+    whole: Path
+    out: Path
+    name: str
+    most: int
+    max_pixels: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the parts answered to N pictures of a part of the data, their classes and their groups."""
+
+    evidence: tuple[Evidence, ...]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+
+def compose(order: Order, say: Callable[[str], None]) -> Manifest:
+    """Copy the parts, weigh them by the validation part, measure on the test part; return the manifest.
+
+    Raises ConfigError where the parts do not belong together or the data has no validation part,
+    BundleError where a part cannot be loaded or the disk refuses.
+    """
+    finder, readers = load_finder(order.finder).manifest, (_reader(order.face), _reader(order.whole))
+    classes = readers[0].manifest.classes
+    if readers[1].manifest.classes != classes:
+        raise ConfigError(
+            f"{shown(order.whole)}: knows {', '.join(readers[1].manifest.classes)}, "
+            f"{shown(order.face)} {', '.join(classes)}; compose readers of the same classes"
+        )
+    with prepared_folder(order.out) as draft:
+        stages = _copied(draft, order, finder, readers)
+        manifest = _manifest(order, finder, readers, stages)
+        write_manifest(draft, manifest)
+        judge = Judge(load_bundle(draft))
+        validation = _looked(judge, order, Part.VALIDATION, manifest, say)
+        if validation is None:
+            raise ConfigError(
+                "DATA has no valid/ part to weigh the parts by; `moodsort dataset split` makes one"
+            )
+        weights, temperature = fitted_weights(validation, manifest)
+        manifest = replace(manifest, faces=weights, calibration=Calibration("temperature", temperature))
+        say(ablation(validation, manifest))
+        test = _looked(judge, order, Part.TEST, manifest, say)
+        metrics = measured(
+            _answers(test or validation, manifest), classes, TEST_SET if test else VALIDATION_SET
+        )
+        manifest = replace(manifest, metrics=(*finder.metrics, *metrics))
+        write_manifest(draft, manifest)
+        Judge(load_bundle(draft)).self_test()
+    return manifest
+
+
+def fitted_weights(looked: Looked, manifest: Manifest) -> tuple[Faces, float]:
+    """Return the weights of least log loss, those of face and whole with a sum of 1, and the temperature.
+
+    Stacking by logistic regression (Wolpert 1992) without a constant; no weight is below 0.
+    """
+    blank = manifest.faces
+    assert blank is not None
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        face, whole, alone = weights
+        logits = _fused(looked, replace(blank, face=face, whole=whole, alone=alone))
+        chances = softmax(logits)[np.arange(len(looked.labels)), looked.labels]
+        return float(-np.log(np.maximum(chances, 1e-12)).mean())
+
+    found = minimize(loss, np.full(3, _START), method="L-BFGS-B", bounds=[(0.0, _LARGEST_WEIGHT)] * 3)
+    face, whole, alone = (float(weight) for weight in found.x)
+    temperature = 1.0 / max(face + whole, 1.0 / _LARGEST_WEIGHT)
+    scaled = replace(blank, face=face * temperature, whole=whole * temperature, alone=alone * temperature)
+    return scaled, temperature
+
+
+def ablation(looked: Looked, manifest: Manifest) -> str:
+    """Say what each part brings on the pictures that the weights were fitted to, as lines of Markdown."""
+    weights = manifest.faces
+    assert weights is not None
+    largest = replace(looked, evidence=tuple(_with_largest(each) for each in looked.evidence))
+    rows = (
+        ("the whole picture alone", looked, replace(weights, face=0.0, whole=1.0)),
+        ("the largest face, else the whole picture", largest, replace(weights, face=1.0, whole=0.0)),
+        ("all faces by their areas, else the whole picture", looked, replace(weights, face=1.0, whole=0.0)),
+        ("faces and the whole picture together", looked, weights),
+    )
+    has_face = np.array([bool(each.boxes) for each in looked.evidence])
+    lines = ["| what is read | all pictures | with a face | without |", "|---|---|---|---|"]
+    for name, seen, faces in rows:
+        right = _fused(seen, faces).argmax(axis=1) == seen.labels
+        cells = (_share(right[chosen]) for chosen in (np.full(len(right), True), has_face, ~has_face))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _share(right: NDArray[np.bool_]) -> str:
+    if not len(right):
+        return "–"
+    low, high = wilson_interval(int(right.sum()), len(right))
+    return f"{right.mean():.1%} ({low:.1%} to {high:.1%}) of {len(right)}"
+
+
+def _with_largest(evidence: Evidence) -> Evidence:
+    return replace(evidence, boxes=evidence.boxes[:1], face_logits=evidence.face_logits[:1])
+
+
+def _fused(looked: Looked, faces: Faces) -> NDArray[np.float32]:
+    return np.stack([fused(each, faces) for each in looked.evidence])
+
+
+def _answers(looked: Looked, manifest: Manifest) -> Answers:
+    assert manifest.faces is not None
+    logits = _fused(looked, manifest.faces)
+    return answers_from_logits(logits, looked.labels, manifest.calibration.temperature, looked.groups)
+
+
+def _reader(folder: Path) -> Bundle:
+    bundle = load_bundle(folder)
+    if bundle.manifest.faces is not None:
+        raise ConfigError(f"{shown(folder)}: is composed itself; name a bundle of one reader")
+    return bundle
+
+
+def _copied(
+    draft: Path, order: Order, finder: FinderManifest, readers: tuple[Bundle, Bundle]
+) -> tuple[Stage, ...]:
+    face, whole = (bundle.manifest.stages[0] for bundle in readers)
+    parts = (
+        ("finder", order.finder, finder.stage),
+        ("face", order.face, replace(face, view="face")),
+        ("whole", order.whole, whole),
+    )
+    stages = []
+    for name, folder, stage in parts:
+        file, golden = f"{name}.tflite", f"{name}.golden.npz"
+        shutil.copyfile(folder / stage.file, draft / file)
+        shutil.copyfile(folder / stage.golden.file, draft / golden)
+        stages.append(replace(stage, file=file, golden=replace(stage.golden, file=golden)))
+    return tuple(stages)
+
+
+def _manifest(
+    order: Order, finder: FinderManifest, readers: tuple[Bundle, Bundle], stages: tuple[Stage, ...]
+) -> Manifest:
+    """Describe the bundle, as yet without weights and metrics."""
+    manifests = [bundle.manifest for bundle in readers]
+    learnt = [finder.training_data, *(manifest.training_data for manifest in manifests)]
+    fingerprint = hashlib.sha256("".join(data.fingerprint for data in learnt).encode()).hexdigest()
+    commands = (finder.command, *(manifest.command for manifest in manifests), order.command)
+    return replace(
+        manifests[1],
+        format_version=FORMAT_VERSION,
+        name=order.name,
+        version=weights_version(stages),
+        working_side=finder.working_side,
+        stages=stages,
+        faces=replace(_UNFITTED, least_score=finder.least_score, most=order.most),
+        calibration=Calibration("temperature", 1.0),
+        decision_threshold=None,
+        training_data=TrainingData(fingerprint, sum(data.pictures for data in learnt)),
+        metrics=(),
+        libraries=finder.libraries | manifests[0].libraries | manifests[1].libraries,
+        command=" && ".join(commands),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _looked(
+    judge: Judge, order: Order, part: Part, manifest: Manifest, say: Callable[[str], None]
+) -> Looked | None:
+    """Have the parts look at every picture of a part of the data; None where it has none."""
+    found = find_classes(order.data)
+    classes = manifest.classes
+    if set(found) != set(classes):
+        raise ConfigError(
+            f"DATA has the classes {', '.join(found)}, the readers know {', '.join(classes)}; "
+            "name folders with one folder for each of these"
+        )
+    files = [file for name in classes for file in found[name] if file.part is part]
+    if not files:
+        return None
+    say(f"looking at {len(files)} pictures of {part}/")
+    evidence: list[Evidence] = []
+    labels: list[int] = []
+    bits: list[NDArray[np.uint64]] = []
+    mirrored: list[NDArray[np.uint64]] = []
+    hashes: list[str] = []
+    for file in files:
+        try:
+            data, picture = read_file(
+                file.path, max_pixels=order.max_pixels, working_side=manifest.working_side
+            )
+        except BadPhoto as error:
+            say(f"left out {printable(shown(file.path))}: {error.detail}")
+            continue
+        evidence.append(judge.evidence(picture))
+        labels.append(classes.index(file.label))
+        own, others = difference_bits(picture.pixels)
+        bits.append(own)
+        mirrored.append(others)
+        hashes.append(hashlib.sha256(data).hexdigest())
+    groups = near_duplicate_groups(np.stack(bits), np.stack(mirrored), hashes)
+    return Looked(tuple(evidence), np.array(labels), groups)

@@ -30,6 +30,12 @@ _MAX_SOFTNESS = 0.33
 """Of each neighbour in a blur by three pixels either way: 1/3 is the box."""
 _JPEG_QUALITY = (20.0, 80.0)
 
+_GRAINS = (1, 2, 5, 12)
+"""Of pictures of nothing: so many random colours on a side, and smooth between."""
+
+_NOTHINGS = 1 << 20
+"""Keeps their draws apart from those of the variations."""
+
 _SHOWN_BATCH = 64
 
 
@@ -55,6 +61,26 @@ def vary(pixels: Any, seed: Any) -> Any:
         axis=0,
     )
     return tf.cast(tf.clip_by_value(varied + 0.5, 0.0, 255.0), tf.uint8)
+
+
+def nothings(count: int, shape: tuple[int, int, int], seed: Any) -> Any:
+    """Draw pictures of nothing, uint8 (count, H, W, C): one colour, a gradient, blurs, or noise.
+
+    `seed` is int32 (2,): the same one gives the same pictures.
+    """
+    height, width, channels = shape
+    draws = _Draws(tf.random.fold_in(seed, _NOTHINGS))
+    kinds = [
+        tf.image.resize(draws.uniform(count, 0.0, 255.0, grain, grain, channels), (height, width))
+        for grain in _GRAINS
+    ]
+    kinds.append(draws.uniform(count, 0.0, 255.0, height, width, channels))
+    chosen = tf.cast(draws.uniform(count, 0.0, float(len(kinds))), tf.int32)
+    picked = tf.gather(tf.stack(kinds, axis=1), chosen, axis=1, batch_dims=1)
+    # Many in the dark and in the bright: lens caps and scanner lids.
+    low, high = draws.uniform(count, -0.6, 0.9, 1, 1, 1), draws.uniform(count, 0.1, 1.6, 1, 1, 1)
+    shaded = 255.0 * low + picked * tf.maximum(high - low, 0.0)
+    return tf.cast(tf.clip_by_value(shaded, 0.0, 255.0), tf.uint8)
 
 
 def samples(pixels: Pixels, count: int, seed: int) -> Pixels:

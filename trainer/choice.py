@@ -18,7 +18,7 @@ IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
 
 _SIDES = (32, 48, 64, 96)
-"""What the small network reads: the least of these that the pictures do not outgrow, at most the last."""
+"""What moodsort's own networks read: the least that the pictures do not outgrow, at most the last."""
 
 _GLANCED = 48
 """So many pictures tell how large all are, and whether they have colour."""
@@ -49,6 +49,7 @@ class NetworkChoice:
 
 NETWORKS = {
     "small": NetworkChoice(None, None, Method(), pretrained=False),
+    "medium": NetworkChoice(None, None, Method(), pretrained=False),
     "tutorial": NetworkChoice(256, "rgb", TUTORIAL_METHOD, pretrained=False),
     "mobilenet_v3_small": NetworkChoice(160, "rgb", Method(), pretrained=True),
     "efficientnet_v2_b0": NetworkChoice(160, "rgb", Method(), pretrained=True),

@@ -16,7 +16,8 @@ class Method:
     `largest_gradient` is the norm to which gradients are clipped, None does not. `average_decay` is that of
     the moving average of the weights, which is what is judged and kept; 0 keeps the weights themselves.
     `class_balance` is the power of the inverse share by which each class is weighted: 1 makes all matter
-    alike, 0 counts every picture alike.
+    alike, 0 counts every picture alike. `nothing_share` is how many pictures of nothing are shown beside each
+    batch, as a share of it, for which no class is right (Hendrycks et al. 2019, "Outlier exposure").
     """
 
     peak_rate: float = 2e-3
@@ -27,6 +28,7 @@ class Method:
     label_smoothing: float = 0.1
     average_decay: float = 0.998
     class_balance: float = 1.0
+    nothing_share: float = 0.03
     augmented: bool = True
 
 
@@ -39,6 +41,7 @@ TUTORIAL_METHOD = Method(
     label_smoothing=0.0,
     average_decay=0.0,
     class_balance=0.0,
+    nothing_share=0.0,
     augmented=False,
 )
 """Keras' own Adam and nothing beside it, as in the tutorials."""

@@ -14,7 +14,7 @@ from worker.errors import ConfigError
 if TYPE_CHECKING:
     from trainer.recipe import Recipe
 
-_NETWORKS = ("small", "tutorial", "mobilenet_v3_small", "efficientnet_v2_b0")
+_NETWORKS = ("small", "medium", "tutorial", "mobilenet_v3_small", "efficientnet_v2_b0")
 """The keys of `trainer.choice.NETWORKS`, here so that --help waits for nothing."""
 
 _TOLD = ("accuracy", "precision", "recall")
@@ -30,7 +30,8 @@ _TOLD = ("accuracy", "precision", "recall")
     default="small",
     show_default=True,
     type=click.Choice(_NETWORKS),
-    help="small is moodsort's own; tutorial is for comparison; the others are from keras.applications.",
+    help="small and medium are moodsort's own; tutorial is for comparison; the others are from "
+    "keras.applications.",
 )
 @click.option(
     "--weights",

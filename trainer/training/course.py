@@ -19,7 +19,7 @@ from trainer.splits import Splits
 from trainer.training.checkpoint import Checkpoints, State, Weights, discard_training, run_fingerprint
 from trainer.training.failures import Diverged
 from trainer.training.feeding import Feed
-from trainer.training.learner import Learner, class_weights
+from trainer.training.learner import Learner, class_weights, classifying_objective
 from trainer.training.progress import Epoch, Progress, Step
 from trainer.training.schedule import Span, learning_rate
 from trainer.training.tensorboard import Board
@@ -89,11 +89,21 @@ class Course:
         self.learner = Learner(
             lambda: _network(recipe, len(dataset.classes)),
             recipe.method,
-            class_weights(labels, len(dataset.classes), recipe.method.class_balance),
+            classifying_objective(
+                class_weights(labels, len(dataset.classes), recipe.method.class_balance),
+                recipe.method.label_smoothing,
+            ),
         )
         self._recipe, self._patience, self._epochs = recipe, recipe.patience, recipe.epochs
         self._validation = dataset.pixels[splits.validation], dataset.labels[splits.validation]
-        self._feed = Feed(dataset.pixels, dataset.labels, splits.training, recipe.batch_size, recipe.seed)
+        self._feed = Feed(
+            dataset.pixels,
+            dataset.labels,
+            splits.training,
+            recipe.batch_size,
+            recipe.seed,
+            nothings=round(recipe.method.nothing_share * recipe.batch_size),
+        )
         self._batches: Any = None
         self._span = Span(recipe.epochs * self._feed.steps_per_epoch, seconds)
         self._steps = 0

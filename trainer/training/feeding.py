@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.augmentation import vary
+from trainer.augmentation import nothings, vary
 from trainer.splits import Positions
 from worker.imaging import Pixels
 
@@ -19,23 +19,32 @@ class Feed:
     """Every training picture once an epoch, in batches of one size.
 
     Order and variation follow from the seed and the step alone, so that a feed can begin anywhere. The last,
-    shorter batch of an epoch is left out: its own shape would have the step compiled again.
+    shorter batch of an epoch is left out: its own shape would have the step compiled again. To each batch of
+    varied pictures `nothings` pictures of nothing are added, labelled by the number after the last class.
     """
 
     def __init__(
-        self, pixels: Pixels, labels: NDArray[np.int64], positions: Positions, batch_size: int, seed: int
+        self,
+        pixels: Pixels,
+        labels: NDArray[np.int64],
+        positions: Positions,
+        batch_size: int,
+        seed: int,
+        nothings: int = 0,
     ) -> None:
         self._pixels = pixels
         self._labels = labels
         self._positions = positions
         self._batch_size = batch_size
         self._seed = seed
+        self._nothings = nothings
         self._order = (-1, positions)
         self.steps_per_epoch = len(positions) // batch_size
 
     def batches(self, first: int, *, varied: bool, threads: int) -> Iterator[tuple[Any, Any]]:
         """Yield batches without end from step `first` on: uint8 (B, H, W, C) and int64 (B,), as tensors."""
         shape = (self._batch_size, *self._pixels.shape[1:])
+        of_nothing = tf.fill([self._nothings], tf.constant(self._labels.max() + 1, tf.int64))
 
         def picked(step: Any) -> tuple[Any, Any, Any]:
             pixels, labels = tf.numpy_function(self._picked, [step], [tf.uint8, tf.int64])
@@ -43,7 +52,10 @@ class Feed:
 
         def prepared(step: Any, pixels: Any, labels: Any) -> tuple[Any, Any]:
             seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(step, tf.int32)])
-            return (vary(pixels, seed) if varied else pixels), labels
+            if not varied:
+                return pixels, labels
+            empty = nothings(self._nothings, shape[1:], seed)
+            return tf.concat([vary(pixels, seed), empty], axis=0), tf.concat([labels, of_nothing], axis=0)
 
         steps = tf.data.Dataset.range(first, tf.int64.max)
         fed = steps.map(picked).map(prepared).prefetch(_AHEAD)

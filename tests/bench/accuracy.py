@@ -1,0 +1,68 @@
+"""Measure any bundle on any folders of class folders, and print Markdown for its model card.
+
+    python -m tests.bench.accuracy BUNDLE DATA... [--robustness DATA] [--photo FILE] [--limit N]
+
+BUNDLE is a bundle's folder, or `default` for the built-in one.
+"""
+
+import os
+from pathlib import Path
+
+import click
+
+from tests.bench.accuracy_changes import CHANGES
+from tests.bench.accuracy_cost import cost_section
+from tests.bench.accuracy_judging import see
+from tests.bench.accuracy_tables import accuracy_section, cell, robustness_section
+from trainer.cli.telling import say
+from worker.bundle import load_bundle
+from worker.config import BUILT_IN_BUNDLE
+from worker.errors import MoodsortError
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_AT_LEAST_ONE = click.IntRange(min=1)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("data", nargs=-1, type=_FOLDER)
+@click.option(
+    "--robustness", multiple=True, type=_FOLDER, help="Judge these as they are and changed in five ways."
+)
+@click.option(
+    "--photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take times on it."
+)
+@click.option("--limit", type=_AT_LEAST_ONE, help="Judge only a draw of so many pictures of each folder.")
+@click.option("--processes", type=_AT_LEAST_ONE, help="How many judge.  [default: one per core]")
+def main(
+    bundle: Path,
+    data: tuple[Path, ...],
+    robustness: tuple[Path, ...],
+    photo: Path | None,
+    limit: int | None,
+    processes: int | None,
+) -> None:
+    """Measure a bundle on folders that hold one folder of pictures for each class.
+
+    Of a folder that is divided into train, valid and test, the test is taken, as `moodsort evaluate` does.
+    """
+    judging = processes or len(os.sched_getaffinity(0))
+    try:
+        loaded = load_bundle(BUILT_IN_BUNDLE if bundle == Path("default") and not bundle.exists() else bundle)
+        click.echo(f"## {cell(loaded.manifest.name)}, version {loaded.manifest.version}")
+        for folder in data:
+            _echo(accuracy_section(loaded, see(loaded, folder, (), limit, judging)))
+        for folder in robustness:
+            _echo(robustness_section(loaded, see(loaded, folder, CHANGES, limit, judging)))
+        say("measuring what it costs")
+        _echo(cost_section(loaded, photo))
+    except MoodsortError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _echo(section: str) -> None:
+    click.echo(f"\n{section}")
+
+
+if __name__ == "__main__":
+    main()

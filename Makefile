@@ -24,6 +24,11 @@ check: $(VENV)/.test-ready
 bench: $(VENV)/.bench-ready
 	$(BIN)/python -m tests.bench.runtime $(PHOTOS)
 
+BUNDLE ?= default
+
+accuracy: $(VENV)/.bench-ready
+	$(BIN)/python -m tests.bench.accuracy $(BUNDLE) $(DATA)
+
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 

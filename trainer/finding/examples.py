@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.dataset import read_file
-from trainer.finding.objective import targets
 from trainer.finding.squares import Marks, Squares, no_squares, visible_shares
-from trainer.finding.teacher import Teacher
+from trainer.finding.targets import targets
 from worker.errors import BadPhoto
 from worker.imaging import Pixels
 from worker.names import printable, shown
@@ -88,11 +87,6 @@ def read_pictures(
             else:
                 pictures.append(Shown(found, mark(found)))
     return pictures
-
-
-def taught(teacher: Teacher) -> Callable[[Pixels], Marks]:
-    """Mark what the teacher finds."""
-    return teacher.marks
 
 
 def whole_face(pixels: Pixels) -> Marks:

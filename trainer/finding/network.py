@@ -6,9 +6,6 @@ from typing import Any
 import keras
 from keras import layers
 
-STRIDE = 8
-"""Pixels of the input on a side of a cell of the map."""
-
 ANSWERS = 4
 """For each cell: logit of a centre, its offset across and down in cells, and the log of the side in cells."""
 

@@ -38,8 +38,7 @@ def visible_shares(squares: Squares, width: float, height: float) -> NDArray[np.
     low = np.maximum(corners[:, :2], 0.0)
     high = np.minimum(corners[:, 2:], np.array([width, height], np.float32))
     shown: NDArray[np.float32] = np.prod(np.maximum(high - low, 0.0), axis=1)
-    share = np.asarray(shown / np.maximum(squares[:, 2] ** 2, 1e-6), np.float32)
-    return share
+    return np.asarray(shown / np.maximum(squares[:, 2] ** 2, 1e-6), np.float32)
 
 
 def corners_of(squares: Squares) -> NDArray[np.float32]:

@@ -60,7 +60,7 @@ def load_finder(folder: Path) -> LoadedFinder:
         raise BundleError(
             f"{path}: cannot be read ({error.strerror}); make it by `moodsort finder train`"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: is not JSON ({error}); train the finder again") from error
     problems = Problems()
     manifest = read_table(FinderManifest, table, problems)
@@ -70,9 +70,17 @@ def load_finder(folder: Path) -> LoadedFinder:
         (manifest.stage.file, manifest.stage.sha256),
         (manifest.stage.golden.file, manifest.stage.golden.sha256),
     ):
-        if file_sha256(folder / file) != sha256:
-            raise BundleError(f"{folder / file}: its SHA-256 is not the manifest's; train the finder again")
+        _check_hash(folder / file, sha256)
     return LoadedFinder(folder, manifest)
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); train the finder again") from error
+    if found != expected:
+        raise BundleError(f"{path}: its SHA-256 is not the manifest's; train the finder again")
 
 
 def write_finder(folder: Path, manifest: FinderManifest) -> None:

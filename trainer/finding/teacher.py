@@ -10,6 +10,7 @@ from trainer.finding.squares import Marks, Squares, corners_of, no_squares, over
 from worker.classify.finding import Box
 from worker.errors import ConfigError
 from worker.imaging import Pixels
+from worker.names import shown
 
 SURE = 0.6
 """From this score on a face counts; YuNet's authors use 0.6 in their examples (OpenCV Zoo)."""
@@ -27,6 +28,9 @@ WORKING_SIDE = 640
 """The longest side in pixels of the pictures in which faces are looked for and from which they are cut."""
 
 _LARGEST_SIDE = 1280
+_TRIED = (64, 64)
+"""The size of the picture with which a file is tried: another network is only noticed when it runs."""
+
 _LEAST_PIXELS = 2
 _MOST = 5000
 
@@ -35,13 +39,28 @@ class Teacher:
     """YuNet (Wu et al. 2023) as an ONNX file, run by OpenCV."""
 
     def __init__(self, file: Path) -> None:
-        """Load it. Raises ConfigError where OpenCV does not take the file for a face detector."""
+        """Load it. Raises ConfigError where it cannot be read or OpenCV takes it for no face detector."""
         cv2.setNumThreads(1)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         try:
-            self._detector = cv2.FaceDetectorYN.create(str(file), "", (320, 320), _DOUBTFUL, _SAME, _MOST)
+            # By content: over a name that is not UTF-8 OpenCV crashes.
+            self._detector = cv2.FaceDetectorYN.create(
+                "onnx",
+                np.frombuffer(file.read_bytes(), np.uint8),
+                np.zeros(0, np.uint8),
+                _TRIED,
+                _DOUBTFUL,
+                _SAME,
+                _MOST,
+            )
+            self._found(np.zeros((*_TRIED, 3), np.uint8), 1.0)
+        except OSError as error:
+            raise ConfigError(
+                f"{shown(file)}: cannot be read ({error.strerror}); give YuNet's ONNX file"
+            ) from error
         except cv2.error as error:
             raise ConfigError(
-                f"{file}: is no face detector that OpenCV reads; give YuNet's ONNX file"
+                f"{shown(file)}: is no face detector that OpenCV reads; give YuNet's ONNX file"
             ) from error
 
     def marks(self, pixels: Pixels) -> Marks:
@@ -74,9 +93,9 @@ class Teacher:
     def _found(self, pixels: Pixels, scale: float) -> tuple[Squares, NDArray[np.float32]]:
         height, width = pixels.shape[:2]
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        shown = pixels if scale == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        scaled = pixels if scale == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         self._detector.setInputSize(size)
-        _, rows = self._detector.detect(np.ascontiguousarray(shown[:, :, ::-1]))
+        _, rows = self._detector.detect(np.ascontiguousarray(scaled[:, :, ::-1]))
         if rows is None:
             return no_squares(), np.zeros(0, np.float32)
         left, top, across, down = rows[:, :4].T / scale

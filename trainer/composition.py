@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from trainer.class_folders import Part, find_classes
 from trainer.dataset import read_file
@@ -29,7 +30,7 @@ from worker.bundle import (
     weights_version,
     write_manifest,
 )
-from worker.classify.judge import Evidence, Judge, fused, softmax
+from worker.classify.judge import Evidence, Judge, fused
 from worker.errors import BadPhoto, ConfigError
 from worker.intervals import wilson_interval
 from worker.names import printable, shown
@@ -106,18 +107,27 @@ def compose(order: Order, say: Callable[[str], None]) -> Manifest:
 def fitted_weights(looked: Looked, manifest: Manifest) -> tuple[Faces, float]:
     """Return the weights of least log loss, those of face and whole with a sum of 1, and the temperature.
 
-    Stacking by logistic regression (Wolpert 1992) without a constant; no weight is below 0.
+    Stacking by logistic regression (Wolpert 1992) without a constant; no weight is below 0. Where neither
+    face nor whole says anything, both are 0.
     """
     blank = manifest.faces
     assert blank is not None
+    # `fused` is linear in the weights, but takes them as float32, too coarse for a minimum to be sought in.
+    parts = [
+        _fused(looked, replace(blank, face=face, whole=whole, alone=alone))
+        for face, whole, alone in np.eye(3).tolist()
+    ]
+    by_part = np.stack(parts).astype(np.float64)
+    truth = np.eye(by_part.shape[2])[looked.labels]
 
-    def loss(weights: NDArray[np.float64]) -> float:
-        face, whole, alone = weights
-        logits = _fused(looked, replace(blank, face=face, whole=whole, alone=alone))
-        chances = softmax(logits)[np.arange(len(looked.labels)), looked.labels]
-        return float(-np.log(np.maximum(chances, 1e-12)).mean())
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logs = log_softmax(np.tensordot(weights, by_part, axes=1), axis=1)
+        slopes = ((np.exp(logs) - truth) * by_part).sum(axis=2).mean(axis=1)
+        return -float((truth * logs).sum(axis=1).mean()), slopes
 
-    found = minimize(loss, np.full(3, _START), method="L-BFGS-B", bounds=[(0.0, _LARGEST_WEIGHT)] * 3)
+    found = minimize(
+        loss, np.full(3, _START), jac=True, method="L-BFGS-B", bounds=[(0.0, _LARGEST_WEIGHT)] * 3
+    )
     face, whole, alone = (float(weight) for weight in found.x)
     temperature = 1.0 / max(face + whole, 1.0 / _LARGEST_WEIGHT)
     scaled = replace(blank, face=face * temperature, whole=whole * temperature, alone=alone * temperature)
@@ -129,10 +139,11 @@ def ablation(looked: Looked, manifest: Manifest) -> str:
     weights = manifest.faces
     assert weights is not None
     largest = replace(looked, evidence=tuple(_with_largest(each) for each in looked.evidence))
+    wholes, faces_only = (replace(weights, face=face, whole=1.0 - face, alone=1.0) for face in (0.0, 1.0))
     rows = (
-        ("the whole picture alone", looked, replace(weights, face=0.0, whole=1.0)),
-        ("the largest face, else the whole picture", largest, replace(weights, face=1.0, whole=0.0)),
-        ("all faces by their areas, else the whole picture", looked, replace(weights, face=1.0, whole=0.0)),
+        ("the whole picture alone", looked, wholes),
+        ("the largest face, else the whole picture", largest, faces_only),
+        ("all faces by their areas, else the whole picture", looked, faces_only),
         ("faces and the whole picture together", looked, weights),
     )
     has_face = np.array([bool(each.boxes) for each in looked.evidence])
@@ -250,5 +261,7 @@ def _looked(
         bits.append(own)
         mirrored.append(others)
         hashes.append(hashlib.sha256(data).hexdigest())
+    if not evidence:
+        raise ConfigError(f"no picture of {part}/ can be read; put pictures into it")
     groups = near_duplicate_groups(np.stack(bits), np.stack(mirrored), hashes)
     return Looked(tuple(evidence), np.array(labels), groups)

@@ -75,10 +75,10 @@ class Checkpoints:
             _sync_folder(self.folder)
         except OSError as error:
             self._leave_whole(draft)
-            kept = f"epoch {len(state.history) - 1}" if self._path.exists() else "the beginning"
+            where = "after the last whole epoch" if self._path.exists() else "from the beginning"
             raise CheckpointLost(
                 f"{self.folder}: cannot be written ({error.strerror}); make room, "
-                f"and the same command goes on from {kept}"
+                f"and the same command goes on {where}"
             ) from error
 
     def _leave_whole(self, draft: Path) -> None:

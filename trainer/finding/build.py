@@ -17,6 +17,7 @@ from trainer.export.litert import convert
 from trainer.export.variants import Variant
 from trainer.finding.examples import Canvases, Shown, read_pictures, whole_face
 from trainer.finding.measuring import Found, Tally, best_tally, tallies
+from trainer.finding.squares import Marks
 from trainer.finding.store import NETWORK_FILE, FinderManifest, LoadedFinder, write_finder
 from trainer.finding.teacher import Teacher
 from trainer.finding.training import FinderRecipe, train_finder
@@ -27,6 +28,7 @@ from worker.bundle import Golden, InputSpec, Stage, TrainingData, file_sha256
 from worker.classify.finding import Box
 from worker.errors import ConfigError
 from worker.imaging import Pixels, fit
+from worker.names import shown
 
 VALIDATION_SET = "photos held out for validation"
 
@@ -58,16 +60,17 @@ class FinderOrder:
     command: str
 
 
-def build_finder(order: FinderOrder, progress: Progress) -> FinderManifest:
+def build_finder(
+    order: FinderOrder, progress: Progress, mark: Callable[[Pixels], Marks] | None = None
+) -> FinderManifest:
     """Read, mark, train, convert, measure and write; return the manifest of the finder now in place.
 
+    `mark` says where faces are in uint8 (H, W, 3), in place of the order's teacher.
     Raises ConfigError where there is nothing to learn from, Diverged where the loss is lost, CheckpointLost
     and BundleError where the disk refuses.
     """
-    teacher = Teacher(order.teacher)
-    training, validation = _photos(order, teacher, progress.say)
-    face_files = [file.path for file in _files(order.faces) if file.part in (None, Part.TRAINING)]
-    faces = read_pictures(face_files, order.side, order.max_pixels, whole_face, progress.say)
+    training, validation = _photos(order, mark or Teacher(order.teacher).marks, progress.say)
+    faces = _faces(order, progress.say)
     fingerprint = _fingerprint([*training, *faces])
     recipe = FinderRecipe(
         out=order.out,
@@ -108,7 +111,7 @@ def _files(folders: Sequence[Path]) -> list[ClassFile]:
 
 
 def _photos(
-    order: FinderOrder, teacher: Teacher, say: Callable[[str], None]
+    order: FinderOrder, mark: Callable[[Pixels], Marks], say: Callable[[str], None]
 ) -> tuple[list[Shown], list[Shown]]:
     files = _files(order.photos)
     given = {file.part for file in files}
@@ -120,13 +123,22 @@ def _photos(
     for part in (Part.TRAINING, Part.VALIDATION):
         paths = [file.path for file in files if file.part is part]
         say(f"reading and marking {len(paths)} photos of {part}/")
-        shown = read_pictures(paths, order.working_side, order.max_pixels, teacher.marks, say)
+        shown = read_pictures(paths, order.working_side, order.max_pixels, mark, say)
         count = sum(len(each.marks.faces) for each in shown)
         if not count:
             raise ConfigError(f"the teacher finds no face in the photos of {part}/; name photos of people")
         say(f"the teacher finds {count} faces")
         parts.append(shown)
     return parts[0], parts[1]
+
+
+def _faces(order: FinderOrder, say: Callable[[str], None]) -> list[Shown]:
+    paths = [file.path for file in _files(order.faces) if file.part in (None, Part.TRAINING)]
+    faces = read_pictures(paths, order.side, order.max_pixels, whole_face, say)
+    if not faces:
+        named = ", ".join(map(shown, order.faces))
+        raise ConfigError(f"{named}: no picture to learn from; name pictures that are one face each")
+    return faces
 
 
 def _smallest(

@@ -52,10 +52,10 @@ def try_bundles(
     a bundle cannot be loaded.
     """
     bundles = [load_bundle(folder) for folder in folders]
-    files, part = _files(data)
+    files, part = tried_files(data)
     classes = bundles[0].manifest.classes
     for bundle in bundles:
-        _check_classes(bundle, {file.label for file in files}, data)
+        check_classes(bundle, {file.label for file in files}, data)
     judged: list[Judged] = []
     labels: list[int] = []
     unjudged: list[Unjudged] = []
@@ -79,7 +79,7 @@ def try_bundles(
     trials = []
     for number, bundle in enumerate(bundles):
         verdicts = [each.verdicts[number] for each in judged]
-        trials.append(Trial(bundle, _answers(bundle, verdicts, classes, np.array(labels), groups)))
+        trials.append(Trial(bundle, answers_of(bundle, verdicts, classes, np.array(labels), groups)))
     return Trials(
         paths=tuple(each.path for each in judged),
         part=part,
@@ -89,14 +89,16 @@ def try_bundles(
     )
 
 
-def _files(data: Path) -> tuple[list[ClassFile], Part | None]:
+def tried_files(data: Path) -> tuple[list[ClassFile], Part | None]:
+    """Return the files of the test part, of validation where there is none, or of a folder without parts."""
     files = [file for of_class in find_classes((data,)).values() for file in of_class]
     parts = {file.part for file in files}
     part = next((part for part in (Part.TEST, Part.VALIDATION) if part in parts), None)
     return [file for file in files if part is None or file.part is part], part
 
 
-def _check_classes(bundle: Bundle, found: set[str], data: Path) -> None:
+def check_classes(bundle: Bundle, found: set[str], data: Path) -> None:
+    """Raise ConfigError where the data's classes are not the bundle's."""
     known = bundle.manifest.classes
     strange, missing = sorted(found.difference(known)), sorted(set(known).difference(found))
     if strange or missing:
@@ -106,13 +108,14 @@ def _check_classes(bundle: Bundle, found: set[str], data: Path) -> None:
         )
 
 
-def _answers(
+def answers_of(
     bundle: Bundle,
     verdicts: Sequence[Verdict],
     classes: tuple[str, ...],
     labels: NDArray[np.int64],
     groups: NDArray[np.int64],
 ) -> Answers:
+    """Turn a bundle's verdicts into arrays; `labels` and `groups` are int64 (N,)."""
     chances = np.array([[verdict.scores[name] for name in classes] for verdict in verdicts])
     # The logits again, but for a number added to all of a picture's, which softmax takes away.
     logits = bundle.manifest.calibration.temperature * np.log(np.maximum(chances, np.finfo(float).tiny))

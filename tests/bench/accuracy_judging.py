@@ -17,7 +17,7 @@ from trainer.cli.telling import bar, say, unheard
 from trainer.evaluation import Answers
 from trainer.judging import Judged, Limits, Outcome, Unjudged
 from trainer.near_duplicates import difference_bits, near_duplicate_groups
-from trainer.trial import _answers, _check_classes, _files
+from trainer.trial import answers_of, check_classes, tried_files
 from worker.bundle import Bundle, load_bundle
 from worker.classify.judge import Judge
 from worker.errors import BadPhoto, ConfigError, Reason
@@ -53,8 +53,8 @@ def see(bundle: Bundle, data: Path, changes: tuple[Change, ...], limit: int | No
 
     Raises ConfigError where the classes are not the bundle's or nothing can be judged.
     """
-    files, part = _files(data)
-    _check_classes(bundle, {file.label for file in files}, data)
+    files, part = tried_files(data)
+    check_classes(bundle, {file.label for file in files}, data)
     chosen = drawn(files, limit)
     say(
         f"judging {len(chosen)} pictures of {shown(data)}"
@@ -145,7 +145,7 @@ def _seen(
         data=data,
         part=part,
         files=files,
-        answers=tuple(_answers(bundle, verdicts, classes, labels, groups) for verdicts in versions),
+        answers=tuple(answers_of(bundle, verdicts, classes, labels, groups) for verdicts in versions),
         verdicts=versions[0],
         unjudged=tuple(each for _, each in found if isinstance(each, Unjudged)),
     )

@@ -59,7 +59,9 @@ def test_a_full_disk_keeps_the_earlier_checkpoint_and_says_where_it_goes_on(tmp_
     checkpoints = Checkpoints(tmp_path / "bundle", "aa")
     checkpoints.save(state_after(2))
 
-    with pytest.raises(CheckpointLost, match=r"No space left on device\); make room.*after the last whole epoch$"):
+    with pytest.raises(
+        CheckpointLost, match=r"No space left on device\); make room.*after the last whole epoch$"
+    ):
         checkpoints.save(state_after(3), write=refusing)
 
     assert_same(checkpoints.load(), state_after(2))
@@ -80,7 +82,7 @@ def test_a_training_without_a_history_says_where_it_goes_on(tmp_path):
     checkpoints = Checkpoints(tmp_path / "finder", "aa")
     checkpoints.save(replace(state_after(2), history=()))
 
-    with pytest.raises(CheckpointLost, match="after the last whole epoch$"):
+    with pytest.raises(CheckpointLost, match=r"after the last whole epoch$"):
         checkpoints.save(replace(state_after(3), history=()), write=refusing)
 
 

@@ -5,23 +5,27 @@ ones sad. Of the whole picture, green is happy.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from trainer.finding.store import FinderManifest, write_finder
 from worker.bundle import (
     Calibration,
     Faces,
     Golden,
     InputSpec,
     Manifest,
+    Metric,
     Stage,
+    TrainingData,
     file_sha256,
     load_bundle,
     weights_version,
@@ -64,6 +68,49 @@ def make_face_bundle(folder: Path) -> Path:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The folders of what a bundle is composed of."""
+
+    finder: Path
+    face: Path
+    whole: Path
+
+
+def take_apart(bundle: Path, folder: Path) -> Parts:
+    """Write the bundle's networks into folders of their own, as the trainings that made them leave them."""
+    parts = Parts(folder / "finder", folder / "face", folder / "whole")
+    manifest = load_bundle(bundle).manifest
+    finder, *readers = manifest.stages
+    _copy_stage(bundle, finder, parts.finder)
+    write_finder(
+        parts.finder,
+        FinderManifest(
+            stage=finder,
+            working_side=manifest.working_side,
+            least_score=FACES.least_score,
+            training_data=TrainingData("photos", 3),
+            metrics=(Metric("faces_found", None, 0.9, 0.8, 1.0, "drawn photos", 10),),
+            libraries={"drawing": "1"},
+            command="moodsort finder train photos",
+            created_at="2026-01-01T00:00:00+00:00",
+        ),
+    )
+    for stage, out in zip(readers, (parts.face, parts.whole), strict=True):
+        _copy_stage(bundle, stage, out)
+        own = (replace(stage, view="whole"),)
+        write_manifest(
+            out, replace(manifest, name=out.name, version=weights_version(own), stages=own, faces=None)
+        )
+    return parts
+
+
+def _copy_stage(bundle: Path, stage: Stage, out: Path) -> None:
+    out.mkdir(parents=True)
+    for name in (stage.file, stage.golden.file):
+        shutil.copyfile(bundle / name, out / name)
 
 
 def _write(folder: Path) -> None:

@@ -93,7 +93,8 @@ def compose(order: Order, say: Callable[[str], None]) -> Manifest:
             )
         weights, temperature = fitted_weights(validation, manifest)
         manifest = replace(manifest, faces=weights, calibration=Calibration("temperature", temperature))
-        say(ablation(validation, manifest))
+        for line in ablation(validation, manifest).splitlines():
+            say(line)
         test = _looked(judge, order, Part.TEST, manifest, say)
         metrics = measured(
             _answers(test or validation, manifest), classes, TEST_SET if test else VALIDATION_SET

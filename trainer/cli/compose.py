@@ -47,6 +47,7 @@ def compose(
     from trainer.composition import Order
     from trainer.composition import compose as composed
     from trainer.evaluation import shown_interval, shown_value
+    from trainer.finding.store import load_finder
     from trainer.publication import check_place
 
     out = out.resolve()
@@ -63,7 +64,7 @@ def compose(
         command=shown_command(),
     )
     with unheard():
-        from worker.classify import judge  # noqa: F401
+        load_finder(finder)  # the first network of the process, of which LiteRT tells
     manifest = composed(order, say)
     for metric in manifest.metrics:
         of = f" of {metric.label}" if metric.label is not None else ""

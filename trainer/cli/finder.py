@@ -65,15 +65,17 @@ def train(
     """
     require_training_libraries()
     require_libraries("finder train", ("cv2",), "finder")
-    start_tensorflow()
-    from trainer.cli.progress_bar import shown_progress
-    from trainer.evaluation import shown_interval, shown_value
-    from trainer.finding.build import FinderOrder, build_finder
-    from trainer.finding.teacher import WORKING_SIDE
+    from trainer.finding.teacher import WORKING_SIDE, Teacher
     from trainer.publication import check_free
 
     out = out.resolve()
     check_free(out)
+    Teacher(teacher)  # what is wrong with it is told before TensorFlow starts, which takes seconds
+    start_tensorflow()
+    from trainer.cli.progress_bar import shown_progress
+    from trainer.evaluation import shown_interval, shown_value
+    from trainer.finding.build import FinderOrder, build_finder
+
     order = FinderOrder(
         photos=photos,
         faces=faces,

@@ -8,6 +8,9 @@ from trainer.cli import require_libraries, require_training_libraries, shown_com
 from worker.cli import config_option
 from worker.config import load_config
 
+_COARSEST = 32
+"""Pixels of the input on a side of a cell of the network's coarsest level."""
+
 
 @click.group()
 def finder() -> None:
@@ -35,7 +38,15 @@ def finder() -> None:
     default=256,
     show_default=True,
     type=click.Choice(["192", "256", "320"]),
-    help="Side in pixels of the square that it reads.",
+    help="Side in pixels of the square canvases that it learns from.",
+)
+@click.option(
+    "--reads",
+    default=320,
+    show_default=True,
+    type=click.IntRange(64, 640),
+    help="Side in pixels of the square that it reads when it is done, a multiple of 32: the larger, the "
+    "smaller the faces that it finds.",
 )
 @click.option("--epochs", default=40, show_default=True, type=click.IntRange(1))
 @click.option(
@@ -51,6 +62,7 @@ def train(
     teacher: Path,
     out: Path,
     side: str,
+    reads: int,
     epochs: int,
     seed: int,
     threads: int,
@@ -63,6 +75,8 @@ def train(
 
     Interrupt it whenever you like: the same command goes on after the last whole epoch.
     """
+    if reads % _COARSEST:
+        raise click.BadParameter(f"{reads} is no multiple of {_COARSEST}", param_hint="--reads")
     require_training_libraries()
     require_libraries("finder train", ("cv2",), "finder")
     from trainer.finding.teacher import WORKING_SIDE, Teacher
@@ -82,6 +96,7 @@ def train(
         teacher=teacher,
         out=out,
         side=int(side),
+        reads=reads,
         epochs=epochs,
         seed=seed,
         threads=threads,

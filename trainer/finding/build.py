@@ -17,6 +17,7 @@ from trainer.export.litert import convert
 from trainer.export.variants import Variant
 from trainer.finding.examples import Canvases, Shown, read_pictures, whole_face
 from trainer.finding.measuring import Found, Tally, best_tally, tallies
+from trainer.finding.network import reading
 from trainer.finding.squares import Marks
 from trainer.finding.store import NETWORK_FILE, FinderManifest, LoadedFinder, write_finder
 from trainer.finding.teacher import Teacher
@@ -45,13 +46,18 @@ _MARGIN = 0.01
 
 @dataclass(frozen=True, slots=True)
 class FinderOrder:
-    """What is asked for: photos and pictures of faces by folder, the teacher's file, and how to train."""
+    """What is asked for: photos and pictures of faces by folder, the teacher's file, and how to train.
+
+    `side` is that of the square canvases which it learns from, `reads` of what it reads when it is done: the
+    same photo is larger there, and smaller faces are found.
+    """
 
     photos: tuple[Path, ...]
     faces: tuple[Path, ...]
     teacher: Path
     out: Path
     side: int
+    reads: int
     epochs: int
     seed: int
     threads: int
@@ -81,10 +87,9 @@ def build_finder(
         threads=order.threads,
         fingerprint=fingerprint,
     )
-    network = train_finder(recipe, Canvases(training, faces, order.side, order.seed), progress)
-    stage = Stage(
-        "finder", "whole", NETWORK_FILE, "", InputSpec(order.side, order.side, "rgb", "letterbox"), _NO_GOLDEN
-    )
+    trained = train_finder(recipe, Canvases(training, faces, order.side, order.seed), progress)
+    spec = InputSpec(order.reads, order.reads, "rgb", "letterbox")
+    stage = Stage("finder", "whole", NETWORK_FILE, "", spec, _NO_GOLDEN)
     data = TrainingData(fingerprint, len(training) + len(faces))
     with prepared_folder(order.out) as draft:
         blank = FinderManifest(
@@ -97,7 +102,7 @@ def build_finder(
             order.command,
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        manifest = _smallest(draft, network, blank, training, validation, progress.say)
+        manifest = _smallest(draft, reading(trained, order.reads), blank, training, validation, progress.say)
         write_finder(draft, manifest)
     discard_training(order.out)
     return manifest

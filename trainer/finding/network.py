@@ -48,6 +48,13 @@ def finder_network(side: int, seed: int) -> keras.Model:
     return keras.Model(inputs, layers.Conv2D(ANSWERS, 1, bias_initializer=start, name="faces")(x))
 
 
+def reading(network: keras.Model, side: int) -> keras.Model:
+    """Return the same network, convolutions from end to end, for another side that is a multiple of 32."""
+    resized = finder_network(side, seed=0)
+    resized.set_weights(network.get_weights())
+    return resized
+
+
 def _residual(x: Any, filters: int, stride: int) -> Any:
     y = layers.ReLU()(_convolved(x, filters, 3, stride))
     y = _convolved(y, filters, 3, 1)

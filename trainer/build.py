@@ -5,8 +5,16 @@ import time
 from trainer.calibration import fitted_temperature
 from trainer.dataset import Dataset, read_dataset
 from trainer.evaluation import answers_from_logits, measured
-from trainer.export.writing import Findings, Pictures, calibration_positions, keep_smallest, write_bundle
+from trainer.export.writing import (
+    Findings,
+    Networks,
+    Pictures,
+    calibration_positions,
+    keep_smallest,
+    write_bundle,
+)
 from trainer.near_duplicates import near_duplicate_groups
+from trainer.networks import reading_both_ways
 from trainer.publication import check_place, prepared_folder
 from trainer.recipe import Recipe
 from trainer.report import write_report
@@ -43,19 +51,21 @@ def build_bundle(recipe: Recipe, progress: Progress) -> Manifest:
     splits = divided(dataset, groups, recipe.held_out, recipe.seed, recipe.leakage_limit)
     progress.say(_described(dataset, splits, distinct=int(groups.max()) + 1))
     trained = train_network(recipe, dataset, splits, progress, _seconds_left(recipe, started))
-    network = trained.network
+    # Pictures are mirrored while it learns, so it may read both ways when it judges.
+    judging = reading_both_ways(trained.network) if recipe.method.augmented else trained.network
 
     with prepared_folder(recipe.out) as draft:
         # What is measured is what is shipped: the converted network, run as the worker runs it.
         pictures = _pictures(dataset, splits)
-        kept = keep_smallest(draft, network, recipe, dataset.classes, pictures, progress.say)
+        kept = keep_smallest(draft, judging, recipe, dataset.classes, pictures, progress.say)
         temperature = fitted_temperature(kept.validation, pictures.labels)
         test = kept.logits(dataset.pixels[splits.test])
         answers = answers_from_logits(test, dataset.labels[splits.test], temperature, groups[splits.test])
         metrics = measured(answers, dataset.classes, TEST_SET, recipe.seed)
         data = TrainingData(dataset.fingerprint(), len(dataset.labels))
         findings = Findings(dataset.classes, temperature, data, metrics)
-        manifest = write_bundle(draft, network, recipe, findings, kept, progress.say)
+        networks = Networks(learnt=trained.network, judging=judging)
+        manifest = write_bundle(draft, networks, recipe, findings, kept, progress.say)
         chosen_by = answers_from_logits(
             kept.validation, pictures.labels, temperature, groups[splits.validation]
         )

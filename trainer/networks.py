@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from trainer.choice import IMAGENET, NO_WEIGHTS
 from worker.bundle import InputSpec
@@ -54,6 +54,18 @@ def build_network(plan: Plan, name: str = "small", weights: str = NO_WEIGHTS) ->
     if name in _APPLICATIONS:
         return _application(plan, _APPLICATIONS[name], weights)
     return _OWN[name](plan)
+
+
+def reading_both_ways(network: keras.Model) -> keras.Model:
+    """Return a network that answers the mean of what `network` answers to a picture and its mirror image.
+
+    It is for judging: pictures are mirrored at random while it learns, and what differs between the two is
+    noise. The weights are shared.
+    """
+    inputs = keras.Input(network.input_shape[1:], dtype="uint8", name="pixels")
+    both = ops.concatenate([inputs, ops.flip(inputs, axis=2)], axis=0)
+    straight, mirrored = ops.split(network(both), 2, axis=0)
+    return keras.Model(inputs, ops.multiply(ops.add(straight, mirrored), 0.5))
 
 
 def load_network(folder: Path, plan: Plan, *, new_head: bool) -> keras.Model:

@@ -34,7 +34,7 @@ from tests.integration.test_export import SPEC
 from trainer.export.golden import golden_inputs
 from trainer.export.interchange import EXPORT_FORMATS, write_exports
 from trainer.export.litert import convert
-from trainer.export.writing import Findings, Pictures, keep_smallest, write_bundle
+from trainer.export.writing import Findings, Networks, Pictures, keep_smallest, write_bundle
 from trainer.publication import prepared_folder
 from trainer.recipe import Recipe
 from worker.bundle import TrainingData
@@ -79,7 +79,7 @@ for chosen in (
 ):
     with prepared_folder(chosen.out) as draft:
         kept = keep_smallest(draft, network, chosen, ("a", "b", "c"), pictures, print)
-        write_bundle(draft, network, chosen, findings, kept, print)
+        write_bundle(draft, Networks(network, network), chosen, findings, kept, print)
 
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))

@@ -57,6 +57,14 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
+class Networks:
+    """A network as it was learnt, to be trained further, and as it judges."""
+
+    learnt: keras.Model
+    judging: keras.Model
+
+
+@dataclass(frozen=True, slots=True)
 class Pictures:
     """What the conversions are made and chosen by.
 
@@ -135,7 +143,7 @@ def keep_smallest(
 
 def write_bundle(
     folder: Path,
-    network: keras.Model,
+    networks: Networks,
     recipe: Recipe,
     findings: Findings,
     kept: Kept,
@@ -147,11 +155,11 @@ def write_bundle(
     """
     inputs = golden_inputs(recipe.input, recipe.seed)
     if recipe.keep_keras:
-        network.save(folder / KERAS_FILE)
+        networks.learnt.save(folder / KERAS_FILE)
         size = (folder / KERAS_FILE).stat().st_size
         say(f"{KERAS_FILE}, to train further: {size:,} bytes (--no-keras leaves it out)")
-    trained = np.asarray(network(inputs, training=False))
-    write_exports(folder / EXPORT_FOLDER, network, recipe.exports, inputs, trained)
+    expected = np.asarray(networks.judging(inputs, training=False))
+    write_exports(folder / EXPORT_FOLDER, networks.judging, recipe.exports, inputs, expected)
 
     golden = write_golden(folder / _GOLDEN_FILE, kept.network, recipe.seed)
     metrics = (*findings.metrics, *variant_metrics(kept.candidates, recipe.margin))

@@ -23,7 +23,7 @@ def shown_progress() -> Iterator[Progress]:
         BarColumn(bar_width=None),
         TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("loss {task.fields[loss]:.3f}"),
-        TextColumn("accuracy {task.fields[accuracy]:.1%}"),
+        TextColumn("{task.fields[score]}"),
         TextColumn("{task.fields[left]}"),
         console=console,
         transient=True,
@@ -40,14 +40,14 @@ def _progress(console: Console, bars: Bars) -> Progress:
     def on_step(step: Step) -> None:
         nonlocal task
         if task is None:
-            task = bars.add_task("", total=1.0, epoch=0, epochs=0, loss=0.0, accuracy=0.0, left="")
+            task = bars.add_task("", total=1.0, epoch=0, epochs=0, loss=0.0, score="", left="")
         bars.update(
             task,
             completed=step.progress,
             epoch=step.epoch,
             epochs=step.epochs,
             loss=step.loss,
-            accuracy=step.accuracy,
+            score=f"{step.score_name} {step.score:.1%}",
             left=_left(step.seconds_left),
         )
 

@@ -72,7 +72,7 @@ def train_finder(recipe: FinderRecipe, canvases: Canvases, progress: Progress) -
         overlap += (learnt.accuracy - overlap) / (place + 1)
         spent = time.monotonic() - started
         left = spent / (step + 1 - steps) * (total - step - 1)
-        progress.on_step(Step(epoch + 1, recipe.epochs, loss, overlap, (step + 1) / total, left))
+        progress.on_step(Step(epoch + 1, recipe.epochs, loss, overlap, (step + 1) / total, left, "overlap"))
         if place + 1 == recipe.steps:
             weights, averaged, optimizer = learner.variables()
             checkpoints.save(

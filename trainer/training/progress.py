@@ -27,15 +27,17 @@ class Epoch:
 class Step:
     """Where training is: `progress` is the share of the whole that is done, 0 to 1.
 
-    `epochs` is how many are planned; `loss` and `accuracy` are of this epoch so far.
+    `epochs` is how many are planned; `loss` and `score` are of this epoch so far. `score_name` says what the
+    score is, which is 0 to 1.
     """
 
     epoch: int
     epochs: int
     loss: float
-    accuracy: float
+    score: float
     progress: float
     seconds_left: float | None
+    score_name: str = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,7 @@ from worker.names import printable, shown
 VALIDATION_SET = "validation part, to which the weights were fitted"
 TEST_SET = "held-out test split"
 
-_START = 0.5
 _LARGEST_WEIGHT = 20.0
-
-_UNFITTED = Faces(least_score=0.5, most=1, face=1.0, whole=0.0, alone=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,8 @@ def fitted_weights(looked: Looked, manifest: Manifest) -> tuple[Faces, float]:
     """Return the weights of least log loss, those of face and whole with a sum of 1, and the temperature.
 
     Stacking by logistic regression (Wolpert 1992) without a constant; no weight is below 0. Where neither
-    face nor whole says anything, both are 0.
+    face nor whole says anything, both are 0. What no picture tells of, `alone` where all have a face, face
+    and whole where none has, is what the manifest says, multiplied by the temperature.
     """
     blank = manifest.faces
     assert blank is not None
@@ -126,9 +124,9 @@ def fitted_weights(looked: Looked, manifest: Manifest) -> tuple[Faces, float]:
         slopes = ((np.exp(logs) - truth) * by_part).sum(axis=2).mean(axis=1)
         return -float((truth * logs).sum(axis=1).mean()), slopes
 
-    found = minimize(
-        loss, np.full(3, _START), jac=True, method="L-BFGS-B", bounds=[(0.0, _LARGEST_WEIGHT)] * 3
-    )
+    # Where the slope is 0, this method stays where it began.
+    start = np.minimum([blank.face, blank.whole, blank.alone], _LARGEST_WEIGHT)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, _LARGEST_WEIGHT)] * 3)
     face, whole, alone = (float(weight) for weight in found.x)
     temperature = 1.0 / max(face + whole, 1.0 / _LARGEST_WEIGHT)
     scaled = replace(blank, face=face * temperature, whole=whole * temperature, alone=alone * temperature)
@@ -205,8 +203,9 @@ def _copied(
 def _manifest(
     order: Order, finder: FinderManifest, readers: tuple[Bundle, Bundle], stages: tuple[Stage, ...]
 ) -> Manifest:
-    """Describe the bundle, as yet without weights and metrics."""
+    """Describe the bundle, as yet without metrics, its readers calibrated as they are by themselves."""
     manifests = [bundle.manifest for bundle in readers]
+    of_face, of_whole = (1.0 / manifest.calibration.temperature for manifest in manifests)
     learnt = [finder.training_data, *(manifest.training_data for manifest in manifests)]
     fingerprint = hashlib.sha256("".join(data.fingerprint for data in learnt).encode()).hexdigest()
     commands = (finder.command, *(manifest.command for manifest in manifests), order.command)
@@ -217,7 +216,7 @@ def _manifest(
         version=weights_version(stages),
         working_side=finder.working_side,
         stages=stages,
-        faces=replace(_UNFITTED, least_score=finder.least_score, most=order.most),
+        faces=Faces(finder.least_score, order.most, face=of_face / 2, whole=of_whole / 2, alone=of_whole),
         calibration=Calibration("temperature", 1.0),
         decision_threshold=None,
         training_data=TrainingData(fingerprint, sum(data.pictures for data in learnt)),

@@ -14,7 +14,7 @@ from tests.drawing import encoded
 from tests.face_networks import FACE_SIDE, GREEN, HAPPY, SAD, Parts, draw_people, take_apart
 from tests.home import Home
 from trainer.class_folders import Part
-from worker.bundle import load_bundle, write_manifest
+from worker.bundle import Calibration, load_bundle, write_manifest
 from worker.classify.judge import Judge
 from worker.cli import moodsort
 
@@ -122,6 +122,23 @@ def test_classify_judges_with_it(done, home: Home):
     assert (rows["sad.png"]["label"], len(rows["sad.png"]["faces"])) == ("sad", 2)
     assert {tuple(face["box"][2:]) for face in rows["sad.png"]["faces"]} == {(FACE_SIDE, FACE_SIDE)}
     assert (rows["nobody.png"]["label"], rows["nobody.png"]["faces"]) == ("happy", [])
+
+
+def test_where_every_picture_has_a_face_the_whole_picture_alone_counts_as_its_reader_says(
+    made, photos, tmp_path
+):
+    data = Path(shutil.copytree(photos, tmp_path / "photos"))
+    for path in data.rglob("none-*.png"):
+        path.unlink()
+    whole = Path(shutil.copytree(made.whole, tmp_path / "whole"))
+    write_manifest(whole, replace(load_bundle(whole).manifest, calibration=Calibration("temperature", 2.5)))
+
+    process = run(*command(data, replace(made, whole=whole), tmp_path / "out"))
+
+    assert process.returncode == 0, process.stderr
+    manifest = load_bundle(tmp_path / "out").manifest
+    assert manifest.faces is not None
+    assert manifest.faces.alone / manifest.calibration.temperature == pytest.approx(1 / 2.5)
 
 
 # What does not go together. In this process: TensorFlow has no part in it.

@@ -120,6 +120,23 @@ def test_weights_are_fitted_where_every_picture_has_a_face_and_where_none_has(fa
     assert temperature > 0
 
 
+@pytest.mark.parametrize(
+    ("faceless", "untold"), [(0, {"alone"}), (len(LABELS), {"face", "whole"}), (100, set())]
+)
+def test_what_no_picture_tells_of_stays_as_the_readers_are_by_themselves(faceless, untold):
+    own = {"face": 0.35, "whole": 0.2, "alone": 0.4}
+    manifest = replace(MANIFEST, faces=replace(MANIFEST.faces, **own))
+    weights, temperature = fitted_weights(looked(logits(2, 1), logits(2, 2), faceless), manifest)
+    fitted = {name: getattr(weights, name) / temperature for name in own}
+    assert {name for name in own if fitted[name] == pytest.approx(own[name], rel=1e-9)} == untold
+
+
+def test_a_reader_too_modest_by_itself_counts_the_most_there_is():
+    manifest = replace(MANIFEST, faces=replace(MANIFEST.faces, alone=1000.0))
+    weights, temperature = fitted_weights(looked(logits(2, 1), logits(2, 2), faceless=0), manifest)
+    assert weights.alone / temperature == pytest.approx(20)
+
+
 def test_what_a_bundle_finds_and_reads_at_most_is_left_as_it_was():
     blank = Faces(least_score=0.35, most=7, face=1.0, whole=0.0, alone=1.0)
     weights, _ = fitted_weights(looked(logits(2, 1), logits(1, 2)), replace(MANIFEST, faces=blank))

@@ -1,10 +1,16 @@
 """Build a bundle from folders of pictures: the whole way, step by step."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from trainer.calibration import fitted_temperature
 from trainer.dataset import Dataset, read_dataset
-from trainer.evaluation import answers_from_logits, measured
+from trainer.evaluation import Answers, answers_from_logits, measured
 from trainer.export.writing import (
     Findings,
     Networks,
@@ -19,9 +25,9 @@ from trainer.publication import check_place, prepared_folder
 from trainer.recipe import Recipe
 from trainer.report import write_report
 from trainer.report.training import study_of_training
-from trainer.splits import Splits, divided, leakages
+from trainer.splits import Positions, Splits, divided, leakages
 from trainer.training.checkpoint import discard_training
-from trainer.training.course import train_network
+from trainer.training.course import Trained, train_network
 from trainer.training.failures import OutOfTime
 from trainer.training.progress import Progress
 from worker.bundle import Manifest, TrainingData, load_bundle
@@ -51,32 +57,51 @@ def build_bundle(recipe: Recipe, progress: Progress) -> Manifest:
     splits = divided(dataset, groups, recipe.held_out, recipe.seed, recipe.leakage_limit)
     progress.say(_described(dataset, splits, distinct=int(groups.max()) + 1))
     trained = train_network(recipe, dataset, splits, progress, _seconds_left(recipe, started))
-    # Pictures are mirrored while it learns, so it may read both ways when it judges.
-    judging = reading_both_ways(trained.network) if recipe.method.augmented else trained.network
-
     with prepared_folder(recipe.out) as draft:
-        # What is measured is what is shipped: the converted network, run as the worker runs it.
-        pictures = _pictures(dataset, splits)
-        kept = keep_smallest(draft, judging, recipe, dataset.classes, pictures, progress.say)
-        temperature = fitted_temperature(kept.validation, pictures.labels)
-        test = kept.logits(dataset.pixels[splits.test])
-        answers = answers_from_logits(test, dataset.labels[splits.test], temperature, groups[splits.test])
-        metrics = measured(answers, dataset.classes, TEST_SET, recipe.seed)
-        data = TrainingData(dataset.fingerprint(), len(dataset.labels))
-        findings = Findings(dataset.classes, temperature, data, metrics)
-        networks = Networks(learnt=trained.network, judging=judging)
-        manifest = write_bundle(draft, networks, recipe, findings, kept, progress.say)
-        chosen_by = answers_from_logits(
-            kept.validation, pictures.labels, temperature, groups[splits.validation]
-        )
-        both = chosen_by, answers
-        write_report(
-            draft / "report", study_of_training(recipe, dataset, splits, trained, temperature, both, metrics)
-        )
+        manifest = _written(draft, recipe, _Data(dataset, splits, groups), trained, progress.say)
         Judge(load_bundle(draft)).self_test()
     discard_training(recipe.out)
     progress.say(f"kept epoch {trained.best.number}; wrote {recipe.out}, version {manifest.version}")
     return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """Pictures, their parts, and for each the number of its group of near-duplicates, int64 (N,)."""
+
+    dataset: Dataset
+    splits: Splits
+    groups: NDArray[np.int64]
+
+    def answers(self, logits: NDArray[np.float32], places: Positions, temperature: float) -> Answers:
+        """Hold logits of some of the pictures, float32 (n, classes), against their labels."""
+        return answers_from_logits(logits, self.dataset.labels[places], temperature, self.groups[places])
+
+
+def _written(
+    draft: Path, recipe: Recipe, data: _Data, trained: Trained, say: Callable[[str], None]
+) -> Manifest:
+    """Convert, calibrate, measure and describe; write it all into the folder."""
+    dataset, splits = data.dataset, data.splits
+    networks, pictures = _networks(recipe, trained), _pictures(dataset, splits)
+    # What is measured is what is shipped: the converted network, run as the worker runs it.
+    kept = keep_smallest(draft, networks.judging, recipe, dataset.classes, pictures, say)
+    temperature = fitted_temperature(kept.validation, pictures.labels)
+    chosen_by = data.answers(kept.validation, splits.validation, temperature)
+    answers = data.answers(kept.logits(dataset.pixels[splits.test]), splits.test, temperature)
+    metrics = measured(answers, dataset.classes, TEST_SET, recipe.seed)
+    learnt_from = TrainingData(dataset.fingerprint(), len(dataset.labels))
+    findings = Findings(dataset.classes, temperature, learnt_from, metrics)
+    manifest = write_bundle(draft, networks, recipe, findings, kept, say)
+    study = study_of_training(recipe, dataset, splits, trained, temperature, (chosen_by, answers), metrics)
+    write_report(draft / "report", study)
+    return manifest
+
+
+def _networks(recipe: Recipe, trained: Trained) -> Networks:
+    """Have it read both ways when it judges, unless it learnt without mirrored pictures."""
+    learnt = trained.network
+    return Networks(learnt, judging=reading_both_ways(learnt) if recipe.method.augmented else learnt)
 
 
 def _seconds_left(recipe: Recipe, started: float) -> float | None:

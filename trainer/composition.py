@@ -142,7 +142,7 @@ def ablation(looked: Looked, manifest: Manifest) -> str:
     rows = (
         ("the whole picture alone", looked, wholes),
         ("the largest face, else the whole picture", largest, faces_only),
-        ("all faces by their areas, else the whole picture", looked, faces_only),
+        ("all faces by area and score, else the whole picture", looked, faces_only),
         ("faces and the whole picture together", looked, weights),
     )
     has_face = np.array([bool(each.boxes) for each in looked.evidence])

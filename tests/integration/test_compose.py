@@ -96,7 +96,7 @@ def test_it_says_what_each_part_brings_and_measures_on_the_test_part(done):
     assert [line.split(" | ")[0] for line in process.stderr.splitlines() if line.startswith("|")][2:] == [
         "| the whole picture alone",
         "| the largest face, else the whole picture",
-        "| all faces by their areas, else the whole picture",
+        "| all faces by area and score, else the whole picture",
         "| faces and the whole picture together",
     ]
     assert "looking at 24 pictures of valid/" in process.stderr

@@ -41,7 +41,7 @@ _CANVASES_EACH = 1.25
 _BATCH = 32
 _CALIBRATION = 128
 _MARGIN = 0.01
-"""How much of F2 a smaller conversion may lose."""
+"""How much of F3 a smaller conversion may lose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _smallest(
     validation: Sequence[Shown],
     say: Callable[[str], None],
 ) -> FinderManifest:
-    """Leave the smallest conversion in the folder whose F2 is within the margin, and describe it."""
+    """Leave the smallest conversion in the folder whose F3 is within the margin, and describe it."""
     spec = blank.stage.input
     shown = np.stack([fit(each.pixels, spec) for each in training[:: max(1, len(training) // _CALIBRATION)]])
     made: list[tuple[int, Tally, Variant, bytes]] = []
@@ -166,9 +166,9 @@ def _smallest(
         tally = best_tally(tallies([_looked(finder, each) for each in validation]))
         say(f"{variant}, {len(content):,} bytes: {tally}")
         made.append((len(content), tally, variant, content))
-    best = max(tally.f2 for _, tally, _, _ in made)
+    best = max(tally.f3 for _, tally, _, _ in made)
     size, tally, variant, content = min(
-        (each for each in made if each[1].f2 >= best - _MARGIN), key=lambda each: each[0]
+        (each for each in made if each[1].f3 >= best - _MARGIN), key=lambda each: each[0]
     )
     say(f"kept {variant}, {size:,} bytes")
     path.write_bytes(content)

@@ -20,7 +20,7 @@ _MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class FinderManifest:
-    """What a bundle needs to know of a finder; `least_score` is the one of the best F2 on held-out photos."""
+    """What a bundle needs to know of a finder; `least_score` is the one of the best F3 on held-out photos."""
 
     stage: Stage
     working_side: Annotated[int, Range(16, 8192)]

@@ -101,8 +101,8 @@ def fused(evidence: Evidence, faces: Faces | None) -> NDArray[np.float32]:
         return evidence.whole_logits
     if not evidence.boxes:
         return np.float32(faces.alone) * evidence.whole_logits
-    areas = np.array([box.side**2 for box in evidence.boxes], np.float32)
-    mean = areas @ evidence.face_logits / areas.sum()
+    shares = np.array([box.side**2 * box.score for box in evidence.boxes], np.float32)
+    mean = shares @ evidence.face_logits / shares.sum()
     combined: NDArray[np.float32] = (
         np.float32(faces.face) * mean + np.float32(faces.whole) * evidence.whole_logits
     )

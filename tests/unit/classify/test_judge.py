@@ -99,3 +99,10 @@ def test_a_face_that_the_edge_cuts_counts_by_the_side_it_has() -> None:
         (Box(0, 0, 10, 20, 0.9), Box(40, 0, 60, 20, 0.9)), np.array([[1, 0], [0, 1]], np.float32), WHOLE
     )
     assert fused(cut, WEIGHTS) == pytest.approx([1.5, 0.5])
+
+
+def test_a_face_counts_less_the_less_sure_the_finder_is_of_it() -> None:
+    doubtful = Evidence(
+        (Box(0, 0, 20, 20, 0.8), Box(40, 0, 60, 20, 0.2)), np.array([[1, 0], [0, 1]], np.float32), WHOLE
+    )
+    assert fused(doubtful, WEIGHTS) == pytest.approx([2 * 0.8 + 0.5, 2 * 0.2 - 0.5])

@@ -160,7 +160,7 @@ def test_what_each_part_brings_is_told_in_four_rows():
     assert shares(ablation(seen, replace(MANIFEST, faces=weights))) == {
         "the whole picture alone": [0, 0, 0],
         "the largest face, else the whole picture": [75, 100, 0],
-        "all faces by their areas, else the whole picture": [0, 0, 0],
+        "all faces by area and score, else the whole picture": [0, 0, 0],
         "faces and the whole picture together": pytest.approx([guessed / 4, 0, guessed]),
     }
 

@@ -29,24 +29,24 @@ def counts(tally: Tally) -> tuple[int, ...]:
     return tally.hits, tally.faces, tally.right, tally.finds, tally.alarms, tally.empty
 
 
-def test_who_finds_all_faces_and_no_others_has_an_f2_of_1():
+def test_who_finds_all_faces_and_no_others_has_an_f3_of_1():
     tally = tally_at(0.5, looked((LARGE, 0.9), (OTHER, 0.8), faces=(LARGE, OTHER)), looked())
     assert counts(tally) == (2, 2, 2, 2, 0, 1)
-    assert tally.f2 == 1
+    assert tally.f3 == 1
 
 
-def test_who_finds_nothing_has_an_f2_of_0():
-    assert tally_at(0.5, looked(faces=(LARGE,))).f2 == 0
-    assert tally_at(0.5, looked()).f2 == 0
+def test_who_finds_nothing_has_an_f3_of_0():
+    assert tally_at(0.5, looked(faces=(LARGE,))).f3 == 0
+    assert tally_at(0.5, looked()).f3 == 0
 
 
-def test_a_face_missed_lowers_f2_more_than_a_find_that_is_none():
+def test_a_face_missed_lowers_f3_more_than_a_find_that_is_none():
     missed = tally_at(0.5, looked((LARGE, 0.9), faces=(LARGE, OTHER)))
     wrong = tally_at(0.5, looked((LARGE, 0.9), (OTHER, 0.9), faces=(LARGE,)))
     assert counts(missed) == (1, 2, 1, 1, 0, 0)
     assert counts(wrong) == (1, 1, 1, 2, 0, 0)
-    assert missed.f2 == pytest.approx(5 / 9)
-    assert wrong.f2 == pytest.approx(5 / 6)
+    assert missed.f3 == pytest.approx(10 / 19)
+    assert wrong.f3 == pytest.approx(10 / 11)
 
 
 def test_a_find_shares_at_least_half_of_the_square_with_its_face():
@@ -76,7 +76,7 @@ def test_the_best_score_keeps_the_faces_and_leaves_out_what_is_none():
     counted = tallies(pictures)
     best = best_tally(counted)
     assert 0.44 < best.least_score <= 0.62
-    assert best.f2 == 1
+    assert best.f3 == 1
     assert [tally.finds for tally in counted] == sorted((t.finds for t in counted), reverse=True)
     assert counts(counted[0]) == (1, 1, 1, 3, 1, 1)
 

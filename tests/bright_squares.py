@@ -72,7 +72,7 @@ def order_of(data: Path, out: Path) -> "FinderOrder":
         teacher=Path("none"),
         out=out,
         side=96,
-        reads=96,
+        reads=128,
         epochs=EPOCHS,
         seed=0,
         threads=1,

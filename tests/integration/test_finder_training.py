@@ -13,6 +13,7 @@ from tests.bright_squares import EPOCHS, draw_data, draw_photo, mark
 from trainer.finding.squares import overlaps
 from trainer.finding.store import LoadedFinder, load_finder
 from trainer.training.checkpoint import training_folder
+from worker.bundle import InputSpec
 from worker.classify.finding import Box
 from worker.cli import moodsort
 from worker.errors import ConfigError
@@ -120,6 +121,10 @@ def test_the_manifest_tells_what_it_was_measured_on_and_passes_its_self_test(fin
         assert metric.test_set == "photos held out for validation"
 
 
+def test_a_finder_reads_squares_of_the_side_asked_for_whatever_it_learnt_from(finder):
+    assert finder.manifest.stage.input == InputSpec(128, 128, "rgb", "letterbox")  # it learnt from 96
+
+
 def test_a_training_that_is_killed_goes_on_to_the_weights_of_an_undisturbed_one(data, trained, tmp_path):
     out = tmp_path / "finder"
     kill_after_epoch(2, command(data, out))
@@ -166,3 +171,12 @@ def test_a_place_that_is_taken_and_a_teacher_that_is_none_are_refused_before_ten
         assert sentence in str(result.exception)
         assert "\n" not in str(result.exception)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["taken", "teacher.onnx"]
+
+
+def test_a_side_that_is_no_multiple_of_32_is_wrong_use(data, tmp_path):
+    (tmp_path / "teacher.onnx").touch()
+    words = ["finder", "train", data / "photos", "--faces", data / "faces", "--reads", "100"]
+    arguments = [*words, "--teacher", tmp_path / "teacher.onnx", "--out", tmp_path / "finder"]
+    result = CliRunner().invoke(moodsort, [*map(str, arguments)])
+    assert result.exit_code == 2
+    assert "Invalid value for --reads: 100 is no multiple of 32" in result.output

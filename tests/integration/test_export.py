@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ sys.path.insert(0, sys.argv[1])
 out = Path(sys.argv[2])
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 from tests.drawing import draw_pixels
 from tests.integration.test_export import SPEC
@@ -35,6 +37,7 @@ from trainer.export.golden import golden_inputs
 from trainer.export.interchange import EXPORT_FORMATS, write_exports
 from trainer.export.litert import convert
 from trainer.export.writing import Findings, Networks, Pictures, keep_smallest, write_bundle
+from trainer.networks import reading_both_ways
 from trainer.publication import prepared_folder
 from trainer.recipe import Recipe
 from worker.bundle import TrainingData
@@ -54,7 +57,8 @@ for filters in (16, 32):
     network.layers[-1].set_weights([scale, shift, mean, variance])
     x = layers.ReLU()(x)
 x = layers.GlobalAveragePooling2D()(x)
-network = keras.Model(inputs, layers.Dense(3, kernel_initializer="he_normal", name="logits")(x))
+learnt = keras.Model(inputs, layers.Dense(3, kernel_initializer="he_normal", name="logits")(x))
+network = reading_both_ways(learnt)
 
 pixels = np.stack([draw_pixels(seed, (32, 24)) for seed in range(64)])
 labels = np.asarray(network(pixels, training=False)).argmax(axis=1)
@@ -70,7 +74,14 @@ again = convert(network, pixels, print)
 print("converted", file=sys.stderr, flush=True)
 assert all((variants / f"{variant}.tflite").read_bytes() == content for variant, content in again.items())
 golden = golden_inputs(SPEC, 0)
-np.savez(variants / "keras.npz", inputs=golden, answers=np.asarray(network(golden, training=False)))
+straight, mirrored = (learnt(pixels, training=False).numpy() for pixels in (golden, golden[:, :, ::-1]))
+np.savez(
+    variants / "keras.npz",
+    inputs=golden,
+    learnt=straight,
+    mirrored=mirrored,
+    answers=network(golden, training=False).numpy(),
+)
 
 recipe = Recipe((out,), out / "bundle", "drawn", SPEC, "a test", margin=0.1, exports=("onnx", "saved_model"))
 for chosen in (
@@ -79,7 +90,15 @@ for chosen in (
 ):
     with prepared_folder(chosen.out) as draft:
         kept = keep_smallest(draft, network, chosen, ("a", "b", "c"), pictures, print)
-        write_bundle(draft, Networks(network, network), chosen, findings, kept, print)
+        write_bundle(draft, Networks(learnt, network), chosen, findings, kept, print)
+
+kept = keras.saving.load_model(recipe.out / "model.keras", compile=False)
+served = tf.saved_model.load(recipe.out / "export" / "saved_model")
+np.savez(
+    variants / "written.npz",
+    keras=kept(golden, training=False).numpy(),
+    **{f"saved_model_{count}": served.serve(golden[:count]).numpy() for count in (1, 3, 8)},
+)
 
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
@@ -104,10 +123,16 @@ class Exported:
     output: str
     noise: str
 
-    def keras(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Give golden inputs and Keras' logits for them."""
-        with np.load(self.folder / "variants" / "keras.npz") as arrays:
-            return arrays["inputs"], arrays["answers"]
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Give the golden inputs and what was answered to them in that process."""
+        with np.load(self.folder / "variants" / f"{name}.npz") as arrays:
+            return dict(arrays)
+
+    def network(self, variant: Variant) -> Network:
+        """Load a conversion as the worker loads it."""
+        path = self.folder / "variants" / f"{variant}.tflite"
+        (stage,) = load_bundle(self.folder / "bundle").manifest.stages
+        return Network(path.parent, replace(stage, file=path.name, sha256=file_sha256(path)), classes=3)
 
 
 @pytest.fixture(scope="module")
@@ -129,17 +154,30 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         (Variant.INT8, 0.2),
     ],
 )
-def test_every_variant_runs_in_the_worker_and_answers_as_keras(exported, variant, tolerance):
-    inputs, expected = exported.keras()
-    network = exported.folder / "variants" / f"{variant}.tflite"
-    manifest = load_bundle(exported.folder / "bundle").manifest
-    (stage,) = manifest.stages
-    stage = replace(stage, file=network.name, sha256=file_sha256(network))
+def test_every_variant_runs_in_the_worker_and_answers_the_mean_of_a_picture_and_its_mirror_image(
+    exported, variant, tolerance
+):
+    keras = exported.arrays("keras")
+    inputs, expected = keras["inputs"], (keras["learnt"] + keras["mirrored"]) / 2
 
-    found = answers(Network(network.parent, stage, classes=3), inputs)
+    found = answers(exported.network(variant), inputs)
 
     assert np.abs(expected).max() > 0.3
     assert np.abs(found - expected).max() <= tolerance
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_every_variant_answers_the_same_to_a_picture_and_to_its_mirror_image(exported, variant):
+    network, inputs = exported.network(variant), exported.arrays("keras")["inputs"]
+    assert answers(network, inputs[:, :, ::-1]) == pytest.approx(answers(network, inputs), abs=5e-3)
+
+
+def test_a_network_that_reads_both_ways_answers_the_mean_and_model_keras_is_as_it_was_learnt(exported):
+    found = exported.arrays("keras")
+    learnt, mirrored = found["learnt"], found["mirrored"]
+    assert np.abs(learnt - mirrored).max() > 0.03
+    assert found["answers"] == pytest.approx((learnt + mirrored) / 2, abs=1e-5)
+    assert exported.arrays("written")["keras"] == pytest.approx(learnt, abs=1e-5)
 
 
 def accuracies(manifest: Manifest) -> dict[str, float]:
@@ -183,15 +221,17 @@ def test_files_that_the_manifest_does_not_name_are_no_matter(exported):
     Judge(load_bundle(folder)).self_test()
 
 
-def test_onnx_answers_as_keras_and_takes_batches(exported):
+def test_onnx_answers_as_keras_to_batches_of_any_size(exported):
     run = """
 import sys
 import numpy as np
 import onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 with np.load(sys.argv[2]) as arrays:
-    found = session.run(None, {"pixels": arrays["inputs"]})[0]
-    assert np.abs(found - arrays["answers"]).max() < 1e-3
+    for count in (1, 3, 8):
+        found = session.run(None, {"pixels": arrays["inputs"][:count]})[0]
+        assert found.shape == (count, 3)
+        assert np.abs(found - arrays["answers"][:count]).max() < 1e-3
 """
     folder = exported.folder
     network = folder / "bundle" / "export" / "network.onnx"
@@ -199,6 +239,12 @@ with np.load(sys.argv[2]) as arrays:
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_a_saved_model_answers_as_keras_to_batches_of_any_size(exported):
+    expected, written = exported.arrays("keras")["answers"], exported.arrays("written")
+    for count in (1, 3, 8):
+        assert written[f"saved_model_{count}"] == pytest.approx(expected[:count], abs=1e-3)
 
 
 def test_golden_answers_that_differ_by_more_than_the_tolerance_are_refused(exported):

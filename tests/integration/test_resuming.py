@@ -1,6 +1,7 @@
 """A training that is killed goes on to the same weights, in processes as people run them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.answering import answers_both_ways
 from trainer.cli.train import train
 from trainer.training.checkpoint import training_folder
 from worker.bundle import load_bundle
@@ -86,10 +88,20 @@ def test_a_stopped_and_a_killed_training_go_on_to_the_weights_of_an_undisturbed_
     assert len(versions) == 1
 
 
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train the tutorial's network for some seconds, on `data` beside it."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    data, out = draw_two_classes(folder / "data"), folder / "bundle"
+    in_seconds = run(command(data, out, "--time-budget", "3s", "--network", "tutorial"))
+    assert in_seconds.returncode == 0, in_seconds.stderr
+    return out
+
+
 @pytest.mark.timeout(200)
-def test_a_bundle_is_trained_further_and_a_budget_too_short_is_one_line(tmp_path):
-    data, out = draw_two_classes(tmp_path / "data"), tmp_path / "bundle"
-    out.parent.joinpath("kept").mkdir()
+def test_a_bundle_is_trained_further_and_a_budget_too_short_is_one_line(tutorial, tmp_path):
+    data, out = tutorial.parent / "data", Path(shutil.copytree(tutorial, tmp_path / "bundle"))
+    (tmp_path / "kept").mkdir()
 
     too_short = run(command(data, tmp_path / "kept" / "bundle", "--time-budget", "0.01s"))
     assert too_short.returncode == 1
@@ -97,13 +109,16 @@ def test_a_bundle_is_trained_further_and_a_budget_too_short_is_one_line(tmp_path
     assert too_short.stderr.count("\n") == 1
     assert list((tmp_path / "kept").iterdir()) == []
 
-    in_seconds = run(command(data, out, "--time-budget", "3s", "--network", "tutorial"))
-    assert in_seconds.returncode == 0, in_seconds.stderr
-    first = load_bundle(out).manifest
     further = run([*command(data, out, "--start-from", out), "--tensorboard", str(tmp_path / "events")])
     assert further.returncode == 0, further.stderr
-    assert load_bundle(out).manifest.version != first.version
+    assert load_bundle(out).manifest.version != load_bundle(tutorial).manifest.version
     assert len(list((tmp_path / "events").iterdir())) == 1
+
+
+@pytest.mark.timeout(200)
+def test_the_tutorials_bundle_is_not_averaged_over_mirror_images(tutorial):
+    straight, mirrored = answers_both_ways(tutorial)
+    assert np.abs(straight - mirrored).max() > 0.01 * np.ptp(straight)
 
 
 def test_what_does_not_go_together_is_refused_before_tensorflow_starts(tmp_path):

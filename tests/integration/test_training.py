@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.answering import answers_both_ways
 from trainer.cli.train import train
 from trainer.dataset import read_dataset
 from trainer.publication import prepared_folder
@@ -73,16 +74,22 @@ def recipe_of(folder: Path, out: Path) -> Recipe:
     return Recipe((folder,), out, "drawn", InputSpec(32, 32, "rgb", "stretch"), "a test")
 
 
-@pytest.mark.timeout(120)
-def test_a_bundle_is_trained_from_folders_and_judges_as_the_worker_does(tmp_path):
-    data = draw_classes(tmp_path / "drawn", each=40)
-    more = draw_classes(tmp_path / "more", each=1)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Train a bundle from two folders, one of which has a torn picture."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = draw_classes(folder / "drawn", each=40)
+    more = draw_classes(folder / "more", each=1)
     (data / "disc" / "torn.png").write_bytes((data / "disc" / "0.png").read_bytes()[:60])
-    out = tmp_path / "bundle"
-
+    out = folder / "bundle"
     done = run_python(TRAIN, data, more, "--out", out, "--epochs", 8, "--input-size", 32, "--seed", 1)
-
     assert done.returncode == 0, done.stderr
+    return out, done
+
+
+@pytest.mark.timeout(120)
+def test_a_bundle_is_trained_from_folders_and_judges_as_the_worker_does(trained, tmp_path):
+    out, done = trained
     assert "epoch 8:" in done.stdout
     assert "left out" in done.stdout
     bundle = load_bundle(out)
@@ -91,7 +98,7 @@ def test_a_bundle_is_trained_from_folders_and_judges_as_the_worker_does(tmp_path
     assert manifest.training_data.pictures == 123
     assert manifest.command.startswith("moodsort drawn more --out bundle")
     assert {metric.name for metric in manifest.metrics} >= {"accuracy", "precision", "recall"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "drawn", "more"]
+    assert sorted(path.name for path in out.parent.iterdir()) == ["bundle", "drawn", "more"]
 
     judge = Judge(bundle)
     judge.self_test()
@@ -103,6 +110,12 @@ def test_a_bundle_is_trained_from_folders_and_judges_as_the_worker_does(tmp_path
             picture = read_picture(path.read_bytes(), max_pixels=10**6, working_side=manifest.working_side)
             right += judge.judge(picture).label == label
     assert right >= 20  # 10 by chance
+
+
+@pytest.mark.timeout(120)
+def test_a_trained_bundle_answers_the_same_to_a_picture_and_to_its_mirror_image(trained):
+    straight, mirrored = answers_both_ways(trained[0])
+    assert mirrored == pytest.approx(straight, abs=0.01 * float(np.ptp(straight)))
 
 
 @pytest.mark.timeout(120)

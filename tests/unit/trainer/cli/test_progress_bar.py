@@ -1,3 +1,5 @@
+import threading
+
 from trainer.cli.progress_bar import shown_progress
 from trainer.training.progress import Step
 
@@ -7,8 +9,11 @@ def shown(monkeypatch, capsys, step: Step) -> str:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
+    before = set(threading.enumerate())
     with shown_progress() as progress:
         progress.on_step(step)
+    for refreshing in set(threading.enumerate()) - before:  # rich tells it to stop, and does not wait
+        refreshing.join()
     told: str = capsys.readouterr().out
     return told
 

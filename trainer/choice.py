@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 
 from trainer.dataset import read_file
-from trainer.recipe import FINE_TUNING_METHOD, TUTORIAL_METHOD, Method
+from trainer.finding.store import COARSEST
+from trainer.recipe import FINE_TUNING_METHOD, TRUNK_METHOD, TUTORIAL_METHOD, Method
 from worker.bundle import InputSpec
-from worker.errors import BadPhoto
+from worker.errors import BadPhoto, ConfigError
 
 Colour = Literal["rgb", "grey"]
 
@@ -39,26 +40,31 @@ _TUTORIAL_BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class NetworkChoice:
-    """A network by its name: the side it reads where one is prescribed, and how it learns from scratch."""
+    """A network by its name: the side it reads where one is prescribed, and how it learns from scratch.
+
+    `weights` is what it may begin with beside nothing: a download, or a file that `finder train` wrote.
+    """
 
     side: int | None
     colour: Colour | None
     method: Method
-    pretrained: bool
+    weights: Literal["none", "imagenet", "finder"]
 
 
 NETWORKS = {
-    "small": NetworkChoice(None, None, Method(), pretrained=False),
-    "medium": NetworkChoice(None, None, Method(), pretrained=False),
-    "tutorial": NetworkChoice(256, "rgb", TUTORIAL_METHOD, pretrained=False),
-    "mobilenet_v3_small": NetworkChoice(160, "rgb", Method(), pretrained=True),
-    "efficientnet_v2_b0": NetworkChoice(160, "rgb", Method(), pretrained=True),
+    "small": NetworkChoice(None, None, Method(), "none"),
+    "medium": NetworkChoice(None, None, Method(), "none"),
+    "trunk": NetworkChoice(192, "rgb", TRUNK_METHOD, "finder"),
+    "tutorial": NetworkChoice(256, "rgb", TUTORIAL_METHOD, "none"),
+    "mobilenet_v3_small": NetworkChoice(160, "rgb", Method(), "imagenet"),
+    "efficientnet_v2_b0": NetworkChoice(160, "rgb", Method(), "imagenet"),
 }
 
 
 def method_of(network: str, *, knows_something: bool) -> Method:
     """Return how to train a network, which may begin with weights that know something."""
-    return FINE_TUNING_METHOD if knows_something and network != "tutorial" else NETWORKS[network].method
+    has_its_own = network in ("tutorial", "trunk")
+    return FINE_TUNING_METHOD if knows_something and not has_its_own else NETWORKS[network].method
 
 
 def input_of(network: str, side: int | None, colour: Colour | None, files: Sequence[Path]) -> InputSpec:
@@ -66,6 +72,8 @@ def input_of(network: str, side: int | None, colour: Colour | None, files: Seque
     design = NETWORKS[network]
     side = side or design.side
     colour = colour or design.colour
+    if network == "trunk" and (side is None or side % COARSEST or colour != "rgb"):
+        raise ConfigError(f"--network trunk reads colour, and a side that is a multiple of {COARSEST}")
     if side is None or colour is None:
         natural = _natural_input(files)
         side, colour = side or natural.width, colour or natural.colour

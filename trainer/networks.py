@@ -10,6 +10,7 @@ import keras
 from keras import layers, ops
 
 from trainer.choice import IMAGENET, NO_WEIGHTS
+from trainer.finding.network import LEVELS, finder_network
 from worker.bundle import InputSpec
 from worker.errors import ConfigError, MoodsortError
 
@@ -51,6 +52,8 @@ def build_network(plan: Plan, name: str = "small", weights: str = NO_WEIGHTS) ->
     Raises WeightsUnavailable where the weights cannot be downloaded or read.
     """
     keras.utils.set_random_seed(plan.seed)
+    if name == "trunk":
+        return _trunk(plan, weights)
     if name in _APPLICATIONS:
         return _application(plan, _APPLICATIONS[name], weights)
     return _OWN[name](plan)
@@ -108,6 +111,24 @@ def _residual_network(plan: Plan, stem: int, blocks: tuple[tuple[int, int], ...]
         x = _residual(x, filters, stride)
     x = layers.GlobalAveragePooling2D()(x)
     return _with_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
+
+
+def _trunk(plan: Plan, weights: str) -> keras.Model:
+    """Pool what a finder's trunk sees of people, and where: its two coarsest levels."""
+    finder = finder_network(plan.input.width, plan.seed)
+    if weights != NO_WEIGHTS:
+        try:
+            finder.set_weights(keras.saving.load_model(weights, compile=False).get_weights())
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise _unavailable(weights, error) from error
+    *_, fine, coarse = (finder.get_layer(level).output for level in LEVELS)
+    pooled = [
+        layers.GlobalAveragePooling2D()(coarse),
+        layers.GlobalMaxPooling2D()(coarse),
+        layers.GlobalAveragePooling2D()(fine),
+    ]
+    x = layers.Dropout(_DROPOUT, seed=plan.seed)(layers.Concatenate()(pooled))
+    return _with_head(finder.inputs, x, plan)
 
 
 def _tutorial(plan: Plan) -> keras.Model:

@@ -46,6 +46,9 @@ TUTORIAL_METHOD = Method(
 )
 """Keras' own Adam and nothing beside it, as in the tutorials."""
 
+TRUNK_METHOD = Method(peak_rate=1e-3, weight_decay=0.05, average_decay=0.995)
+"""For a finder's trunk, which knows faces and has to learn the rest."""
+
 FINE_TUNING_METHOD = Method(peak_rate=5e-4, weight_decay=0.005)
 """For a network that already knows something: smaller steps, so that it keeps it."""
 
@@ -54,16 +57,17 @@ FINE_TUNING_METHOD = Method(peak_rate=5e-4, weight_decay=0.005)
 class Recipe:
     """What to train on, how, and where the bundle goes.
 
-    `network` is a key of `trainer.choice.NETWORKS`; `weights` is "imagenet", "none" or a file for the
-    networks of keras.applications. `start_from` is a bundle with model.keras to be trained further;
-    `new_head` gives it other classes. `epochs`, `batch_size` and `patience` None are chosen by the number of
-    pictures. `time_budget_seconds` is for everything from the first file read to the bundle. `threads` 0 is
-    one for each core. `fresh` ignores what an interrupted training left. `tensorboard` is the folder of its
-    event files. `working_side` and `max_pixels` are what the reader of pictures takes. `held_out` is the
-    share of each class that goes to validation, and again to the test; `leakage_limit` the share of one given
-    part that may have near-duplicates in another. `margin` is how much accuracy a smaller export may lose,
-    `exports` what is written beside it for others. `command` is what the manifest keeps of how it was called.
-    `pictures` says whether the report may show pictures of the data.
+    `network` is a key of `trainer.choice.NETWORKS`; `weights` is "none", "imagenet" or a file for the
+    networks of keras.applications, "none" or a finder's Keras file for its trunk. `start_from` is a bundle
+    with model.keras to be trained further; `new_head` gives it other classes. `epochs`, `batch_size` and
+    `patience` None are chosen by the number of pictures. `time_budget_seconds` is for everything from the
+    first file read to the bundle. `threads` 0 is one for each core. `fresh` ignores what an interrupted
+    training left. `tensorboard` is the folder of its event files. `working_side` and `max_pixels` are what
+    the reader of pictures takes. `held_out` is the share of each class that goes to validation, and again
+    to the test; `leakage_limit` the share of one given part that may have near-duplicates in another.
+    `margin` is how much accuracy a smaller export may lose, `exports` what is written beside it for others.
+    `command` is what the manifest keeps of how it was called. `pictures` says whether the report may show
+    pictures of the data.
     """
 
     folders: tuple[Path, ...]

@@ -8,9 +8,6 @@ from trainer.cli import require_libraries, require_training_libraries, shown_com
 from worker.cli import config_option
 from worker.config import load_config
 
-_COARSEST = 32
-"""Pixels of the input on a side of a cell of the network's coarsest level."""
-
 
 @click.group()
 def finder() -> None:
@@ -75,8 +72,10 @@ def train(
 
     Interrupt it whenever you like: the same command goes on after the last whole epoch.
     """
-    if reads % _COARSEST:
-        raise click.BadParameter(f"{reads} is no multiple of {_COARSEST}", param_hint="--reads")
+    from trainer.finding.store import COARSEST
+
+    if reads % COARSEST:
+        raise click.BadParameter(f"{reads} is no multiple of {COARSEST}", param_hint="--reads")
     require_training_libraries()
     require_libraries("finder train", ("cv2",), "finder")
     from trainer.finding.teacher import WORKING_SIDE, Teacher

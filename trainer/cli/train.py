@@ -14,7 +14,7 @@ from worker.errors import ConfigError
 if TYPE_CHECKING:
     from trainer.recipe import Recipe
 
-_NETWORKS = ("small", "medium", "tutorial", "mobilenet_v3_small", "efficientnet_v2_b0")
+_NETWORKS = ("small", "medium", "trunk", "tutorial", "mobilenet_v3_small", "efficientnet_v2_b0")
 """The keys of `trainer.choice.NETWORKS`, here so that --help waits for nothing."""
 
 _TOLD = ("accuracy", "precision", "recall")
@@ -30,13 +30,13 @@ _TOLD = ("accuracy", "precision", "recall")
     default="small",
     show_default=True,
     type=click.Choice(_NETWORKS),
-    help="small and medium are moodsort's own; tutorial is for comparison; the others are from "
-    "keras.applications.",
+    help="small, medium and trunk, a finder's, are moodsort's own; tutorial is for comparison; the others "
+    "are from keras.applications.",
 )
 @click.option(
     "--weights",
-    help="What a network of keras.applications begins with: imagenet (downloaded once), none, or a file. "
-    "[default: imagenet]",
+    help="What a network of keras.applications begins with: imagenet (downloaded once), none, or a file; and "
+    "trunk: none, or the finder.keras that `finder train` wrote.  [default: imagenet, and none]",
 )
 @click.option(
     "--start-from",
@@ -144,7 +144,7 @@ def _recipe(
     *, data: tuple[Path, ...], out: Path, name: str | None, network: str, input_size: int | None, **rest: Any
 ) -> "Recipe":
     """Check what can be checked before TensorFlow, which takes seconds to start, and fill in the rest."""
-    from trainer.choice import NETWORKS, input_of, method_of
+    from trainer.choice import input_of, method_of
     from trainer.class_folders import find_classes
     from trainer.export.interchange import check_exports
     from trainer.publication import check_place
@@ -177,7 +177,7 @@ def _recipe(
         weights=weights,
         method=method_of(
             network,
-            knows_something=start is not None or (NETWORKS[network].pretrained and weights != "none"),
+            knows_something=start is not None or weights != "none",
         ),
         time_budget_seconds=rest["time_budget"],
         tensorboard=_board(rest["tensorboard"], out),
@@ -191,14 +191,16 @@ def _recipe(
 def _weights(network: str, weights: str | None, start: Path | None) -> str:
     from trainer.choice import IMAGENET, NETWORKS, NO_WEIGHTS
 
+    design = NETWORKS[network]
     if weights is None:
-        return IMAGENET if NETWORKS[network].pretrained and start is None else NO_WEIGHTS
+        return IMAGENET if design.weights == IMAGENET and start is None else NO_WEIGHTS
     if start is not None:
         raise ConfigError("--weights and --start-from both say what to begin with; give one of them")
-    if weights != NO_WEIGHTS and not NETWORKS[network].pretrained:
+    if weights != NO_WEIGHTS and design.weights == NO_WEIGHTS:
         raise ConfigError(f"--weights {weights}: the network {network} has none; it is trained from nothing")
-    if weights not in (IMAGENET, NO_WEIGHTS) and not Path(weights).is_file():
-        raise ConfigError(f"--weights {weights}: is no file; give imagenet, none, or the file's path")
+    if weights not in (design.weights, NO_WEIGHTS) and not Path(weights).is_file():
+        others = "imagenet, none" if design.weights == IMAGENET else "none"
+        raise ConfigError(f"--weights {weights}: is no file; give {others} or the file's path")
     return weights
 
 

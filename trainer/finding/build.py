@@ -19,7 +19,7 @@ from trainer.finding.examples import Canvases, Shown, read_pictures, whole_face
 from trainer.finding.measuring import Found, Tally, best_tally, tallies
 from trainer.finding.network import reading
 from trainer.finding.squares import Marks
-from trainer.finding.store import NETWORK_FILE, FinderManifest, LoadedFinder, write_finder
+from trainer.finding.store import KERAS_FILE, NETWORK_FILE, FinderManifest, LoadedFinder, write_finder
 from trainer.finding.teacher import Teacher
 from trainer.finding.training import FinderRecipe, train_finder
 from trainer.publication import prepared_folder
@@ -103,6 +103,7 @@ def build_finder(
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
         manifest = _smallest(draft, reading(trained, order.reads), blank, training, validation, progress.say)
+        trained.save(draft / KERAS_FILE)
         write_finder(draft, manifest)
     discard_training(order.out)
     return manifest

@@ -13,6 +13,9 @@ _STEM = (16, 24)
 _WIDTHS = ((24, 1, 1), (40, 2, 2), (64, 2, 2), (96, 2, 2))
 """Filters, stride of the first, and number of residual blocks, from a quarter of the input's side on."""
 
+LEVELS = ("fourth", "eighth", "sixteenth", "thirty_second")
+"""The layers that end the trunk's levels, by the share of the input's side that they have."""
+
 _FUSED = 48
 _MOMENTUM = 0.97
 
@@ -33,10 +36,11 @@ def finder_network(side: int, seed: int) -> keras.Model:
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
     for filters in _STEM:
         x = layers.ReLU()(_convolved(x, filters, 3, 2))
-    levels = []
+    levels: list[Any] = []
     for filters, stride, blocks in _WIDTHS:
         for block in range(blocks):
-            x = _residual(x, filters, stride if block == 0 else 1)
+            name = LEVELS[len(levels)] if block == blocks - 1 else None
+            x = _residual(x, filters, stride if block == 0 else 1, name)
         levels.append(x)
     x = _convolved(levels[-1], _FUSED, 1, 1)
     for level in levels[-2:0:-1]:
@@ -55,14 +59,14 @@ def reading(network: keras.Model, side: int) -> keras.Model:
     return resized
 
 
-def _residual(x: Any, filters: int, stride: int) -> Any:
+def _residual(x: Any, filters: int, stride: int, name: str | None) -> Any:
     y = layers.ReLU()(_convolved(x, filters, 3, stride))
     y = _convolved(y, filters, 3, 1)
     if stride > 1:
         x = layers.AveragePooling2D(stride)(x)
     if x.shape[-1] != filters:
         x = _convolved(x, filters, 1, 1)
-    return layers.ReLU()(layers.Add()([x, y]))
+    return layers.ReLU(name=name)(layers.Add()([x, y]))
 
 
 def _convolved(x: Any, filters: int, size: int, stride: int) -> Any:

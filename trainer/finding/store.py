@@ -14,6 +14,11 @@ from worker.strict import Problems, Range, read_table
 
 MANIFEST_NAME = "finder.json"
 NETWORK_FILE = "finder.tflite"
+KERAS_FILE = "finder.keras"
+"""What `moodsort train --network trunk --weights` begins with."""
+
+COARSEST = 32
+"""Pixels of the input on a side of a cell of a finder's coarsest level."""
 
 _MOST = 1000
 

@@ -43,12 +43,15 @@ _LARGEST_WEIGHT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a bundle is composed of, and where it goes. `most` faces of a picture are read, at most."""
+    """What a bundle is composed of, and where it goes. `most` faces of a picture are read, at most.
+
+    What several readers of faces say is averaged, and so is what several of whole pictures say.
+    """
 
     data: tuple[Path, ...]
     finder: Path
-    face: Path
-    whole: Path
+    faces: tuple[Path, ...]
+    wholes: tuple[Path, ...]
     out: Path
     name: str
     most: int
@@ -71,13 +74,8 @@ def compose(order: Order, say: Callable[[str], None]) -> Manifest:
     Raises ConfigError where the parts do not belong together or the data has no validation part,
     BundleError where a part cannot be loaded or the disk refuses.
     """
-    finder, readers = load_finder(order.finder).manifest, (_reader(order.face), _reader(order.whole))
-    classes = readers[0].manifest.classes
-    if readers[1].manifest.classes != classes:
-        raise ConfigError(
-            f"{shown(order.whole)}: knows {', '.join(readers[1].manifest.classes)}, "
-            f"{shown(order.face)} {', '.join(classes)}; compose readers of the same classes"
-        )
+    finder, readers = load_finder(order.finder).manifest, _readers(order)
+    classes = readers.of_wholes[0].manifest.classes
     with prepared_folder(order.out) as draft:
         stages = _copied(draft, order, finder, readers)
         manifest = _manifest(order, finder, readers, stages)
@@ -175,6 +173,29 @@ def _answers(looked: Looked, manifest: Manifest) -> Answers:
     return answers_from_logits(logits, looked.labels, manifest.calibration.temperature, looked.groups)
 
 
+@dataclass(frozen=True, slots=True)
+class _Readers:
+    """The bundles of one reader each, by what they are to read."""
+
+    of_faces: tuple[Bundle, ...]
+    of_wholes: tuple[Bundle, ...]
+
+    def all(self) -> tuple[Bundle, ...]:
+        return (*self.of_faces, *self.of_wholes)
+
+
+def _readers(order: Order) -> _Readers:
+    readers = _Readers(tuple(map(_reader, order.faces)), tuple(map(_reader, order.wholes)))
+    first, *others = readers.all()
+    for other in others:
+        if other.manifest.classes != first.manifest.classes:
+            raise ConfigError(
+                f"{shown(other.folder)}: knows {', '.join(other.manifest.classes)}, {shown(first.folder)} "
+                f"{', '.join(first.manifest.classes)}; compose readers of the same classes"
+            )
+    return readers
+
+
 def _reader(folder: Path) -> Bundle:
     bundle = load_bundle(folder)
     if bundle.manifest.faces is not None:
@@ -182,15 +203,12 @@ def _reader(folder: Path) -> Bundle:
     return bundle
 
 
-def _copied(
-    draft: Path, order: Order, finder: FinderManifest, readers: tuple[Bundle, Bundle]
-) -> tuple[Stage, ...]:
-    face, whole = (bundle.manifest.stages[0] for bundle in readers)
-    parts = (
-        ("finder", order.finder, finder.stage),
-        ("face", order.face, replace(face, view="face")),
-        ("whole", order.whole, whole),
-    )
+def _copied(draft: Path, order: Order, finder: FinderManifest, readers: _Readers) -> tuple[Stage, ...]:
+    parts = [("finder", order.finder, finder.stage)]
+    for number, bundle in enumerate(readers.of_faces, start=1):
+        parts.append((f"face-{number}", bundle.folder, replace(bundle.manifest.stages[0], view="face")))
+    for number, bundle in enumerate(readers.of_wholes, start=1):
+        parts.append((f"whole-{number}", bundle.folder, bundle.manifest.stages[0]))
     stages = []
     for name, folder, stage in parts:
         file, golden = f"{name}.tflite", f"{name}.golden.npz"
@@ -200,17 +218,15 @@ def _copied(
     return tuple(stages)
 
 
-def _manifest(
-    order: Order, finder: FinderManifest, readers: tuple[Bundle, Bundle], stages: tuple[Stage, ...]
-) -> Manifest:
+def _manifest(order: Order, finder: FinderManifest, readers: _Readers, stages: tuple[Stage, ...]) -> Manifest:
     """Describe the bundle, as yet without metrics, its readers calibrated as they are by themselves."""
-    manifests = [bundle.manifest for bundle in readers]
-    of_face, of_whole = (1.0 / manifest.calibration.temperature for manifest in manifests)
+    manifests = [bundle.manifest for bundle in readers.all()]
+    of_face, of_whole = _own_weight(readers.of_faces), _own_weight(readers.of_wholes)
     learnt = [finder.training_data, *(manifest.training_data for manifest in manifests)]
     fingerprint = hashlib.sha256("".join(data.fingerprint for data in learnt).encode()).hexdigest()
     commands = (finder.command, *(manifest.command for manifest in manifests), order.command)
     return replace(
-        manifests[1],
+        manifests[-1],
         format_version=FORMAT_VERSION,
         name=order.name,
         version=weights_version(stages),
@@ -221,10 +237,15 @@ def _manifest(
         decision_threshold=None,
         training_data=TrainingData(fingerprint, sum(data.pictures for data in learnt)),
         metrics=(),
-        libraries=finder.libraries | manifests[0].libraries | manifests[1].libraries,
+        libraries=dict(item for each in manifests for item in each.libraries.items()) | finder.libraries,
         command=" && ".join(commands),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _own_weight(readers: tuple[Bundle, ...]) -> float:
+    """Return what their mean weighs by their own calibration."""
+    return sum(1.0 / reader.manifest.calibration.temperature for reader in readers) / len(readers)
 
 
 def _looked(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,8 +19,7 @@ FINDER_CELL = 8
 
 _WHOLE = 2**31
 
-_ONE_READER = (("reader", "whole"),)
-_WITH_FACES = (("finder", "whole"), ("reader", "face"), ("reader", "whole"))
+_FINDER, _FACE_READER, _WHOLE_READER = ("finder", "whole"), ("reader", "face"), ("reader", "whole")
 """The roles and views that the stages of a bundle may have, in their order."""
 
 
@@ -129,8 +129,8 @@ class Manifest:
     `version` is the first 12 hex digits of a SHA-256 over the stages' hashes. `working_side` is the longest
     side in pixels of the picture that stages look at. `decision_threshold` is the probability of the
     first of two classes from which on it is the label; None takes the most probable class.
-    `stages` are a reader of the whole picture alone, `faces` being None; or a finder, a reader of faces and a
-    reader of the whole picture, in this order.
+    `stages` are readers of the whole picture alone, `faces` being None; or a finder, readers of faces and
+    readers of the whole picture, in this order. What several readers of one view say is averaged.
     """
 
     format_version: int
@@ -231,13 +231,13 @@ def _contradictions(manifest: Manifest) -> list[str]:
 
 def _contradictions_of_stages(manifest: Manifest) -> list[str]:
     found = []
-    kinds = tuple((stage.role, stage.view) for stage in manifest.stages)
-    if kinds not in (_ONE_READER, _WITH_FACES):
+    kinds = [(stage.role, stage.view) for stage in manifest.stages]
+    if not _belong_together(kinds):
         has = ", ".join(stage.title for stage in manifest.stages) or "none"
         found.append(
-            f"stages has {has}, but takes whole reader alone, or whole finder, face reader, whole reader"
+            f"stages has {has}, but takes whole readers alone, or whole finder, face readers, whole readers"
         )
-    elif (kinds == _WITH_FACES) is (manifest.faces is None):
+    elif (_FINDER in kinds) is (manifest.faces is None):
         found.append(
             "faces is null, but a stage finds faces"
             if manifest.faces is None
@@ -255,6 +255,12 @@ def _contradictions_of_stages(manifest: Manifest) -> list[str]:
                 f"but takes multiples of {FINDER_CELL}, rgb, letterbox"
             )
     return found
+
+
+def _belong_together(kinds: Sequence[tuple[str, str]]) -> bool:
+    finders, faces, wholes = (kinds.count(kind) for kind in (_FINDER, _FACE_READER, _WHOLE_READER))
+    in_order = [_FINDER] * finders + [_FACE_READER] * faces + [_WHOLE_READER] * wholes
+    return list(kinds) == in_order and wholes > 0 and finders <= 1 and (finders > 0) == (faces > 0)
 
 
 def _is_folder_name(name: str) -> bool:

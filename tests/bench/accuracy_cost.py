@@ -36,7 +36,7 @@ _FACE_SHARE = 4
 class Costs:
     """Milliseconds of one core that each step took, the median of its runs.
 
-    `stages` are by the stages' titles; `judging` is all that becomes of one decoded picture, in which `faces`
+    `stages` are by the stages' files; `judging` is all that becomes of one decoded picture, in which `faces`
     were found; `size` is its width and height in the file.
     """
 
@@ -76,7 +76,7 @@ def measured_costs(bundle: Bundle, data: bytes, runs: int = RUNS) -> Costs:
         boxes = judge.evidence(picture).boxes
     box = boxes[0] if boxes else _middle(picture.pixels)
     steps: dict[str, Callable[[], object]] = {"judging": lambda: judge.judge(picture), "decoding": read}
-    steps |= {network.stage.title: _step(network, bundle, picture.pixels, box) for network in networks}
+    steps |= {network.stage.file: _step(network, bundle, picture.pixels, box) for network in networks}
     medians = _medians(steps, runs)
     return Costs(
         size=(picture.width, picture.height),
@@ -122,7 +122,7 @@ def _sizes(bundle: Bundle) -> str:
 
 
 def _times(bundle: Bundle, costs: Costs) -> str:
-    rows = [(_step_name(stage), costs.stages[stage.title]) for stage in bundle.manifest.stages]
+    rows = [(_step_name(stage), costs.stages[stage.file]) for stage in bundle.manifest.stages]
     if bundle.manifest.faces is None:
         rows.append(("judging the picture, in all", costs.judging))
     else:

@@ -119,8 +119,11 @@ def test_an_older_format_says_to_train_again_whatever_it_lacks(folder: Path) -> 
         ({"classes": ["happy", "happy"]}, "but takes two or more different names"),
         ({"decision_threshold": 1.5}, "decision_threshold is 1.5"),
         ({"classes": ["a", "b", "c"], "decision_threshold": 0.5}, "decision_threshold takes two classes"),
-        ({"stages": []}, "stages has none, but takes whole reader alone, or whole finder, face reader"),
-        ({"stages": [BUILT_IN["stages"][0]] * 2}, "stages has whole reader, whole reader, but takes"),
+        ({"stages": []}, "stages has none, but takes whole readers alone, or whole finder, face readers"),
+        (
+            {"stages": [BUILT_IN["stages"][-1], BUILT_IN["stages"][-1] | {"view": "face"}]},
+            "stages has whole reader, face reader, but takes",
+        ),
         ({"faces": FACES}, "faces is given, but no stage finds faces"),
         ({"working_side": 4}, "working_side is 4, but takes from 16 to 8192"),
         ({"calibration": {"method": "temperature", "temperature": 0}}, "calibration.temperature is 0"),

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +12,10 @@ import numpy as np
 import pytest
 
 from tests.drawing import photo_bytes
-from tests.face_networks import FACE_SIDE, HAPPY, draw_people, take_apart
+from tests.face_networks import FACE_SIDE, HAPPY, SAD, Parts, draw_people, take_apart
 from trainer.finding.examples import read_pictures, whole_face
-from trainer.finding.store import load_finder, write_finder
+from trainer.finding.store import KERAS_FILE, load_finder, write_finder
+from worker.bundle import load_bundle
 from worker.errors import BundleError
 
 pytestmark = pytest.mark.timeout(150)  # the first test waits for TensorFlow to make the bundle
@@ -21,13 +24,13 @@ PEOPLE = np.asarray(draw_people((64, 96, HAPPY), (320, 160, HAPPY)))
 
 
 @pytest.fixture(scope="module")
-def made(face_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return take_apart(face_bundle, tmp_path_factory.mktemp("parts")).finder
+def made(face_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    return take_apart(face_bundle, tmp_path_factory.mktemp("parts"))
 
 
 @pytest.fixture
-def finder(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "finder"))
+def finder(made: Parts, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made.finder, tmp_path / "finder"))
 
 
 def test_what_was_written_is_loaded(finder):
@@ -49,6 +52,33 @@ def test_it_finds_faces_in_pixels_of_the_picture_from_its_least_score_on(finder)
     strict = load_finder(finder)
     assert strict.find(PEOPLE) == ()
     assert strict.find(PEOPLE, least_score=0.5) == boxes
+
+
+def test_what_is_trained_further_from_lies_beside_it_and_is_not_looked_at(finder):
+    (finder / KERAS_FILE).write_bytes(b"no network")
+    load_finder(finder).network.self_test()
+
+
+def test_compose_takes_nothing_of_a_finder_but_its_network_and_golden_answers(made, finder, tmp_path):
+    (finder / KERAS_FILE).write_bytes(b"no network")
+    data, out = tmp_path / "photos", tmp_path / "people"
+    for label, colour in (("happy", HAPPY), ("sad", SAD)):
+        for part in ("train", "valid"):
+            (data / part / label).mkdir(parents=True)
+            draw_people((64, 96, colour)).save(data / part / label / "0.png")
+    parts = ["--finder", finder, "--face", made.face, "--whole", made.whole]
+    code = "from worker.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "compose", *map(str, [data, *parts, "--out", out])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    stages = load_bundle(out).manifest.stages
+    named = {name for stage in stages for name in (stage.file, stage.golden.file)}
+    assert {path.name for path in out.iterdir()} == {"manifest.json", *named}
 
 
 def change(path: Path, change_table: Callable[[dict[str, object]], object]) -> None:

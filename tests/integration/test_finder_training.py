@@ -13,7 +13,7 @@ from tests.bright_squares import EPOCHS, draw_data, draw_photo, mark
 from trainer.finding.squares import overlaps
 from trainer.finding.store import LoadedFinder, load_finder
 from trainer.training.checkpoint import training_folder
-from worker.bundle import InputSpec
+from worker.bundle import InputSpec, load_bundle
 from worker.classify.finding import Box
 from worker.cli import moodsort
 from worker.errors import ConfigError
@@ -123,6 +123,18 @@ def test_the_manifest_tells_what_it_was_measured_on_and_passes_its_self_test(fin
 
 def test_a_finder_reads_squares_of_the_side_asked_for_whatever_it_learnt_from(finder):
     assert finder.manifest.stage.input == InputSpec(128, 128, "rgb", "letterbox")  # it learnt from 96
+
+
+def test_a_reader_of_whole_pictures_begins_with_the_finder_that_is_left_beside_the_shipped_one(
+    data, trained, tmp_path
+):
+    assert {"finder.json", "finder.keras", "finder.tflite"} <= {path.name for path in trained.iterdir()}
+    words = ["train", data / "photos" / "train", "--network", "trunk", "--weights", trained / "finder.keras"]
+    options = ["--input-size", "64", "--epochs", "1", "--allow-leakage", "--out", tmp_path / "whole"]
+    main = "from worker.cli import main; main()"
+    done = run([sys.executable, "-c", main, *map(str, [*words, *options])])
+    assert done.returncode == 0, done.stderr
+    assert load_bundle(tmp_path / "whole").manifest.stages[-1].input == InputSpec(64, 64, "rgb", "stretch")
 
 
 def test_a_training_that_is_killed_goes_on_to_the_weights_of_an_undisturbed_one(data, trained, tmp_path):

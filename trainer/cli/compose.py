@@ -13,9 +13,21 @@ from worker.config import load_config
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--finder", required=True, type=click.Path(path_type=Path), help="What `finder train` wrote.")
-@click.option("--face", required=True, type=click.Path(path_type=Path), help="A bundle trained on faces.")
 @click.option(
-    "--whole", required=True, type=click.Path(path_type=Path), help="A bundle trained on whole pictures."
+    "--face",
+    "faces",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A bundle trained on faces; what several say is averaged.",
+)
+@click.option(
+    "--whole",
+    "wholes",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A bundle trained on whole pictures; what several say is averaged.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
 @click.option("--name", help="The bundle's name.  [default: the name of its folder]")
@@ -30,8 +42,8 @@ from worker.config import load_config
 def compose(
     data: tuple[Path, ...],
     finder: Path,
-    face: Path,
-    whole: Path,
+    faces: tuple[Path, ...],
+    wholes: tuple[Path, ...],
     out: Path,
     name: str | None,
     most: int,
@@ -55,8 +67,8 @@ def compose(
     order = Order(
         data=data,
         finder=finder,
-        face=face,
-        whole=whole,
+        faces=faces,
+        wholes=wholes,
         out=out,
         name=name or out.name,
         most=most,

@@ -198,9 +198,9 @@ def _weights(network: str, weights: str | None, start: Path | None) -> str:
         raise ConfigError("--weights and --start-from both say what to begin with; give one of them")
     if weights != NO_WEIGHTS and design.weights == NO_WEIGHTS:
         raise ConfigError(f"--weights {weights}: the network {network} has none; it is trained from nothing")
-    if weights not in (design.weights, NO_WEIGHTS) and not Path(weights).is_file():
-        others = "imagenet, none" if design.weights == IMAGENET else "none"
-        raise ConfigError(f"--weights {weights}: is no file; give {others} or the file's path")
+    others = (IMAGENET, NO_WEIGHTS) if design.weights == IMAGENET else (NO_WEIGHTS,)
+    if weights not in others and not Path(weights).is_file():
+        raise ConfigError(f"--weights {weights}: is no file; give {', '.join(others)} or the file's path")
     return weights
 
 

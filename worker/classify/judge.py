@@ -1,5 +1,6 @@
 """Run a bundle on one picture at a time, and say what it makes of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +33,10 @@ class Judge:
         """Load the bundle's networks. Raises BundleError where LiteRT refuses one."""
         self._manifest = manifest = bundle.manifest
         self._networks = [Network(bundle.folder, stage, len(manifest.classes)) for stage in manifest.stages]
-        *of_faces, self._whole = self._networks
-        self._finder: Network | None
-        self._face: Network | None
-        self._finder, self._face = of_faces or (None, None)
+        self._finder = next((each for each in self._networks if each.stage.role == "finder"), None)
+        readers = [each for each in self._networks if each.stage.role == "reader"]
+        self._of_faces = [each for each in readers if each.stage.view == "face"]
+        self._of_wholes = [each for each in readers if each.stage.view == "whole"]
 
     def judge(self, picture: Picture) -> Verdict:
         """Judge an upright picture."""
@@ -47,12 +48,11 @@ class Judge:
     def evidence(self, picture: Picture) -> Evidence:
         """Run every network on an upright picture."""
         pixels = picture.pixels
-        whole = self._whole.run(fit(pixels, self._whole.stage.input))
+        whole = _read(self._of_wholes, pixels)
         boxes = self._boxes(pixels)
         logits = np.empty((len(boxes), len(whole)), np.float32)
-        if self._face is not None:
-            for place, box in enumerate(boxes):
-                logits[place] = self._face.run(fit(cut(pixels, box), self._face.stage.input))
+        for place, box in enumerate(boxes):
+            logits[place] = _read(self._of_faces, cut(pixels, box))
         return Evidence(boxes, logits, whole)
 
     def self_test(self) -> None:
@@ -90,6 +90,13 @@ class Judge:
             return max(scores, key=scores.__getitem__)
         first, second = self._manifest.classes
         return first if scores[first] >= self._manifest.decision_threshold else second
+
+
+def _read(readers: Sequence[Network], pixels: Pixels) -> NDArray[np.float32]:
+    """Return the mean of what readers of one view say: float32 (classes,)."""
+    logits = [reader.run(fit(pixels, reader.stage.input)) for reader in readers]
+    mean: NDArray[np.float32] = np.mean(logits, axis=0, dtype=np.float32)
+    return mean
 
 
 def fused(evidence: Evidence, faces: Faces | None) -> NDArray[np.float32]:

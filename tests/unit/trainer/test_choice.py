@@ -2,8 +2,9 @@ import pytest
 
 from tests.drawing import draw_photo, encoded
 from trainer.choice import NETWORKS, batch_of, epochs_of, input_of, method_of, patience_of
-from trainer.cli.train import _NETWORKS
-from trainer.recipe import FINE_TUNING_METHOD, TUTORIAL_METHOD
+from trainer.cli.train import _NETWORKS, _weights
+from trainer.recipe import FINE_TUNING_METHOD, TRUNK_METHOD, TUTORIAL_METHOD, Method
+from worker.errors import ConfigError
 
 
 def drawn_files(folder, size, colour):
@@ -54,6 +55,29 @@ def test_the_tutorial_is_trained_as_in_the_tutorial():
 
 def test_what_a_network_knows_is_changed_in_smaller_steps():
     assert method_of("mobilenet_v3_small", knows_something=True) == FINE_TUNING_METHOD
+
+
+def test_a_trunk_learns_in_its_own_way_whether_it_begins_with_a_finder_or_with_nothing():
+    assert method_of("trunk", knows_something=True) == TRUNK_METHOD
+    assert method_of("trunk", knows_something=False) == TRUNK_METHOD
+    assert TRUNK_METHOD not in (Method(), FINE_TUNING_METHOD)
+
+
+def test_a_trunk_begins_with_nothing_unless_told():
+    assert _weights("trunk", None, None) == "none"
+
+
+def test_a_trunk_reads_colour_at_its_own_side_whatever_the_pictures_are(tmp_path):
+    files = drawn_files(tmp_path, (48, 48), "grey")
+    spec = input_of("trunk", None, None, files)
+    assert (spec.width, spec.height, spec.colour) == (192, 192, "rgb")
+    assert input_of("trunk", 96, "rgb", files).width == 96
+
+
+@pytest.mark.parametrize(("side", "colour"), [(100, None), (None, "grey")])
+def test_a_trunk_reads_nothing_that_its_levels_cannot_halve_and_no_grey(side, colour):
+    with pytest.raises(ConfigError, match="reads colour, and a side that is a multiple of 32"):
+        input_of("trunk", side, colour, [])
 
 
 def test_help_names_every_network():

@@ -15,6 +15,7 @@ from scipy.special import log_softmax
 from trainer.class_folders import Part, find_classes
 from trainer.dataset import read_file
 from trainer.evaluation import Answers, answers_from_logits, measured
+from trainer.export.golden import write_golden
 from trainer.finding.store import FinderManifest, load_finder
 from trainer.near_duplicates import difference_bits, near_duplicate_groups
 from trainer.publication import prepared_folder
@@ -31,6 +32,7 @@ from worker.bundle import (
     write_manifest,
 )
 from worker.classify.judge import Evidence, Judge, fused
+from worker.classify.network import Network
 from worker.errors import BadPhoto, ConfigError
 from worker.intervals import wilson_interval
 from worker.names import printable, shown
@@ -209,12 +211,13 @@ def _copied(draft: Path, order: Order, finder: FinderManifest, readers: _Readers
         parts.append((f"face-{number}", bundle.folder, replace(bundle.manifest.stages[0], view="face")))
     for number, bundle in enumerate(readers.of_wholes, start=1):
         parts.append((f"whole-{number}", bundle.folder, bundle.manifest.stages[0]))
+    classes = len(readers.of_wholes[0].manifest.classes)
     stages = []
     for name, folder, stage in parts:
         file, golden = f"{name}.tflite", f"{name}.golden.npz"
         shutil.copyfile(folder / stage.file, draft / file)
-        shutil.copyfile(folder / stage.golden.file, draft / golden)
-        stages.append(replace(stage, file=file, golden=replace(stage.golden, file=golden)))
+        network = Network(draft, replace(stage, file=file), classes)
+        stages.append(replace(network.stage, golden=write_golden(draft / golden, network, seed=0)))
     return tuple(stages)
 
 

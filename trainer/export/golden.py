@@ -14,7 +14,10 @@ from worker.imaging import Pixels
 _MOST_INPUTS = 8
 _LEAST_INPUTS = 2
 _PIXELS = 200_000
-"""So many in all inputs, beyond the least: they hardly compress, and are a part of every bundle."""
+"""So many in all inputs, beyond the least."""
+
+_STEP = 16
+"""Of the gradients' tones: like blocks of one colour they compress well, and are a part of every bundle."""
 
 _LEAST_TOLERANCE = 0.05
 """In logits, or cells of a finder: far above what processors round differently in float32, far below another
@@ -24,7 +27,7 @@ _SAFETY = 4.0
 
 
 def golden_inputs(spec: InputSpec, seed: int) -> Pixels:
-    """Draw 2 to 8 pictures of nothing, smooth noise and gradients: uint8 (N, height, width, 1 or 3)."""
+    """Draw 2 to 8 pictures of nothing, coloured blocks and gradients: uint8 (N, height, width, 1 or 3)."""
     draw = np.random.default_rng(seed)
     channels = 3 if spec.colour == "rgb" else 1
     count = max(_LEAST_INPUTS, min(_MOST_INPUTS, _PIXELS // (spec.width * spec.height)))
@@ -71,8 +74,8 @@ def answers(network: Network, inputs: Pixels) -> NDArray[np.float32]:
 def _noise(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:
     side = int(draw.integers(3, 12))
     coarse = draw.integers(0, 256, (side, side, 3), np.uint8)
-    smooth = Image.fromarray(coarse).resize((spec.width, spec.height), Image.Resampling.BICUBIC)
-    return np.asarray(smooth, np.uint8)[..., :channels]
+    blocks = Image.fromarray(coarse).resize((spec.width, spec.height), Image.Resampling.NEAREST)
+    return np.asarray(blocks, np.uint8)[..., :channels]
 
 
 def _gradient(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:
@@ -81,4 +84,5 @@ def _gradient(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixe
     corners = draw.uniform(0, 255, (4, channels))
     above = corners[0] + columns * (corners[1] - corners[0])
     below = corners[2] + columns * (corners[3] - corners[2])
-    return np.asarray(above + rows * (below - above), np.uint8)
+    slope = np.asarray(above + rows * (below - above), np.uint8)
+    return slope // _STEP * _STEP

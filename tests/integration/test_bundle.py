@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.one_reader import manifest_of_one_reader, one_reader
 from worker.bundle import MANIFEST_NAME, Faces, Manifest, load_bundle, write_manifest
 from worker.classify.judge import Judge
 from worker.config import BUILT_IN_BUNDLE
@@ -18,18 +19,18 @@ from worker.errors import BundleError
 
 Table = dict[str, Any]
 
-BUILT_IN: Table = json.loads((BUILT_IN_BUNDLE / MANIFEST_NAME).read_bytes())
+ONE_READER: Table = manifest_of_one_reader()
 
 FACES = {"least_score": 0.5, "most": 8, "face": 1.0, "whole": 0.5, "alone": 1.0}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(BUILT_IN_BUNDLE, tmp_path / "bundle"))
+    return one_reader(tmp_path / "bundle")
 
 
 def rewrite(folder: Path, change: Callable[[Table], object]) -> None:
-    table = copy.deepcopy(BUILT_IN)
+    table = copy.deepcopy(ONE_READER)
     change(table)
     (folder / MANIFEST_NAME).write_text(json.dumps(table), encoding="utf-8")
 
@@ -56,7 +57,7 @@ def at(table: Any, path: tuple[str | int, ...]) -> Any:
     return table
 
 
-FIELDS = fields_of(BUILT_IN)
+FIELDS = fields_of(ONE_READER)
 
 
 def test_the_built_in_bundle_passes_its_own_test() -> None:
@@ -121,7 +122,7 @@ def test_an_older_format_says_to_train_again_whatever_it_lacks(folder: Path) -> 
         ({"classes": ["a", "b", "c"], "decision_threshold": 0.5}, "decision_threshold takes two classes"),
         ({"stages": []}, "stages has none, but takes whole readers alone, or whole finder, face readers"),
         (
-            {"stages": [BUILT_IN["stages"][-1], BUILT_IN["stages"][-1] | {"view": "face"}]},
+            {"stages": [ONE_READER["stages"][-1], ONE_READER["stages"][-1] | {"view": "face"}]},
             "stages has whole reader, face reader, but takes",
         ),
         ({"faces": FACES}, "faces is given, but no stage finds faces"),
@@ -180,7 +181,7 @@ def test_a_folder_without_a_manifest_says_what_to_name(tmp_path: Path) -> None:
     ]
 
 
-# Bundles that find faces: the built-in network stands in for each, for nothing is run here.
+# Bundles that find faces: one network stands in for each, for nothing is run here.
 
 
 def with_faces(change: Callable[[Table], object] = lambda table: None) -> Callable[[Table], object]:

@@ -1,0 +1,82 @@
+"""The bundle that ships, on pictures that say little or nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from tests.drawing import draw_noise, draw_photo, encoded
+from tests.home import Home
+
+UNSURE = 0.75
+
+
+def draw_crowd(rows: int, columns: int, side: int) -> Image.Image:
+    """Draw so many smiling faces, each in a square of its own."""
+    crowd = Image.new("RGB", (columns * side, rows * side), (90, 130, 190))
+    draw = ImageDraw.Draw(crowd)
+    for row in range(rows):
+        for column in range(columns):
+            left, top = column * side, row * side
+            draw.ellipse((left + 2, top + 1, left + side - 2, top + side - 1), fill=(224, 172, 140))
+            for x in (0.32, 0.62):
+                draw.ellipse(
+                    (left + x * side, top + 0.35 * side, left + (x + 0.08) * side, top + 0.43 * side),
+                    fill=(40, 30, 30),
+                )
+            mouth = (left + 0.3 * side, top + 0.5 * side, left + 0.7 * side, top + 0.8 * side)
+            draw.chord(mouth, 10, 170, fill=(150, 30, 40))
+    return crowd
+
+
+PICTURES = {
+    "black": Image.new("RGB", (1000, 1000)),
+    "white": Image.new("RGB", (1000, 1000), "white"),
+    "grey-8x8": Image.new("RGB", (8, 8), (120, 110, 100)),
+    "static": Image.fromarray(np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)),
+    "panorama": draw_photo(1, (3000, 100)),
+    "noisy-panorama": draw_noise(2, (100, 3000)),
+    "crowd": draw_crowd(10, 20, 60),
+    "upside-down": draw_crowd(1, 1, 400).transpose(Image.Transpose.ROTATE_180),
+    "face-8x8": draw_crowd(1, 1, 80).resize((8, 8)),
+}
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Give what `classify` says of each picture, by name; a picture over its time limit has no label."""
+    home = Home(tmp_path_factory.mktemp("built-in"))
+    folder = home.folder / "odd"
+    folder.mkdir()
+    for name, picture in PICTURES.items():
+        (folder / f"{name}.png").write_bytes(encoded(picture, "PNG"))
+    done = home.moodsort("classify", folder, "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    return {Path(row["path"]).stem: row for row in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_odd_picture_is_judged_within_the_time_limit(
+    said: dict[str, dict[str, Any]], name: str
+) -> None:
+    row = said[name]
+    assert row["label"] in ("happy", "sad")
+    assert row["reason"] is None
+    assert sum(row["scores"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["black", "white", "grey-8x8", "static"])
+def test_a_picture_of_nothing_has_a_low_confidence_and_no_face(
+    said: dict[str, dict[str, Any]], name: str
+) -> None:
+    assert said[name]["confidence"] <= UNSURE
+    assert said[name]["faces"] == []
+
+
+def test_no_more_faces_of_a_crowd_are_read_than_the_manifest_allows(
+    said: dict[str, dict[str, Any]],
+) -> None:
+    assert 0 < len(said["crowd"]["faces"]) <= 32

@@ -13,6 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tests.drawing import encoded
+from tests.one_reader import one_reader
 from trainer.class_folders import Part, find_classes
 from trainer.cli.dataset import dataset
 from trainer.cropping import Choice, Cut, Tools, cut_faces
@@ -20,8 +21,6 @@ from worker.classify.finding import Box
 from worker.errors import ConfigError
 from worker.imaging import Picture
 from worker.verdict import Verdict
-
-BUILT_IN = Path(__file__).parents[2] / "worker" / "models" / "default"
 
 ALL = Choice(smallest=2, most=8, wholes=False, least=0.2, doubted_parts=frozenset((None, Part.TRAINING)))
 
@@ -234,7 +233,7 @@ def test_the_command_tells_of_photos_faces_and_files_by_class_and_part(data, fin
 
 
 def test_a_bundle_decides_by_the_least_chance(data, finder, tmp_path):
-    arguments = (data, "--finder", finder, "--agree", BUILT_IN)
+    arguments = (data, "--finder", finder, "--agree", one_reader(tmp_path / "bundle"))
 
     faces(*arguments, "--out", tmp_path / "lenient", "--least", "0")
     faces(*arguments, "--out", tmp_path / "strict", "--least", "100%")
@@ -262,12 +261,16 @@ def test_what_cannot_be_done_is_refused_in_one_line_with_status_2_and_leaves_not
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes").write_text("mine")
     free = ("--out", tmp_path / "new" / "crops")
+    agreeing = one_reader(tmp_path.with_name(f"{tmp_path.name}-one"))
     for arguments, sentence in (
         ((data, "--finder", tmp_path / "nowhere", *free), r"is no finder; make one by"),
         ((data, "--finder", finder, "--out", tmp_path / "out"), r"is there already"),
         ((data, "--finder", finder, "--out", data / "crops"), r"is in .*photos"),
         ((faceless, "--finder", finder, *free), r"faceless: no face to cut out of 2 pictures"),
-        ((strange, "--finder", finder, *free, "--agree", BUILT_IN), r"knows happy, sad, not DATA's class"),
+        (
+            (strange, "--finder", finder, *free, "--agree", agreeing),
+            r"knows happy, sad, not DATA's class",
+        ),
     ):
         with pytest.raises(ConfigError, match=sentence) as refusal:
             faces(*arguments)

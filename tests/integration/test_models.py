@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from tests.drawing import photo_bytes
 from tests.home import Home, until
+from tests.one_reader import one_reader
 from worker.bundle import file_sha256, load_bundle, write_manifest
 from worker.cli import moodsort
 from worker.config import BUILT_IN_BUNDLE, load_config
@@ -45,15 +46,15 @@ def _no_steering(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def second(home: Home) -> Path:
-    """Give a bundle beside the configuration that differs from the built-in one in its name."""
+    """Give a bundle of one reader beside the configuration."""
     return copied(home.folder / "second")
 
 
 def copied(folder: Path, **changes: Any) -> Path:
-    """Copy the built-in bundle and change fields of its manifest."""
-    shutil.copytree(BUILT_IN_BUNDLE, folder)
+    """Make a bundle of one reader and change fields of its manifest."""
+    one_reader(folder)
     changes.setdefault("name", folder.name)
-    write_manifest(folder, replace(load_bundle(BUILT_IN_BUNDLE).manifest, **changes))
+    write_manifest(folder, replace(load_bundle(folder).manifest, **changes))
     return folder
 
 
@@ -243,10 +244,10 @@ def test_a_bundle_with_other_classes_is_refused_unless_forced_and_left_without_f
 
 def test_a_bundle_that_fails_its_self_test_is_refused_even_by_force(home: Home, second: Path) -> None:
     golden = second / "golden.npz"
+    manifest = load_bundle(second).manifest
     with np.load(golden) as arrays:
         inputs, answers = arrays["inputs"], arrays["answers"]
     np.savez(golden, inputs=inputs, answers=answers + 1)
-    manifest = load_bundle(BUILT_IN_BUNDLE).manifest
     (stage,) = manifest.stages
     stage = replace(stage, golden=replace(stage.golden, sha256=file_sha256(golden)))
     write_manifest(second, replace(manifest, stages=(stage,)))

@@ -5,7 +5,6 @@ import fcntl
 import hashlib
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.drawing import draw_photo, encoded, photo_bytes, pixel_bomb
+from tests.one_reader import one_reader
 from worker.bundle import load_bundle
 from worker.classify.judge import Judge
 from worker.classify.messages import Delayed, Gone, Job, Judged, Opened, Outcome, Refused, Setup
@@ -272,7 +272,7 @@ def test_a_process_that_never_gets_ready_is_replaced() -> None:
 
 
 def test_a_bundle_that_fails_its_test_is_told_in_its_own_words(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(BUILT_IN_BUNDLE, tmp_path / "bundle"))
+    folder = one_reader(tmp_path / "bundle")
     (folder / "reader.tflite").write_bytes(b"spoilt")
     with (
         closing(Driver(replace(SETUP, bundle_folder=folder), spawn=spawn_process)) as driver,

@@ -15,16 +15,16 @@ from tests.bench.accuracy_tables import (
     table,
 )
 from tests.face_networks import FACES
+from tests.one_reader import one_reader
 from tests.unit.bench.judged import CLASSES, answers, drawn_answers, seen, verdict
 from trainer.class_folders import Part
 from trainer.comparison import Comparison
 from worker.bundle import Bundle, load_bundle
-from worker.config import BUILT_IN_BUNDLE
 
 
 @pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return load_bundle(BUILT_IN_BUNDLE)
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return load_bundle(one_reader(tmp_path_factory.mktemp("bundles") / "one"))
 
 
 @pytest.fixture(scope="module")

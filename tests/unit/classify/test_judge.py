@@ -48,7 +48,8 @@ class Told(Judge):
 def verdict_on(answer: list[float], threshold: float | None, temperature: float = 1.0):  # type: ignore[no-untyped-def]
     bundle = load_bundle(BUILT_IN_BUNDLE)
     calibration = replace(bundle.manifest.calibration, temperature=temperature)
-    manifest = replace(bundle.manifest, decision_threshold=threshold, calibration=calibration)
+    weights = replace(bundle.manifest.faces, alone=1.0)  # type: ignore[type-var]
+    manifest = replace(bundle.manifest, decision_threshold=threshold, calibration=calibration, faces=weights)
     judge = Told(replace(bundle, manifest=manifest), answer)
     return judge.judge(Picture(np.zeros((8, 8, 3), np.uint8), 8, 8))
 

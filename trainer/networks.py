@@ -11,6 +11,7 @@ from keras import layers, ops
 
 from trainer.choice import IMAGENET, NO_WEIGHTS
 from trainer.finding.network import LEVELS, finder_network
+from trainer.residual import MOMENTUM, convolved, residual
 from worker.bundle import InputSpec
 from worker.errors import ConfigError, MoodsortError
 
@@ -28,9 +29,6 @@ _MEDIUM_BLOCKS = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1))
 """0.7 million parameters, 48 million products at 48 × 48: for faces, which are small and full of detail."""
 
 _DROPOUT = 0.3
-
-_MOMENTUM = 0.97
-"""Of batch normalisation: the 0.99 and 0.999 of keras.applications need more steps than small data gives."""
 
 
 class WeightsUnavailable(MoodsortError):
@@ -105,10 +103,10 @@ def _residual_network(plan: Plan, stem: int, blocks: tuple[tuple[int, int], ...]
     """
     inputs = _pixels(plan)
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
-    x = _convolved(x, stem, size=3, stride=2)
+    x = convolved(x, stem, size=3, stride=2)
     x = layers.ReLU()(x)
     for filters, stride in blocks:
-        x = _residual(x, filters, stride)
+        x = residual(x, filters, stride)
     x = layers.GlobalAveragePooling2D()(x)
     return _with_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
 
@@ -159,7 +157,7 @@ def _application(plan: Plan, constructor: Callable[..., Any], weights: str) -> k
         raise _unavailable(weights, error) from error
     for layer in body.layers:
         if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = _MOMENTUM
+            layer.momentum = MOMENTUM
     x = layers.GlobalAveragePooling2D()(body.output)
     return _with_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
 
@@ -181,23 +179,6 @@ def _pixels(plan: Plan) -> Any:
 
 def _with_head(inputs: Any, features: Any, plan: Plan) -> keras.Model:
     return keras.Model(inputs, layers.Dense(plan.classes, name="logits")(features))
-
-
-def _residual(x: Any, filters: int, stride: int) -> Any:
-    y = layers.ReLU()(_convolved(x, filters, size=3, stride=stride))
-    y = _convolved(y, filters, size=3, stride=1)
-    if stride > 1:
-        x = layers.AveragePooling2D(stride, padding="same")(x)
-    if x.shape[-1] != filters:
-        x = _convolved(x, filters, size=1, stride=1)
-    return layers.ReLU()(layers.Add()([x, y]))
-
-
-def _convolved(x: Any, filters: int, size: int, stride: int) -> Any:
-    x = layers.Conv2D(filters, size, stride, padding="same", use_bias=False, kernel_initializer="he_normal")(
-        x
-    )
-    return layers.BatchNormalization(momentum=_MOMENTUM)(x)
 
 
 _OWN: dict[str, Callable[[Plan], keras.Model]] = {

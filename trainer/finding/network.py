@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from trainer.residual import convolved, residual
+
 ANSWERS = 4
 """For each cell: logit of a centre, its offset across and down in cells, and the log of the side in cells."""
 
@@ -17,7 +19,6 @@ LEVELS = ("fourth", "eighth", "sixteenth", "thirty_second")
 """The layers that end the trunk's levels, by the share of the input's side that they have."""
 
 _FUSED = 48
-_MOMENTUM = 0.97
 
 _RARE = -math.log((1 - 0.01) / 0.01)
 """The logit that the map begins with: one cell in a hundred (Lin et al. 2017, "Focal loss", 3.3)."""
@@ -35,19 +36,19 @@ def finder_network(side: int, seed: int) -> keras.Model:
     inputs = keras.Input((side, side, 3), dtype="uint8", name="pixels")
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
     for filters in _STEM:
-        x = layers.ReLU()(_convolved(x, filters, 3, 2))
+        x = layers.ReLU()(convolved(x, filters, 3, 2))
     levels: list[Any] = []
     for filters, stride, blocks in _WIDTHS:
         for block in range(blocks):
             name = LEVELS[len(levels)] if block == blocks - 1 else None
-            x = _residual(x, filters, stride if block == 0 else 1, name)
+            x = residual(x, filters, stride if block == 0 else 1, name)
         levels.append(x)
-    x = _convolved(levels[-1], _FUSED, 1, 1)
+    x = convolved(levels[-1], _FUSED, 1, 1)
     for level in levels[-2:0:-1]:
         x = layers.UpSampling2D(interpolation="nearest")(x)
-        x = layers.Add()([x, _convolved(level, _FUSED, 1, 1)])
+        x = layers.Add()([x, convolved(level, _FUSED, 1, 1)])
     x = layers.ReLU()(x)
-    x = layers.ReLU()(_convolved(x, _FUSED, 3, 1))
+    x = layers.ReLU()(convolved(x, _FUSED, 3, 1))
     start = keras.initializers.Constant([_RARE, 0.0, 0.0, _TYPICAL_SIDE])
     return keras.Model(inputs, layers.Conv2D(ANSWERS, 1, bias_initializer=start, name="faces")(x))
 
@@ -57,20 +58,3 @@ def reading(network: keras.Model, side: int) -> keras.Model:
     resized = finder_network(side, seed=0)
     resized.set_weights(network.get_weights())
     return resized
-
-
-def _residual(x: Any, filters: int, stride: int, name: str | None) -> Any:
-    y = layers.ReLU()(_convolved(x, filters, 3, stride))
-    y = _convolved(y, filters, 3, 1)
-    if stride > 1:
-        x = layers.AveragePooling2D(stride)(x)
-    if x.shape[-1] != filters:
-        x = _convolved(x, filters, 1, 1)
-    return layers.ReLU(name=name)(layers.Add()([x, y]))
-
-
-def _convolved(x: Any, filters: int, size: int, stride: int) -> Any:
-    x = layers.Conv2D(filters, size, stride, padding="same", use_bias=False, kernel_initializer="he_normal")(
-        x
-    )
-    return layers.BatchNormalization(momentum=_MOMENTUM)(x)

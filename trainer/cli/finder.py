@@ -104,11 +104,7 @@ def train(
         command=shown_command(),
     )
     with shown_progress() as progress:
-        try:
-            manifest = build_finder(order, progress)
-        except KeyboardInterrupt as stop:
-            click.echo("stopped; the same command goes on after the last whole epoch", err=True)
-            raise click.Abort from stop
+        manifest = build_finder(order, progress)
     for metric in manifest.metrics:
         click.echo(
             f"{metric.name}: {shown_value(metric, metric.value)} ({shown_interval(metric)}), "

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """Lend the records that are shown while the body runs."""
+    """Lend the records that are shown while the body runs. Raises Abort where a person stops it."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
     bars = Bars(
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -31,7 +32,11 @@ def shown_progress() -> Iterator[Progress]:
         expand=True,
     )
     with bars:
-        yield _progress(console, bars)
+        try:
+            yield _progress(console, bars)
+        except KeyboardInterrupt as stop:
+            click.echo("stopped; the same command goes on after the last whole epoch", err=True)
+            raise click.Abort from stop
 
 
 def _progress(console: Console, bars: Bars) -> Progress:

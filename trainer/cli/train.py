@@ -124,11 +124,7 @@ def train(**options: Any) -> None:
     from trainer.evaluation import shown_value
 
     with shown_progress() as progress:
-        try:
-            manifest = build_bundle(recipe, progress)
-        except KeyboardInterrupt as stop:
-            click.echo("stopped; the same command goes on after the last whole epoch", err=True)
-            raise click.Abort from stop
+        manifest = build_bundle(recipe, progress)
     for metric in manifest.metrics:
         if metric.name not in _TOLD:
             continue

@@ -1,7 +1,7 @@
 """A finder as it lies on disk between its training and the bundle that it goes into."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -48,9 +48,7 @@ class LoadedFinder:
 
     def find(self, pixels: Pixels, least_score: float | None = None) -> tuple[Box, ...]:
         """Find faces in a picture, uint8 (H, W, 3) of at most the working side, the largest first."""
-        faces = self._faces
-        if least_score is not None:
-            faces = Faces(least_score, _MOST, 1.0, 0.0, 1.0)
+        faces = self._faces if least_score is None else replace(self._faces, least_score=least_score)
         spec = self.manifest.stage.input
         height, width = pixels.shape[:2]
         return found(self.network.run(fit(pixels, spec)), faces, spec, width, height)

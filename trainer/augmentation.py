@@ -1,5 +1,6 @@
 """Vary training pictures as photos vary: frame, angle, mirror, light, colour, blur, JPEG, covered patches."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,17 @@ _GREYED = 0.25
 _COVERED = 0.5
 _COVER_SIDE = (0.1, 0.4)
 _SOFTENED = 0.25
+_COARSENED = 0.25
 _COMPRESSED = 0.25
-"""The shares of a batch that are blurred and compressed: slices, since its order is random already."""
+"""The shares of a batch that are blurred, shrunk and compressed: slices, its order is random already."""
+_SLICES = (_SOFTENED, _COARSENED, _COMPRESSED)
 _MAX_SOFTNESS = 0.33
 """Of each neighbour in a blur by three pixels either way: 1/3 is the box."""
-_JPEG_QUALITY = (20.0, 80.0)
+_JPEG_QUALITY = (10.0, 80.0)
+_UNCOMPRESSED = 0.5
+"""Of what is shrunk."""
+_COARSEST_SIDE = 24
+"""Pixels of a side to which a picture is shrunk, at least: by half, and by half again."""
 
 _GRAINS = (1, 2, 5, 12)
 """Of pictures of nothing: so many random colours on a side, and smooth between."""
@@ -43,20 +50,21 @@ def vary(pixels: Any, seed: Any) -> Any:
     """Vary a batch, uint8 (N, H, W, C), and return uint8 (N, H, W, C).
 
     `seed` is int32 (2,): the same seed and batch give the same pictures. The order of the pictures in the
-    batch has to be random: what is slow happens to its first and its last quarter.
+    batch has to be random: what is slow happens to slices of it.
     """
     count = tf.shape(pixels)[0]
     draws = _Draws(seed)
     varied = _reframed(tf.cast(pixels, tf.float32), count, draws)
     varied = _relit(varied / 255.0, count, draws)
     varied = _covered(varied, count, draws) * 255.0
-    softened = tf.cast(_SOFTENED * tf.cast(count, tf.float32), tf.int32)
-    whole = count - tf.cast(_COMPRESSED * tf.cast(count, tf.float32), tf.int32)
+    sizes = [tf.cast(share * tf.cast(count, tf.float32), tf.int32) for share in _SLICES]
+    softened, coarsened, compact, plain = tf.split(varied, [*sizes, count - tf.add_n(sizes)])
     varied = tf.concat(
         [
-            _softened(varied[:softened], softened, draws),
-            varied[softened:whole],
-            compressed(varied[whole:], draws.uniform(count - whole, *_JPEG_QUALITY)),
+            _softened(softened, sizes[0], draws),
+            _coarsened(coarsened, sizes[1], draws),
+            compressed(compact, draws.uniform(sizes[2], *_JPEG_QUALITY)),
+            plain,
         ],
         axis=0,
     )
@@ -78,7 +86,7 @@ def nothings(count: int, shape: tuple[int, int, int], seed: Any) -> Any:
     chosen = tf.cast(draws.uniform(count, 0.0, float(len(kinds))), tf.int32)
     picked = tf.gather(tf.stack(kinds, axis=1), chosen, axis=1, batch_dims=1)
     # Many in the dark and in the bright: lens caps and scanner lids.
-    low, high = draws.uniform(count, -0.6, 0.9, 1, 1, 1), draws.uniform(count, 0.1, 1.6, 1, 1, 1)
+    low, high = draws.uniform(count, -0.6, 0.9, 1, 1, 1), draws.uniform(count, -0.5, 1.6, 1, 1, 1)
     shaded = 255.0 * low + picked * tf.maximum(high - low, 0.0)
     return tf.cast(tf.clip_by_value(shaded, 0.0, 255.0), tf.uint8)
 
@@ -179,3 +187,20 @@ def _softened(pixels: Any, count: Any, draws: _Draws) -> Any:
         after = tf.roll(pixels, -1, axis)
         pixels += strength * (before + after - 2.0 * pixels)
     return pixels
+
+
+def _coarsened(pixels: Any, count: Any, draws: _Draws) -> Any:
+    """Shrink, lose what JPEG loses there, and enlarge again, as a thumbnail from a message comes."""
+    height, width, channels = pixels.shape[1:]
+    most = max(1, int(math.log2(min(height, width) / _COARSEST_SIDE)))
+    shared = [count * (halvings + 1) // most - count * halvings // most for halvings in range(most)]
+    enlarged = []
+    for halvings, slice_ in enumerate(tf.split(pixels, shared), start=1):
+        # The channels' number is lost with an unknown count.
+        sides = (max(1, height >> halvings), max(1, width >> halvings))
+        small = tf.ensure_shape(tf.image.resize(slice_, sides, "area"), (None, *sides, channels))
+        quality = draws.uniform(tf.shape(small)[0], *_JPEG_QUALITY)
+        kept = draws.chance(tf.shape(small)[0], _UNCOMPRESSED, 1, 1, 1)
+        lossy = compressed(small, quality)
+        enlarged.append(tf.image.resize(lossy + kept * (small - lossy), (height, width)))
+    return tf.concat(enlarged, axis=0)

@@ -40,22 +40,27 @@ _TUTORIAL_BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class NetworkChoice:
-    """A network by its name: the side it reads where one is prescribed, and how it learns from scratch.
+    """A network by its name: what it reads where that is prescribed, and how it learns from scratch.
 
-    `weights` is what it may begin with beside nothing: a download, or a file that `finder train` wrote.
+    `weights` is what it may begin with beside nothing: a download, or a file that `finder train` wrote; with
+    these, or with a bundle's, it learns by `further`. `cell` is what its side has to be a multiple of;
+    `fixed` says that it reads no other colour.
     """
 
     side: int | None
     colour: Colour | None
     method: Method
     weights: Literal["none", "imagenet", "finder"]
+    further: Method = FINE_TUNING_METHOD
+    cell: int = 1
+    fixed: bool = False
 
 
 NETWORKS = {
     "small": NetworkChoice(None, None, Method(), "none"),
     "medium": NetworkChoice(None, None, Method(), "none"),
-    "trunk": NetworkChoice(192, "rgb", TRUNK_METHOD, "finder"),
-    "tutorial": NetworkChoice(256, "rgb", TUTORIAL_METHOD, "none"),
+    "trunk": NetworkChoice(192, "rgb", TRUNK_METHOD, "finder", TRUNK_METHOD, cell=COARSEST, fixed=True),
+    "tutorial": NetworkChoice(256, "rgb", TUTORIAL_METHOD, "none", TUTORIAL_METHOD),
     "mobilenet_v3_small": NetworkChoice(160, "rgb", Method(), "imagenet"),
     "efficientnet_v2_b0": NetworkChoice(160, "rgb", Method(), "imagenet"),
 }
@@ -63,8 +68,8 @@ NETWORKS = {
 
 def method_of(network: str, *, knows_something: bool) -> Method:
     """Return how to train a network, which may begin with weights that know something."""
-    has_its_own = network in ("tutorial", "trunk")
-    return FINE_TUNING_METHOD if knows_something and not has_its_own else NETWORKS[network].method
+    design = NETWORKS[network]
+    return design.further if knows_something else design.method
 
 
 def input_of(network: str, side: int | None, colour: Colour | None, files: Sequence[Path]) -> InputSpec:
@@ -72,8 +77,11 @@ def input_of(network: str, side: int | None, colour: Colour | None, files: Seque
     design = NETWORKS[network]
     side = side or design.side
     colour = colour or design.colour
-    if network == "trunk" and (side is None or side % COARSEST or colour != "rgb"):
-        raise ConfigError(f"--network trunk reads colour, and a side that is a multiple of {COARSEST}")
+    if (design.fixed and colour != design.colour) or (side or 0) % design.cell:
+        raise ConfigError(
+            f"--network {network} reads --colour {design.colour}, and an --input-size that is a multiple of "
+            f"{design.cell}"
+        )
     if side is None or colour is None:
         natural = _natural_input(files)
         side, colour = side or natural.width, colour or natural.colour

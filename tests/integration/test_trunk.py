@@ -126,8 +126,14 @@ def test_a_training_that_would_begin_with_no_finder_ends_as_after_any_error_and_
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--input-size", "100"), "--network trunk reads colour, and a side that is a multiple of 32"),
-        (("--colour", "grey"), "--network trunk reads colour, and a side that is a multiple of 32"),
+        (
+            ("--input-size", "100"),
+            "--network trunk reads --colour rgb, and an --input-size that is a multiple of 32",
+        ),
+        (
+            ("--colour", "grey"),
+            "--network trunk reads --colour rgb, and an --input-size that is a multiple of 32",
+        ),
         (("--weights", "imagenet"), "--weights imagenet: is no file; give none or the file's path"),
         (("--weights", "finder"), "--weights finder: is no file; give none or the file's path"),
     ],

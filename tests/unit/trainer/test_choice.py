@@ -76,7 +76,7 @@ def test_a_trunk_reads_colour_at_its_own_side_whatever_the_pictures_are(tmp_path
 
 @pytest.mark.parametrize(("side", "colour"), [(100, None), (None, "grey")])
 def test_a_trunk_reads_nothing_that_its_levels_cannot_halve_and_no_grey(side, colour):
-    with pytest.raises(ConfigError, match="reads colour, and a side that is a multiple of 32"):
+    with pytest.raises(ConfigError, match="reads --colour rgb, and an --input-size that is a multiple of 32"):
         input_of("trunk", side, colour, [])
 
 

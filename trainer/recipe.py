@@ -17,7 +17,8 @@ class Method:
     the moving average of the weights, which is what is judged and kept; 0 keeps the weights themselves.
     `class_balance` is the power of the inverse share by which each class is weighted: 1 makes all matter
     alike, 0 counts every picture alike. `nothing_share` is how many pictures of nothing are shown beside each
-    batch, as a share of it, for which no class is right (Hendrycks et al. 2019, "Outlier exposure").
+    batch, as a share of it, and `upside_down_share` how many of the batch's own upside down: for these no
+    class is right (Hendrycks et al. 2019, "Outlier exposure").
     """
 
     peak_rate: float = 2e-3
@@ -29,6 +30,7 @@ class Method:
     average_decay: float = 0.998
     class_balance: float = 1.0
     nothing_share: float = 0.03
+    upside_down_share: float = 0.03
     augmented: bool = True
 
 
@@ -42,6 +44,7 @@ TUTORIAL_METHOD = Method(
     average_decay=0.0,
     class_balance=0.0,
     nothing_share=0.0,
+    upside_down_share=0.0,
     augmented=False,
 )
 """Keras' own Adam and nothing beside it, as in the tutorials."""

@@ -45,8 +45,10 @@ told["dark"], told["bright"] = float((light < 25).mean()), float((light > 230).m
 pixels = np.random.default_rng(0).integers(0, 256, (12, 24, 32, 3), np.uint8)
 labels = np.arange(12) % 3
 
-def fed(count, varied, step=0):
-    feed = Feed(pixels, labels, np.arange(12), batch_size=6, seed=3, nothings=count)
+def fed(count, varied, step=0, upside_down=0):
+    feed = Feed(
+        pixels, labels, np.arange(12), batch_size=6, seed=3, nothings=count, upside_down=upside_down
+    )
     shown, wanted = next(feed.batches(step, varied=varied, threads=1))
     return shown.numpy(), wanted.numpy()
 
@@ -54,6 +56,8 @@ shown, wanted = fed(2, True, 1)
 told["fed"] = [list(shown.shape), wanted.tolist()[6:], sorted(set(wanted.tolist()[:6]))]
 told["fed_nothing"] = bool((shown[6:] == nothings(2, (24, 32, 3), seed(1)).numpy()).all())
 told["fed_first"] = bool((shown[:6] == fed(0, True, 1)[0]).all())
+turned, wanted = fed(1, True, 1, upside_down=2)
+told["fed_upside_down"] = [wanted.tolist()[6:], bool((turned[7:] == turned[4:6, ::-1]).all())]
 told["fed_without"] = list(fed(0, True)[0].shape)
 told["fed_unvaried"] = list(fed(2, False)[0].shape)
 
@@ -134,6 +138,10 @@ def test_pictures_of_nothing_are_fed_beside_each_batch_under_the_number_after_th
     assert told["fed"] == [[8, 24, 32, 3], [3, 3], [0, 1, 2]]
     assert told["fed_nothing"]
     assert told["fed_first"]  # the classes' pictures are those that are fed without them
+
+
+def test_pictures_upside_down_are_fed_as_pictures_of_nothing(told):
+    assert told["fed_upside_down"] == [[3, 3, 3], True]
 
 
 def test_pictures_of_nothing_are_fed_only_where_pictures_are_varied_and_they_are_asked_for(told):

@@ -103,6 +103,7 @@ class Course:
             recipe.batch_size,
             recipe.seed,
             nothings=round(recipe.method.nothing_share * recipe.batch_size),
+            upside_down=round(recipe.method.upside_down_share * recipe.batch_size),
         )
         self._batches: Any = None
         self._span = Span(recipe.epochs * self._feed.steps_per_epoch, seconds)

@@ -20,7 +20,8 @@ class Feed:
 
     Order and variation follow from the seed and the step alone, so that a feed can begin anywhere. The last,
     shorter batch of an epoch is left out: its own shape would have the step compiled again. To each batch of
-    varied pictures `nothings` pictures of nothing are added, labelled by the number after the last class.
+    varied pictures `nothings` pictures of nothing and `upside_down` of its own upside down are added,
+    labelled by the number after the last class.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Feed:
         batch_size: int,
         seed: int,
         nothings: int = 0,
+        upside_down: int = 0,
     ) -> None:
         self._pixels = pixels
         self._labels = labels
@@ -38,13 +40,16 @@ class Feed:
         self._batch_size = batch_size
         self._seed = seed
         self._nothings = nothings
+        self._upside_down = upside_down
         self._order = (-1, positions)
         self.steps_per_epoch = len(positions) // batch_size
 
     def batches(self, first: int, *, varied: bool, threads: int) -> Iterator[tuple[Any, Any]]:
         """Yield batches without end from step `first` on: uint8 (B, H, W, C) and int64 (B,), as tensors."""
         shape = (self._batch_size, *self._pixels.shape[1:])
-        of_nothing = tf.fill([self._nothings], tf.constant(self._labels.max() + 1, tf.int64))
+        of_nothing = tf.fill(
+            [self._nothings + self._upside_down], tf.constant(self._labels.max() + 1, tf.int64)
+        )
 
         def picked(step: Any) -> tuple[Any, Any, Any]:
             pixels, labels = tf.numpy_function(self._picked, [step], [tf.uint8, tf.int64])
@@ -54,8 +59,10 @@ class Feed:
             seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(step, tf.int32)])
             if not varied:
                 return pixels, labels
+            shown = vary(pixels, seed)
             empty = nothings(self._nothings, shape[1:], seed)
-            return tf.concat([vary(pixels, seed), empty], axis=0), tf.concat([labels, of_nothing], axis=0)
+            turned = tf.reverse(shown[self._batch_size - self._upside_down :], axis=[1])
+            return tf.concat([shown, empty, turned], axis=0), tf.concat([labels, of_nothing], axis=0)
 
         steps = tf.data.Dataset.range(first, tf.int64.max)
         fed = steps.map(picked).map(prepared).prefetch(_AHEAD)

@@ -81,9 +81,9 @@ class Faces:
     """How faces are found, and what they count beside the whole picture.
 
     A cell of the finder's map that is less sure than `least_score` is no face; of the faces found the `most`
-    largest are read. Where faces are found, the logits are `face` times the mean of theirs, each weighted by
-    its area and the finder's score, and `whole` times the whole picture's; where none is found, `alone` times
-    the whole picture's.
+    largest are read. `fused` adds `face` times the mean of their logits, each weighted by its area and the
+    cube of the finder's score, to `whole` times the whole picture's; and `alone` times the whole picture's as
+    far as, by these scores, none of the finds may be a face.
     """
 
     least_score: Annotated[float, Range(0, 1)]

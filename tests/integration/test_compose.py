@@ -138,7 +138,8 @@ def test_where_every_picture_has_a_face_the_whole_picture_alone_counts_as_its_re
     assert process.returncode == 0, process.stderr
     manifest = load_bundle(tmp_path / "out").manifest
     assert manifest.faces is not None
-    assert manifest.faces.alone / manifest.calibration.temperature == pytest.approx(1 / 2.5)
+    # Not exactly: no find is a face for sure.
+    assert manifest.faces.alone / manifest.calibration.temperature == pytest.approx(1 / 2.5, rel=0.01)
 
 
 # What does not go together. In this process: TensorFlow has no part in it.

@@ -12,6 +12,10 @@ from worker.classify.network import Network
 from worker.imaging import Picture, Pixels, fit
 from worker.verdict import Face, Verdict
 
+_DOUBT = 3
+"""Power of a find's score by which it counts: half as sure, an eighth. Chosen of 1 to 4 by log loss on photos
+held out; 2 and 4 are as good within the noise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -106,13 +110,15 @@ def fused(evidence: Evidence, faces: Faces | None) -> NDArray[np.float32]:
     """
     if faces is None:
         return evidence.whole_logits
+    whole = evidence.whole_logits
     if not evidence.boxes:
-        return np.float32(faces.alone) * evidence.whole_logits
-    shares = np.array([box.side**2 * box.score for box in evidence.boxes], np.float32)
+        return np.float32(faces.alone) * whole
+    scores = np.array([box.score for box in evidence.boxes])
+    shares = np.array([box.side for box in evidence.boxes]) ** 2 * (scores / scores.max()) ** _DOUBT
     mean = shares @ evidence.face_logits / shares.sum()
-    combined: NDArray[np.float32] = (
-        np.float32(faces.face) * mean + np.float32(faces.whole) * evidence.whole_logits
-    )
+    chance = 1.0 - np.prod(1.0 - scores)
+    shown = faces.face * mean + faces.whole * whole
+    combined: NDArray[np.float32] = (chance * shown + (1.0 - chance) * faces.alone * whole).astype(np.float32)
     return combined
 
 

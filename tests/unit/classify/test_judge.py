@@ -76,8 +76,8 @@ WHOLE = np.array([1.0, -1.0], np.float32)
 
 
 def evidence(*seen: tuple[int, list[float]]) -> Evidence:
-    """Make evidence of faces, each a side and its logits."""
-    boxes = tuple(Box(0, 0, side, side, 0.9) for side, _ in seen)
+    """Make evidence of faces that are faces for sure, each a side and its logits."""
+    boxes = tuple(Box(0, 0, side, side, 1.0) for side, _ in seen)
     return Evidence(boxes, np.array([each for _, each in seen], np.float32).reshape(-1, 2), WHOLE)
 
 
@@ -97,13 +97,26 @@ def test_faces_count_by_their_area_beside_the_whole_picture() -> None:
 
 def test_a_face_that_the_edge_cuts_counts_by_the_side_it_has() -> None:
     cut = Evidence(
-        (Box(0, 0, 10, 20, 0.9), Box(40, 0, 60, 20, 0.9)), np.array([[1, 0], [0, 1]], np.float32), WHOLE
+        (Box(0, 0, 10, 20, 1.0), Box(40, 0, 60, 20, 1.0)), np.array([[1, 0], [0, 1]], np.float32), WHOLE
     )
     assert fused(cut, WEIGHTS) == pytest.approx([1.5, 0.5])
 
 
-def test_a_face_counts_less_the_less_sure_the_finder_is_of_it() -> None:
-    doubtful = Evidence(
-        (Box(0, 0, 20, 20, 0.8), Box(40, 0, 60, 20, 0.2)), np.array([[1, 0], [0, 1]], np.float32), WHOLE
-    )
-    assert fused(doubtful, WEIGHTS) == pytest.approx([2 * 0.8 + 0.5, 2 * 0.2 - 0.5])
+def found_with(*scores: float) -> Evidence:
+    """Make evidence of two faces of one size, the first happy and the second sad, or of the first alone."""
+    boxes = tuple(Box(40 * place, 0, 40 * place + 20, 20, score) for place, score in enumerate(scores))
+    return Evidence(boxes, np.eye(2, dtype=np.float32)[: len(scores)], WHOLE)
+
+
+def test_a_face_counts_by_the_cube_of_the_finders_score() -> None:
+    assert fused(found_with(1.0, 0.5), WEIGHTS) == pytest.approx([2 * 8 / 9 + 0.5, 2 / 9 - 0.5])
+
+
+def test_as_far_as_no_find_may_be_a_face_the_whole_picture_counts_as_it_does_alone() -> None:
+    assert fused(found_with(0.6), WEIGHTS) == pytest.approx([0.6 * (2 + 0.5) + 0.4 * 3, -0.6 * 0.5 - 0.4 * 3])
+    both = fused(found_with(0.5, 0.5), WEIGHTS)
+    assert both == pytest.approx([0.75 * (1 + 0.5) + 0.25 * 3, 0.75 * (1 - 0.5) - 0.25 * 3])
+
+
+def test_finds_that_are_next_to_nothing_leave_it_to_the_whole_picture() -> None:
+    assert fused(found_with(1e-200, 1e-200), WEIGHTS) == pytest.approx([3.0, -3.0])

@@ -43,7 +43,7 @@ def looked(
     face: NDArray[np.float32], whole: NDArray[np.float32], faceless: int = 100, small: float = -1
 ) -> Looked:
     """Make up pictures of two faces, the first ones of none; the small one says so many times the same."""
-    boxes = (Box(0, 0, 40, 40, 0.9), Box(50, 0, 60, 10, 0.9))
+    boxes = (Box(0, 0, 40, 40, 1.0), Box(50, 0, 60, 10, 1.0))
     evidence = []
     for number in range(len(LABELS)):
         if number < faceless:

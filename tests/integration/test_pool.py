@@ -52,6 +52,7 @@ def spawn_script(*arguments: str | Path) -> Spawn:
 
 
 spawn_hostile = spawn_script(Path(__file__).with_name("hostile_decoder.py"))
+spawn_dying = spawn_script(Path(__file__).with_name("dying_process.py"))
 
 
 class Driver:
@@ -225,6 +226,13 @@ def test_one_slow_photo_does_not_use_up_the_time_of_the_next(driver: Driver, tmp
     assert len(driver.started) == 1
 
 
+def test_a_photo_whose_process_died_is_given_out_as_retried(tmp_path: Path) -> None:
+    with closing(Driver(spawn=spawn_dying)) as driver:
+        found = driver.judge(tmp_path / "a.jpg")
+    assert found == {0: Delayed(0, "retried")}
+    assert len(driver.started) == 2
+
+
 def test_a_process_that_is_stopped_is_replaced_and_its_photo_judged(driver: Driver, tmp_path: Path) -> None:
     driver.make_ready()
     driver.started[0].send_signal(signal.SIGSTOP)
@@ -366,7 +374,7 @@ def test_a_file_is_told_with_its_hash_before_it_is_decoded(reader: Reader, tmp_p
     assert outcome.file.sha256 == sha256(photo_bytes())
 
 
-def test_a_files_content_is_durable_before_anything_is_said_of_it(tmp_path: Path) -> None:
+def test_a_files_content_is_durable_before_its_outcome_is_told(tmp_path: Path) -> None:
     synced: list[bytes] = []
     bundle = load_bundle(BUILT_IN_BUNDLE)
 
@@ -378,6 +386,25 @@ def test_a_files_content_is_durable_before_anything_is_said_of_it(tmp_path: Path
     assert isinstance(outcome, Judged)
     assert said
     assert synced == [os.fsencode(path)]
+
+
+@pytest.mark.parametrize("retried", [False, True])
+def test_a_file_is_decoded_while_the_disk_is_busy_unless_it_may_kill_its_process(
+    tmp_path: Path, retried: bool
+) -> None:
+    bundle = load_bundle(BUILT_IN_BUNDLE)
+    path = write(tmp_path, "a.jpg", photo_bytes())
+    ours, theirs = Pipe()
+    said_meanwhile: list[bool] = []
+
+    def sync(descriptor: int) -> None:
+        said_meanwhile.append(ours.poll(0.05 if retried else PATIENCE_SECONDS))
+
+    with ours, theirs:
+        reader = Reader(SETUP, Judge(bundle), bundle.manifest.working_side, sync)
+        outcome = reader.outcome(Job(1, path, retried), theirs)
+    assert isinstance(outcome, Judged)
+    assert said_meanwhile == [not retried]
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,14 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to judge; the key comes back with what was made of it."""
+    """One file to judge; the key comes back with what was made of it.
+
+    It is retried where a process has died that had it in hand.
+    """
 
     key: int
     path: Path
+    is_retried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

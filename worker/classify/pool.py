@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
 from worker.classify.messages import FileRead, Job, Opened, Outcome, Ready, Refused, Setup, Unfit
@@ -166,7 +166,7 @@ class Pool:
     def _judge_again(self, now: float) -> None:
         for process in self._processes:
             if self._again and process.is_ready and not process.unfinished and not process.finished:
-                self._give(process, [self._again.popleft()], now)
+                self._give(process, [replace(self._again.popleft(), is_retried=True)], now)
 
     def _hear(self, process: _Process, now: float) -> bool:
         """Take in what the process says; return False where it is dead or has to be."""

@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from io import FileIO
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -103,7 +104,10 @@ class Reader:
         self._working_side = working_side
 
     def outcome(self, job: Job, connection: Connection) -> Outcome:
-        """Read, hash and judge one file; say `Opened` on the connection before it is decoded."""
+        """Read, hash and judge one file; say `Opened` on the connection before it is decoded.
+
+        Its content is made durable meanwhile; the outcome comes back when it is.
+        """
         try:
             descriptor = os.open(job.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
@@ -112,11 +116,24 @@ class Reader:
         if identity is None:
             os.close(descriptor)
             return Gone(job.key)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            try:
-                data, sha256 = self._content(file, identity)
-            except OSError as error:
+        with os.fdopen(descriptor, "rb", buffering=0) as file, ThreadPoolExecutor(1) as beside:
+            # The log is about to vouch for these bytes; after a power cut they have to be there as well.
+            syncing = beside.submit(self._sync, file.fileno())
+            if job.is_retried:  # if it kills this process, too, it is logged without an outcome
+                wait([syncing])
+            outcome = self._read(job, file, identity, connection)
+        try:
+            syncing.result()
+        except OSError as error:
+            if error.errno == errno.EIO:
                 return _refused_by_system(job, error)
+        return outcome
+
+    def _read(self, job: Job, file: FileIO, identity: Identity, connection: Connection) -> Outcome:
+        try:
+            data, sha256 = self._content(file, identity)
+        except OSError as error:
+            return _refused_by_system(job, error)
         read = FileRead(identity, sha256)
         connection.send(Opened(job.key, read))
         if data is None:
@@ -125,12 +142,6 @@ class Reader:
         return self._judged(job, read, data)
 
     def _content(self, file: FileIO, identity: Identity) -> tuple[bytes | None, str]:
-        # The log is about to vouch for these bytes; after a power cut they have to be there as well.
-        try:
-            self._sync(file.fileno())
-        except OSError as error:
-            if error.errno == errno.EIO:
-                raise
         if identity.size_bytes <= self._setup.max_file_bytes:
             data = file.readall()
             return data, hashlib.sha256(data).hexdigest()

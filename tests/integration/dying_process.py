@@ -1,0 +1,17 @@
+"""A classifier process that dies of every file, but for one that another has died of."""
+
+import os
+import sys
+from multiprocessing.connection import Connection
+
+from worker.classify.messages import Delayed, Ready
+
+if __name__ == "__main__":
+    with Connection(int(sys.argv[1])) as connection:
+        connection.recv()
+        connection.send(Ready())
+        (job,) = connection.recv()
+        if not job.is_retried:
+            os._exit(1)
+        connection.send(Delayed(job.key, "retried"))
+        connection.recv()

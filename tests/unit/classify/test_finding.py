@@ -89,6 +89,16 @@ def test_of_neighbouring_cells_one_is_a_face_even_where_all_are_as_sure() -> Non
     assert len(found_in(answer)) == 1
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf], ids=str)
+@pytest.mark.parametrize("position", range(4))
+def test_a_cell_that_is_no_number_is_no_face_and_hides_none(position: int, value: float) -> None:
+    answer = with_face(empty_map(), 40, 40, 32)
+    answer[7, 6] = 9.0, 0.0, 0.0, 1.0
+    answer[7, 6, position] = value
+    (box,) = found_in(answer)
+    assert sides_of(box) == (40, 40, 72, 72)
+
+
 def test_the_largest_come_first_and_no_more_than_the_most() -> None:
     answer = empty_map()
     for place, side in enumerate((16, 48, 24, 40, 32)):

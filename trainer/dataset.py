@@ -16,7 +16,8 @@ from trainer.class_folders import ClassFile, Part, find_classes
 from trainer.near_duplicates import Bits, difference_bits
 from trainer.recipe import Recipe
 from worker.errors import BadPhoto, ConfigError, Reason
-from worker.imaging import Picture, Pixels, fit, read_picture
+from worker.fitting import fit
+from worker.imaging import Picture, Pixels, read_picture
 from worker.names import printable, shown
 
 FEWEST_PICTURES = 3

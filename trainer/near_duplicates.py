@@ -8,7 +8,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from worker.bundle import InputSpec
-from worker.imaging import Pixels, fit
+from worker.fitting import fit
+from worker.imaging import Pixels
 
 Bits = NDArray[np.uint64]
 

@@ -25,7 +25,6 @@ from PIL import (
 )
 from simplejpeg import decode_jpeg
 
-from worker.bundle import InputSpec
 from worker.errors import BadPhoto, Reason
 
 Pixels = NDArray[np.uint8]
@@ -84,9 +83,6 @@ _DECODER_ERRORS = (
 )
 """What Pillow and its plug-ins raise on damaged files, as seen on fuzzing corpora."""
 
-_BARS = 128
-"""The grey of a letterbox's bars."""
-
 pillow_heif.register_heif_opener(thumbnails=False)
 Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is checked below, before anything is decoded
 warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata, which is not judged
@@ -129,47 +125,6 @@ def read_picture(data: bytes, *, max_pixels: int, working_side: int) -> Picture:
     if sideways:
         width, height = height, width
     return Picture(pixels, width, height)
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where a picture lies in what a stage reads, in the stage's pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-
-def placed(width: int, height: int, spec: InputSpec) -> Placement:
-    """Return where `fit` puts a picture of this size.
-
-    A point (x, y) of the stage's input shows ((x - left) · picture's width / width, …) of the picture.
-    """
-    if spec.resize == "stretch":
-        return Placement(0, 0, spec.width, spec.height)
-    # As Pillow's ImageOps.pad rounds, but for what it makes of 0 pixels.
-    across, down = spec.width, spec.height
-    if width / height > across / down:
-        down = max(1, round(height / width * across))
-    else:
-        across = max(1, round(width / height * down))
-    return Placement(round((spec.width - across) * 0.5), round((spec.height - down) * 0.5), across, down)
-
-
-def fit(pixels: Pixels, spec: InputSpec) -> Pixels:
-    """Resize RGB pixels, uint8 (H, W, 3), to what a stage reads: uint8 (height, width, 1 or 3)."""
-    image = Image.fromarray(pixels)
-    if spec.colour == "grey":
-        image = image.convert("L")
-    place = placed(*image.size, spec)
-    image = image.resize((place.width, place.height), Image.Resampling.BILINEAR)
-    fitted = np.asarray(image, np.uint8).reshape(place.height, place.width, -1)
-    if (place.width, place.height) == (spec.width, spec.height):
-        return fitted
-    boxed = np.full((spec.height, spec.width, fitted.shape[2]), _BARS, np.uint8)
-    boxed[place.top : place.top + place.height, place.left : place.left + place.width] = fitted
-    return boxed
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -18,7 +18,8 @@ from worker.classify.finding import Box, cut, found
 from worker.classify.judge import Judge
 from worker.classify.network import Network
 from worker.errors import BadPhoto, ConfigError
-from worker.imaging import Picture, Pixels, fit, read_picture
+from worker.fitting import fit
+from worker.imaging import Picture, Pixels, read_picture
 from worker.names import shown
 
 RUNS = 100

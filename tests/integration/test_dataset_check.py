@@ -17,8 +17,8 @@ from trainer.cli.dataset import check
 from trainer.dataset import read_dataset
 from trainer.near_duplicates import near_duplicate_groups
 from trainer.recipe import Recipe
+from worker.bundle import InputSpec
 from worker.errors import ConfigError
-from worker.imaging import InputSpec
 
 
 def put(path: Path, content: bytes) -> Path:

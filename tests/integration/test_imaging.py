@@ -6,14 +6,13 @@ import time
 import tracemalloc
 import zlib
 from contextlib import suppress
-from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from tests.drawing import (
     draw_noise,
@@ -25,9 +24,8 @@ from tests.drawing import (
     png,
     turned,
 )
-from worker.bundle import InputSpec
 from worker.errors import BadPhoto, Reason
-from worker.imaging import Picture, fit, read_picture
+from worker.imaging import Picture, read_picture
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:::PIL\.")  # the reader's own rule, which pytest lifts
 
@@ -352,25 +350,6 @@ def test_arbitrary_bytes_are_never_anything_but_refused_or_read(tail: bytes, hea
         read(head + tail, max_pixels=4_000_000)
 
 
-# What a stage reads
-
-
-@pytest.mark.parametrize("colour", ["rgb", "grey"])
-@pytest.mark.parametrize("resize", ["stretch", "letterbox"])
-def test_a_stage_is_given_the_shape_that_it_reads(colour: str, resize: str) -> None:
-    spec = InputSpec(40, 24, colour, resize)  # type: ignore[arg-type]
-    pixels = fit(draw_pixels(7), spec)
-    assert pixels.shape == (24, 40, 3 if colour == "rgb" else 1)
-    assert pixels.dtype == np.uint8
-
-
-def test_a_letterboxed_picture_keeps_its_shape_between_grey_bars() -> None:
-    pixels = fit(np.full((10, 40, 3), 255, np.uint8), InputSpec(40, 40, "rgb", "letterbox"))
-    assert (pixels[:14] == 128).all()
-    assert (pixels[16:24] == 255).all()
-    assert (pixels[26:] == 128).all()
-
-
 def _tiff_of_16_bits(high: NDArray[np.uint8]) -> bytes:
     """Make a TIFF by hand, RGB of 16 bits a channel in one strip (TIFF 6.0)."""
     height, width, _ = high.shape
@@ -397,21 +376,3 @@ def test_the_drawn_files_are_what_they_say() -> None:
     for data in WHOLE.values():
         with Image.open(io.BytesIO(data)) as image:
             assert image.size == NOISE.size
-
-
-@pytest.mark.parametrize("colour", ["rgb", "grey"])
-@pytest.mark.parametrize("size", [(64, 48), (48, 64), (50, 50), (300, 10), (7, 333), (1, 1)], ids=str)
-def test_a_letterbox_is_pillows_own(size: tuple[int, int], colour: Literal["rgb", "grey"]) -> None:
-    pixels = draw_pixels(0, size)
-    grey = Image.fromarray(pixels).convert("L" if colour == "grey" else "RGB")
-    bars = 128 if colour == "grey" else (128, 128, 128)
-    expected = ImageOps.pad(grey, (40, 32), Image.Resampling.BILINEAR, color=bars)
-
-    fitted = fit(pixels, InputSpec(40, 32, colour, "letterbox"))
-
-    assert (fitted == np.asarray(expected).reshape(32, 40, -1)).all()
-
-
-def test_a_picture_that_is_far_too_long_for_a_letterbox_is_a_line_in_it() -> None:
-    fitted = fit(np.full((1, 600, 3), 255, np.uint8), InputSpec(32, 32, "rgb", "letterbox"))
-    assert (fitted == 255).all(axis=(1, 2)).sum() == 1

@@ -16,10 +16,10 @@ from trainer.cli.train import train
 from trainer.dataset import read_dataset
 from trainer.publication import prepared_folder
 from trainer.recipe import Recipe
-from worker.bundle import load_bundle
+from worker.bundle import InputSpec, load_bundle
 from worker.classify.judge import Judge
 from worker.errors import BundleError, ConfigError
-from worker.imaging import InputSpec, read_picture
+from worker.imaging import read_picture
 
 CLASSES = ("bars", "disc", "stripes")
 

@@ -15,7 +15,8 @@ from trainer.dataset import Unread, read_file
 from trainer.near_duplicates import Bits, difference_bits
 from worker.bundle import InputSpec
 from worker.errors import BadPhoto
-from worker.imaging import Pixels, fit
+from worker.fitting import fit
+from worker.imaging import Pixels
 
 WORKING_SIDE = 320
 """Longest side in pixels of what is measured, as the shipped bundles read pictures."""

@@ -28,7 +28,8 @@ from trainer.training.progress import Progress
 from worker.bundle import Golden, InputSpec, Stage, TrainingData, file_sha256
 from worker.classify.finding import Box
 from worker.errors import ConfigError
-from worker.imaging import Pixels, fit
+from worker.fitting import fit
+from worker.imaging import Pixels
 from worker.names import shown
 
 VALIDATION_SET = "photos held out for validation"

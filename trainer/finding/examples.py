@@ -47,7 +47,7 @@ _TOO_SMALL = 7.0
 """Pixels of the canvas under which a face is doubtful."""
 
 _GREY = (128, 128, 128)
-"""What `imaging.fit` puts beside a letterboxed picture."""
+"""What `fitting.fit` puts beside a letterboxed picture."""
 
 _GREYED = 0.25
 _COMPRESSED = 0.2

@@ -9,7 +9,8 @@ from worker.bundle import Faces, Metric, Stage, TrainingData, file_sha256
 from worker.classify.finding import Box, found
 from worker.classify.network import Network
 from worker.errors import BundleError
-from worker.imaging import Pixels, fit
+from worker.fitting import fit
+from worker.imaging import Pixels
 from worker.strict import Problems, Range, read_table
 
 MANIFEST_NAME = "finder.json"

@@ -10,7 +10,8 @@ from trainer.judging import Limits
 from trainer.report.study import Pictures, Study
 from trainer.trial import Trials
 from worker.bundle import Metric
-from worker.imaging import Pixels, fit, read_picture
+from worker.fitting import fit
+from worker.imaging import Pixels, read_picture
 from worker.names import shown
 
 _SAMPLES = 24

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.bundle import FINDER_CELL, Faces, InputSpec
-from worker.imaging import Pixels, placed
+from worker.fitting import placed
+from worker.imaging import Pixels
 
 _LARGEST_OVERLAP = 0.4
 """Intersection over union above which two squares show one face."""

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.bundle import Bundle, Faces
-from worker.classify.finding import Box, cut, found
+from worker.classify.finding import Box, found
 from worker.classify.network import Network
-from worker.imaging import Picture, Pixels, fit
+from worker.fitting import View
+from worker.imaging import Picture
 from worker.verdict import Face, Verdict
 
 _DOUBT = 3
@@ -37,26 +38,29 @@ class Judge:
         """Load the bundle's networks. Raises BundleError where LiteRT refuses one."""
         self._manifest = manifest = bundle.manifest
         self._networks = [Network(bundle.folder, stage, len(manifest.classes)) for stage in manifest.stages]
-        self._finder = next((each for each in self._networks if each.stage.role == "finder"), None)
-        readers = [each for each in self._networks if each.stage.role == "reader"]
-        self._of_faces = [each for each in readers if each.stage.view == "face"]
-        self._of_wholes = [each for each in readers if each.stage.view == "whole"]
+        self._of_faces = [each for each in self._networks if each.stage.view == "face"]
+        self._of_wholes = [each for each in self._networks if each.stage.view == "whole"]
 
     def judge(self, picture: Picture) -> Verdict:
         """Judge an upright picture."""
         evidence = self.evidence(picture)
-        scores = self._scores(fused(evidence, self._manifest.faces))
+        (scores,) = self._scores(fused(evidence, self._manifest.faces)[np.newaxis])
         label = self._label(scores)
         return Verdict(label, scores[label], scores, self._faces(picture, evidence))
 
     def evidence(self, picture: Picture) -> Evidence:
         """Run every network on an upright picture."""
-        pixels = picture.pixels
-        whole = _read(self._of_wholes, pixels)
-        boxes = self._boxes(pixels)
-        logits = np.empty((len(boxes), len(whole)), np.float32)
-        for place, box in enumerate(boxes):
-            logits[place] = _read(self._of_faces, cut(pixels, box))
+        view = View.of(picture.pixels)
+        answers = _answers(self._of_wholes, view)
+        boxes: tuple[Box, ...] = ()
+        if self._manifest.faces is not None:
+            height, width, _ = picture.pixels.shape
+            spec = self._of_wholes[0].stage.input  # the finder's, which is the first stage
+            boxes = found(answers.pop(0), self._manifest.faces, spec, width, height)
+        cuts = (view.cut(box.left, box.top, box.right, box.bottom) for box in boxes)
+        of_faces = [_mean(_answers(self._of_faces, cut)) for cut in cuts]
+        whole = _mean(answers)
+        logits = np.array(of_faces, np.float32).reshape(-1, len(whole))
         return Evidence(boxes, logits, whole)
 
     def self_test(self) -> None:
@@ -64,30 +68,23 @@ class Judge:
         for network in self._networks:
             network.self_test()
 
-    def _boxes(self, pixels: Pixels) -> tuple[Box, ...]:
-        if self._finder is None or self._manifest.faces is None:
-            return ()
-        spec = self._finder.stage.input
-        height, width, _ = pixels.shape
-        return found(self._finder.run(fit(pixels, spec)), self._manifest.faces, spec, width, height)
-
     def _faces(self, picture: Picture, evidence: Evidence) -> tuple[Face, ...] | None:
         if self._manifest.faces is None:
             return None
         height, width, _ = picture.pixels.shape
         across, down = picture.width / width, picture.height / height
         faces = []
-        for box, logits in zip(evidence.boxes, evidence.face_logits, strict=True):
-            scores = self._scores(np.float32(self._manifest.faces.face) * logits)
+        every = self._scores(np.float32(self._manifest.faces.face) * evidence.face_logits)
+        for box, scores in zip(evidence.boxes, every, strict=True):
             sides = (box.right - box.left) * across, (box.bottom - box.top) * down
             faces.append(
                 Face(box.left * across, box.top * down, *sides, box.score, self._label(scores), scores)
             )
         return tuple(faces)
 
-    def _scores(self, logits: NDArray[np.float32]) -> dict[str, float]:
+    def _scores(self, logits: NDArray[np.float32]) -> list[dict[str, float]]:
         chances = softmax(logits / self._manifest.calibration.temperature)
-        return dict(zip(self._manifest.classes, chances.tolist(), strict=True))
+        return [dict(zip(self._manifest.classes, each, strict=True)) for each in chances.tolist()]
 
     def _label(self, scores: dict[str, float]) -> str:
         if self._manifest.decision_threshold is None:
@@ -96,11 +93,14 @@ class Judge:
         return first if scores[first] >= self._manifest.decision_threshold else second
 
 
-def _read(readers: Sequence[Network], pixels: Pixels) -> NDArray[np.float32]:
-    """Return the mean of what readers of one view say: float32 (classes,)."""
-    logits = [reader.run(fit(pixels, reader.stage.input)) for reader in readers]
-    mean: NDArray[np.float32] = np.mean(logits, axis=0, dtype=np.float32)
-    return mean
+def _answers(networks: Sequence[Network], view: View) -> list[NDArray[np.float32]]:
+    inputs = view.fit_each([network.stage.input for network in networks])
+    return [network.run(pixels) for network, pixels in zip(networks, inputs, strict=True)]
+
+
+def _mean(logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return what readers of one view say together: float32 (classes,)."""
+    return sum(logits[1:], logits[0]) / np.float32(len(logits))
 
 
 def fused(evidence: Evidence, faces: Faces | None) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from worker.bundle import Faces, InputSpec
 from worker.classify.finding import Box, cut, found
-from worker.imaging import fit, placed
+from worker.fitting import fit, placed
 
 SPEC = InputSpec(320, 320, "rgb", "letterbox")
 CELLS = 40

@@ -16,7 +16,6 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -54,6 +53,17 @@ _UNCHECKED = ("WEBP", "AVIF", "HEIF")
 _SECTOR_BYTES = 512
 
 _ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by its EXIF orientation; all others are upright as they are."""
+
 _SIDEWAYS = (5, 6, 7, 8)
 
 _HEIF_TURNS = (b"irot", b"imir")
@@ -115,14 +125,14 @@ def read_picture(data: bytes, *, max_pixels: int, working_side: int) -> Picture:
             _check_whole(data, image.format)
             _restore_heif_orientation(image, data)
             decoded = _decoded(data, image, _within(image.size, working_side))
-            sideways = _orientation(image) in _SIDEWAYS  # not before: a TIFF is turned while it is loaded
-            pixels = _reduced(_as_rgb(_upright(decoded)), working_side)
+            orientation = _orientation(image)  # not before: a TIFF is turned while it is loaded
+            pixels = _upright_within(decoded, orientation, working_side)
         except MemoryError as error:
             found = f"{width} × {height} pixels need more than limits.memory_bytes"
             raise BadPhoto(Reason.TOO_MANY_PIXELS, found) from error
         except _DECODER_ERRORS as error:
             raise BadPhoto(Reason.DAMAGED, f"the {image.format} is damaged: {_on_one_line(error)}") from error
-    if sideways:
+    if orientation in _SIDEWAYS:
         width, height = height, width
     return Picture(pixels, width, height)
 
@@ -166,11 +176,11 @@ def _check_whole(data: bytes, kind: str | None) -> None:
         raise ValueError("it ends in zeros that were never written")
 
 
-def _decoded(data: bytes, image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
+def _decoded(data: bytes, image: Image.Image, wanted: tuple[int, int]) -> Image.Image | Pixels:
     """Decode the pixels, at the reduced scale that is nearest above `wanted` where that is cheaper."""
     if image.format in _JPEG_KINDS and image.mode in ("L", "RGB"):
         try:
-            return _decoded_strictly(data, image, wanted)
+            return _decoded_strictly(data, image.size, wanted)
         except ValueError as error:
             if _HARMLESS not in str(error):
                 raise
@@ -179,14 +189,12 @@ def _decoded(data: bytes, image: Image.Image, wanted: tuple[int, int]) -> Image.
     return image
 
 
-def _decoded_strictly(data: bytes, image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
+def _decoded_strictly(data: bytes, size: tuple[int, int], wanted: tuple[int, int]) -> Pixels:
     # libjpeg fills up what is broken in grey and only warns, which Pillow does not pass on.
-    width, height = image.size
+    width, height = size
     scale = next((by for by in (8, 4, 2) if width // by >= wanted[0] and height // by >= wanted[1]), 1)
-    pixels = decode_jpeg(data, "RGB", min_width=-(-width // scale), min_height=-(-height // scale))
-    decoded = Image.fromarray(pixels)
-    decoded.getexif()[_ORIENTATION_TAG] = _orientation(image) or 1
-    return decoded
+    pixels: Pixels = decode_jpeg(data, "RGB", min_width=-(-width // scale), min_height=-(-height // scale))
+    return pixels
 
 
 def _restore_heif_orientation(image: Image.Image, data: bytes) -> None:
@@ -205,11 +213,14 @@ def _orientation(image: Image.Image) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except _DECODER_ERRORS:
-        return image
+def _upright_within(decoded: Image.Image | Pixels, orientation: int | None, longest: int) -> Pixels:
+    turn = _TURNS.get(orientation or 0)
+    if isinstance(decoded, np.ndarray):
+        if turn is None and max(decoded.shape) <= longest:
+            return decoded  # to Pillow and back it would be copied twice
+        decoded = Image.fromarray(decoded)
+    image = decoded if turn is None else decoded.transpose(turn)
+    return _reduced(_as_rgb(image), longest)
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -82,8 +82,8 @@ class Faces:
 
     A cell of the finder's map that is less sure than `least_score` is no face; of the faces found the `most`
     largest are read. `fused` adds `face` times the mean of their logits, each weighted by its area and the
-    cube of the finder's score, to `whole` times the whole picture's; and `alone` times the whole picture's as
-    far as, by these scores, none of the finds may be a face.
+    cube of the finder's score, to `whole` times the whole picture's, weighted by the share of the picture
+    that is around the faces; and `alone` times the whole picture's as far as none of the finds may be a face.
     """
 
     least_score: Annotated[float, Range(0, 1)]

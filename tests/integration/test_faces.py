@@ -78,7 +78,10 @@ def test_a_verdict_is_made_of_the_evidence(judge: Judge, face_bundle: Path) -> N
     assert evidence.face_logits.shape == (3, 2)
     assert evidence.whole_logits.shape == (2,)
     assert evidence.face_logits.dtype == evidence.whole_logits.dtype == np.float32
-    logits = FACES.face * evidence.face_logits.mean(axis=0) + FACES.whole * evidence.whole_logits
+    area = PEOPLE.width * PEOPLE.height
+    assert evidence.around == pytest.approx(1 - sum(box.side**2 * box.score for box in evidence.boxes) / area)
+    whole = FACES.whole * evidence.around * evidence.whole_logits
+    logits = FACES.face * evidence.face_logits.mean(axis=0) + whole
     assert fused(evidence, FACES) == pytest.approx(logits)
     scores = dict(zip(("happy", "sad"), softmax(logits), strict=True))
     assert judge.judge(picture).scores == pytest.approx(scores)

@@ -23,12 +23,14 @@ class Evidence:
     """What the networks answered to one picture, before anything is weighed.
 
     `boxes` are in pixels of the picture that was looked at, the largest first; `face_logits` is float32
-    (faces, classes), `whole_logits` float32 (classes,).
+    (faces, classes), `whole_logits` float32 (classes,). `around` is the share of the picture, 0 to 1, that
+    lies around the faces, each find counting by its score.
     """
 
     boxes: tuple[Box, ...]
     face_logits: NDArray[np.float32]
     whole_logits: NDArray[np.float32]
+    around: float = 1.0
 
 
 class Judge:
@@ -53,15 +55,15 @@ class Judge:
         view = View.of(picture.pixels)
         answers = _answers(self._of_wholes, view)
         boxes: tuple[Box, ...] = ()
+        height, width, _ = picture.pixels.shape
         if self._manifest.faces is not None:
-            height, width, _ = picture.pixels.shape
             spec = self._of_wholes[0].stage.input  # the finder's, which is the first stage
             boxes = found(answers.pop(0), self._manifest.faces, spec, width, height)
         cuts = (view.cut(box.left, box.top, box.right, box.bottom) for box in boxes)
         of_faces = [_mean(_answers(self._of_faces, cut)) for cut in cuts]
         whole = _mean(answers)
         logits = np.array(of_faces, np.float32).reshape(-1, len(whole))
-        return Evidence(boxes, logits, whole)
+        return Evidence(boxes, logits, whole, _around(boxes, width, height))
 
     def self_test(self) -> None:
         """Run every stage's golden inputs. Raises BundleError where the answers are not the golden ones."""
@@ -103,6 +105,11 @@ def _mean(logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return sum(logits[1:], logits[0]) / np.float32(len(logits))
 
 
+def _around(boxes: tuple[Box, ...], width: int, height: int) -> float:
+    covered = sum((box.right - box.left) * (box.bottom - box.top) * box.score for box in boxes)
+    return max(0.0, 1.0 - covered / (width * height))
+
+
 def fused(evidence: Evidence, faces: Faces | None) -> NDArray[np.float32]:
     """Weigh faces and the whole picture as `Faces` says: one picture's logits, float32 (classes,).
 
@@ -117,7 +124,7 @@ def fused(evidence: Evidence, faces: Faces | None) -> NDArray[np.float32]:
     shares = np.array([box.side for box in evidence.boxes]) ** 2 * (scores / scores.max()) ** _DOUBT
     mean = shares @ evidence.face_logits / shares.sum()
     chance = 1.0 - np.prod(1.0 - scores)
-    shown = faces.face * mean + faces.whole * whole
+    shown = faces.face * mean + faces.whole * evidence.around * whole
     combined: NDArray[np.float32] = (chance * shown + (1.0 - chance) * faces.alone * whole).astype(np.float32)
     return combined
 

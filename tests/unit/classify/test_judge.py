@@ -112,6 +112,11 @@ def test_a_face_counts_by_the_cube_of_the_finders_score() -> None:
     assert fused(found_with(1.0, 0.5), WEIGHTS) == pytest.approx([2 * 8 / 9 + 0.5, 2 / 9 - 0.5])
 
 
+def test_the_whole_picture_counts_by_what_lies_around_the_faces() -> None:
+    closer = replace(evidence((30, [1.0, 0.0])), around=0.25)
+    assert fused(closer, WEIGHTS) == pytest.approx([2 + 0.25 * 0.5, -0.25 * 0.5])
+
+
 def test_as_far_as_no_find_may_be_a_face_the_whole_picture_counts_as_it_does_alone() -> None:
     assert fused(found_with(0.6), WEIGHTS) == pytest.approx([0.6 * (2 + 0.5) + 0.4 * 3, -0.6 * 0.5 - 0.4 * 3])
     both = fused(found_with(0.5, 0.5), WEIGHTS)

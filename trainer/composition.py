@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_softmax
 
 from trainer.class_folders import Part, find_classes
 from trainer.dataset import read_file
@@ -41,6 +41,8 @@ VALIDATION_SET = "validation part, to which the weights were fitted"
 TEST_SET = "held-out test split"
 
 _LARGEST_WEIGHT = 20.0
+_CONSTANTS = (-2.0, 2.0)
+"""Of a decision threshold, in log odds: 0.12 to 0.88."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def compose(order: Order, say: Callable[[str], None]) -> Manifest:
             )
         weights, temperature = fitted_weights(validation, manifest)
         manifest = replace(manifest, faces=weights, calibration=Calibration("temperature", temperature))
+        manifest = replace(manifest, decision_threshold=fitted_threshold(validation, manifest))
         for line in ablation(validation, manifest).splitlines():
             say(line)
         test = _looked(judge, order, Part.TEST, manifest, say)
@@ -133,6 +136,26 @@ def fitted_weights(looked: Looked, manifest: Manifest) -> tuple[Faces, float]:
     return scaled, temperature
 
 
+def fitted_threshold(looked: Looked, manifest: Manifest) -> float | None:
+    """Return from which probability of the first of two classes on it is the label; None for more classes.
+
+    It is where a constant of least log loss, both classes weighing the same, would move the even chance to.
+    What is likely a class by the photos' shares is not yet likely by what they show.
+    """
+    if len(manifest.classes) != 2:
+        return None
+    assert manifest.faces is not None
+    logits = _fused(looked, manifest.faces).astype(np.float64) / manifest.calibration.temperature
+    odds = logits[:, 0] - logits[:, 1]
+    counts = np.maximum(np.bincount(looked.labels, minlength=2), 1)
+
+    def loss(constant: float) -> float:
+        wrong = np.where(looked.labels == 0, -1.0, 1.0) * (odds + constant)
+        return float((np.logaddexp(0.0, wrong) / counts[looked.labels]).sum())
+
+    return float(expit(-minimize_scalar(loss, bounds=_CONSTANTS, method="bounded").x))
+
+
 def ablation(looked: Looked, manifest: Manifest) -> str:
     """Say what each part brings on the pictures that the weights were fitted to, as lines of Markdown."""
     weights = manifest.faces
@@ -147,8 +170,10 @@ def ablation(looked: Looked, manifest: Manifest) -> str:
     )
     has_face = np.array([bool(each.boxes) for each in looked.evidence])
     lines = ["| what is read | all pictures | with a face | without |", "|---|---|---|---|"]
-    for name, seen, faces in rows:
-        right = _fused(seen, faces).argmax(axis=1) == seen.labels
+    rights = [(name, _fused(seen, faces).argmax(axis=1) == seen.labels) for name, seen, faces in rows]
+    if manifest.decision_threshold is not None:
+        rights.append(("the same, with the decision threshold", _answers(looked, manifest).right()))
+    for name, right in rights:
         cells = (_share(right[chosen]) for chosen in (np.full(len(right), True), has_face, ~has_face))
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -172,7 +197,10 @@ def _fused(looked: Looked, faces: Faces) -> NDArray[np.float32]:
 def _answers(looked: Looked, manifest: Manifest) -> Answers:
     assert manifest.faces is not None
     logits = _fused(looked, manifest.faces)
-    return answers_from_logits(logits, looked.labels, manifest.calibration.temperature, looked.groups)
+    answers = answers_from_logits(logits, looked.labels, manifest.calibration.temperature, looked.groups)
+    if manifest.decision_threshold is None:
+        return answers
+    return replace(answers, predicted=(answers.chances[:, 0] < manifest.decision_threshold).astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True)

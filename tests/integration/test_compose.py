@@ -98,6 +98,7 @@ def test_it_says_what_each_part_brings_and_measures_on_the_test_part(done):
         "| the largest face, else the whole picture",
         "| all faces by area and score, else the whole picture",
         "| faces and the whole picture together",
+        "| the same, with the decision threshold",
     ]
     assert "looking at 24 pictures of valid/" in process.stderr
     assert "INFO" not in process.stderr

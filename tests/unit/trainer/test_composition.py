@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.composition import Looked, ablation, fitted_weights
+from trainer.composition import Looked, ablation, fitted_threshold, fitted_weights
 from worker.bundle import Calibration, Faces, Manifest, TrainingData
 from worker.classify.finding import Box
 from worker.classify.judge import Evidence, fused, softmax
@@ -175,3 +175,39 @@ def test_where_no_picture_has_a_face_the_table_says_so():
 def test_every_share_of_the_table_has_its_interval_and_its_number():
     first = ablation(looked(logits(2, 1), logits(2, 2)), MANIFEST).splitlines()[2]
     assert re.search(r"\| \d+\.\d% \(\d+\.\d% to \d+\.\d%\) of 300 \|", first)
+
+
+def threshold_of(seen: Looked, weights: Faces) -> float | None:
+    return fitted_threshold(seen, replace(MANIFEST, faces=weights))
+
+
+def test_the_threshold_makes_up_for_a_class_that_readers_lean_to():
+    even = logits(3, 1)
+    leaning = even + np.array([1.0, 0.0], np.float32)
+    weights = Faces(least_score=0.5, most=16, face=1.0, whole=0.0, alone=1.0)
+    at_ease, leant = (threshold_of(looked(said, said, len(LABELS)), weights) for said in (even, leaning))
+    assert at_ease == pytest.approx(0.5, abs=0.1)
+    assert leant == pytest.approx(1 / (1 + np.exp(-1) * (1 / at_ease - 1)), abs=1e-3)
+
+
+def test_the_threshold_does_not_follow_the_larger_class():
+    said = logits(3, 1)
+    weights = Faces(least_score=0.5, most=16, face=1.0, whole=0.0, alone=1.0)
+    seen = looked(said, said)
+    kept = [*np.flatnonzero(LABELS == 0), *np.flatnonzero(LABELS == 1)[::4]]
+    fewer = Looked(tuple(seen.evidence[number] for number in kept), LABELS[kept], np.arange(len(kept)))
+    assert threshold_of(fewer, weights) == pytest.approx(threshold_of(seen, weights), abs=0.07)
+
+
+def test_more_than_two_classes_have_no_threshold():
+    manifest = replace(MANIFEST, classes=("happy", "neutral", "sad"))
+    assert fitted_threshold(looked(logits(2, 1), logits(2, 2)), manifest) is None
+
+
+def test_the_table_says_what_the_threshold_brings():
+    leaning = logits(3, 1) + np.array([4.0, 0.0], np.float32)
+    seen = looked(leaning, leaning)
+    manifest = replace(MANIFEST, faces=replace(MANIFEST.faces, face=1.0, alone=1.0))
+    fitted = replace(manifest, decision_threshold=fitted_threshold(seen, manifest))
+    together, with_threshold = list(shares(ablation(seen, fitted)).values())[-2:]
+    assert with_threshold[0] > together[0] + 10

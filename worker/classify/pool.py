@@ -63,6 +63,14 @@ def spawn_process(descriptor: int) -> "subprocess.Popen[bytes]":
     )
 
 
+def share_of(due: int, processes: int, batch_size: int) -> int:
+    """Return how many of the photos that are due a free process is given at once.
+
+    Each has its share, those that are busy as well, so that the last photos are not left to one alone.
+    """
+    return min(math.ceil(due / processes), batch_size)
+
+
 class Pool:
     """Classifier processes that take batches and give outcomes, whatever a file does to one of them.
 

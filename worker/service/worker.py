@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.classify.messages import Delayed, Gone, Job, Judged, Outcome, Refused
-from worker.classify.pool import Pool
+from worker.classify.pool import Pool, share_of
 from worker.config import Config
 from worker.filing import Changed, Filing, Hindered, Move, Moved, Result, Taken
 from worker.identity import Identity
@@ -144,14 +144,14 @@ class Worker:
 
     def step(self, now: float) -> None:
         """Do one turn. Raises Transient where the database does not answer: open another worker then."""
-        for outcome in self._pool.collect(now):
-            self._sort(outcome, now)
+        self._collect(now)
         if now >= self._next_recovery and not self._is_draining:
             self.take_up(now)
         self._feed(now)
         settled = self._inbox.settled(now, self._room) if not self._is_draining else []
         if settled or now >= self._writing_due():
             self._write(settled)
+        self._collect(now)  # what was judged meanwhile, so that its process need not wait for the moves, too
         self._feed(now)
         self._move(now)
 
@@ -187,6 +187,10 @@ class Worker:
             return -math.inf
         return self._arrived_at + _RECORD_SECONDS if self._arrived else math.inf
 
+    def _collect(self, now: float) -> None:
+        for outcome in self._pool.collect(now):
+            self._sort(outcome, now)
+
     def _sort(self, outcome: Outcome, now: float) -> None:
         photo = self._judging.pop(outcome.key)
         match outcome:
@@ -208,12 +212,12 @@ class Worker:
         return 0 <= age < self._config.inbox.settle_seconds
 
     def _feed(self, now: float) -> None:
-        while not self._is_draining and self._pool.room:
-            due = [photo for photo in self._waiting if photo.not_before <= now]
-            if not due:
-                return
-            share = math.ceil(len(due) / self._pool.room)
-            batch = due[: min(share, self._config.model.batch_size)]
+        if self._is_draining or not self._pool.room:
+            return
+        due = [photo for photo in self._waiting if photo.not_before <= now]
+        share = share_of(len(due), self._pool.size, self._config.model.batch_size)
+        while due and self._pool.room:
+            batch, due = due[:share], due[share:]
             for photo in batch:
                 self._waiting.remove(photo)
                 self._judging[photo.photo_id] = photo

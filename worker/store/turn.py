@@ -15,6 +15,7 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -44,6 +45,14 @@ _FIND: dict[tuple[Status, ...], Select[Any]] = {
 _CHANGE: dict[tuple[Status, ...], Update] = {
     status: update(photos).where(_where(status)) for status in (ACTIVE, _DECIDED)
 }
+_FILE = (
+    update(photos)
+    .where(_where(_DECIDED))
+    .values(
+        status=case((photos.c.reason.is_(None), Status.FILED), else_=Status.QUARANTINED),
+        filed_at=bindparam("at"),
+    )
+)
 _PREDICT = insert(predictions)
 _FORGET = delete(predictions).where(
     predictions.c.id
@@ -110,9 +119,7 @@ class Turn:
 
     def record_filed(self, photo_id: int, at: datetime) -> None:
         """Record that a decided photo is where it was to go."""
-        reason = self._row(photo_id, _DECIDED).reason
-        status = Status.FILED if reason is None else Status.QUARANTINED
-        self._change(photo_id, _DECIDED, status=status, filed_at=at)
+        self._apply(_FILE, photo_id, _DECIDED, {"at": at})
         self.finished.add(photo_id)
 
     def record_missing(self, photo_id: int, detail: str) -> None:
@@ -145,7 +152,12 @@ class Turn:
         return row
 
     def _change(self, photo_id: int, was: tuple[Status, ...], **values: Any) -> None:
-        if self._connection.execute(_CHANGE[was], {"photo_id": photo_id, **values}).rowcount != 1:
+        self._apply(_CHANGE[was], photo_id, was, values)
+
+    def _apply(
+        self, statement: Update, photo_id: int, was: tuple[Status, ...], values: dict[str, Any]
+    ) -> None:
+        if self._connection.execute(statement, {"photo_id": photo_id, **values}).rowcount != 1:
             raise LookupError(f"photo {photo_id} is not {' or '.join(was)}")
 
     def _forget_prediction(self, photo_id: int) -> None:

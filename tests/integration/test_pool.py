@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Pipe, wait
 from pathlib import Path
@@ -350,10 +350,17 @@ def test_classifier_processes_end_when_their_worker_is_killed(tmp_path: Path, co
 # What is opened and what is not
 
 
-@pytest.fixture(scope="module")
-def reader() -> Reader:
+@contextmanager
+def reading(sync: Callable[[int], None] = os.fsync) -> Iterator[Reader]:
     bundle = load_bundle(BUILT_IN_BUNDLE)
-    return Reader(SETUP, Judge(bundle), bundle.manifest.working_side)
+    with closing(Reader(SETUP, Judge(bundle), bundle.manifest.working_side, sync)) as reader:
+        yield reader
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    with reading() as reader:
+        yield reader
 
 
 def read(reader: Reader, path: Path) -> tuple[Outcome, list[object]]:
@@ -376,13 +383,13 @@ def test_a_file_is_told_with_its_hash_before_it_is_decoded(reader: Reader, tmp_p
 
 def test_a_files_content_is_durable_before_its_outcome_is_told(tmp_path: Path) -> None:
     synced: list[bytes] = []
-    bundle = load_bundle(BUILT_IN_BUNDLE)
 
     def sync(descriptor: int) -> None:
         synced.append(os.fsencode(Path(f"/proc/self/fd/{descriptor}").readlink()))
 
     path = write(tmp_path, "a.jpg", photo_bytes())
-    outcome, said = read(Reader(SETUP, Judge(bundle), bundle.manifest.working_side, sync), path)
+    with reading(sync=sync) as reader:
+        outcome, said = read(reader, path)
     assert isinstance(outcome, Judged)
     assert said
     assert synced == [os.fsencode(path)]
@@ -392,7 +399,6 @@ def test_a_files_content_is_durable_before_its_outcome_is_told(tmp_path: Path) -
 def test_a_file_is_decoded_while_the_disk_is_busy_unless_it_may_kill_its_process(
     tmp_path: Path, retried: bool
 ) -> None:
-    bundle = load_bundle(BUILT_IN_BUNDLE)
     path = write(tmp_path, "a.jpg", photo_bytes())
     ours, theirs = Pipe()
     said_meanwhile: list[bool] = []
@@ -400,8 +406,7 @@ def test_a_file_is_decoded_while_the_disk_is_busy_unless_it_may_kill_its_process
     def sync(descriptor: int) -> None:
         said_meanwhile.append(ours.poll(0.05 if retried else PATIENCE_SECONDS))
 
-    with ours, theirs:
-        reader = Reader(SETUP, Judge(bundle), bundle.manifest.working_side, sync)
+    with ours, theirs, reading(sync=sync) as reader:
         outcome = reader.outcome(Job(1, path, retried), theirs)
     assert isinstance(outcome, Judged)
     assert said_meanwhile == [not retried]
@@ -413,13 +418,11 @@ def test_a_file_is_decoded_while_the_disk_is_busy_unless_it_may_kill_its_process
 def test_a_file_that_cannot_be_made_durable_is_judged_unless_its_disk_fails(
     tmp_path: Path, number: int, judged: bool
 ) -> None:
-    bundle = load_bundle(BUILT_IN_BUNDLE)
-
     def sync(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    reader = Reader(SETUP, Judge(bundle), bundle.manifest.working_side, sync)
-    outcome, _ = read(reader, write(tmp_path, "a.jpg", photo_bytes()))
+    with reading(sync=sync) as reader:
+        outcome, _ = read(reader, write(tmp_path, "a.jpg", photo_bytes()))
     assert isinstance(outcome, Judged) is judged
 
 

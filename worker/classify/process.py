@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from io import FileIO
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,6 +28,7 @@ from worker.classify.messages import (
     Setup,
     Unfit,
 )
+from worker.classify.syncing import Syncing
 from worker.errors import BadPhoto, BundleError, Reason
 from worker.identity import Identity, identity_of
 from worker.imaging import read_picture
@@ -77,14 +78,14 @@ def _serve(connection: Connection) -> None:
     except BundleError as error:
         connection.send(Unfit(str(error)))
         return
-    reader = Reader(setup, judge, bundle.manifest.working_side)
-    connection.send(Ready())
-    while True:
-        jobs: list[Job] = connection.recv()
-        for job in jobs:
-            signal.setitimer(signal.ITIMER_REAL, setup.decode_seconds * _ORPHAN_FACTOR)
-            connection.send(reader.outcome(job, connection))
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    with closing(Reader(setup, judge, bundle.manifest.working_side)) as reader:
+        connection.send(Ready())
+        while True:
+            jobs: list[Job] = connection.recv()
+            for job in jobs:
+                signal.setitimer(signal.ITIMER_REAL, setup.decode_seconds * _ORPHAN_FACTOR)
+                connection.send(reader.outcome(job, connection))
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class Reader:
@@ -99,7 +100,7 @@ class Reader:
     ) -> None:
         """`sync` makes the content of a descriptor durable."""
         self._setup = setup
-        self._sync = sync
+        self._syncing = Syncing(sync)
         self._judge = judge
         self._working_side = working_side
 
@@ -116,18 +117,19 @@ class Reader:
         if identity is None:
             os.close(descriptor)
             return Gone(job.key)
-        with os.fdopen(descriptor, "rb", buffering=0) as file, ThreadPoolExecutor(1) as beside:
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
             # The log is about to vouch for these bytes; after a power cut they have to be there as well.
-            syncing = beside.submit(self._sync, file.fileno())
-            if job.is_retried:  # if it kills this process, too, it is logged without an outcome
-                wait([syncing])
-            outcome = self._read(job, file, identity, connection)
-        try:
-            syncing.result()
-        except OSError as error:
-            if error.errno == errno.EIO:
-                return _refused_by_system(job, error)
-        return outcome
+            self._syncing.begin(file.fileno())
+            outcome = None if job.is_retried else self._read(job, file, identity, connection)
+            failure = self._syncing.end()
+            if failure and failure.errno == errno.EIO:
+                return _refused_by_system(job, failure)
+            # A retried file is read only now: if it kills this process, too, no outcome of it is waited for.
+            return outcome or self._read(job, file, identity, connection)
+
+    def close(self) -> None:
+        """End the thread that waits for the disk."""
+        self._syncing.close()
 
     def _read(self, job: Job, file: FileIO, identity: Identity, connection: Connection) -> Outcome:
         try:

@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -28,10 +29,10 @@ def main() -> None:
         bundle = load_bundle(order.setup.bundle_folder)
         judge = Judge(bundle)
         side = bundle.manifest.working_side
-        reader = Reader(order.setup, judge, side)
-        reader.outcome(Job(0, order.photos[0]), connection)
-        for photo in order.photos:
-            connection.send(_timed(photo, order.setup, reader, judge, side, connection))
+        with closing(Reader(order.setup, judge, side)) as reader:
+            reader.outcome(Job(0, order.photos[0]), connection)
+            for photo in order.photos:
+                connection.send(_timed(photo, order.setup, reader, judge, side, connection))
         connection.send(Peak(_peak_bytes()))
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.drawing import draw_pixels
-from trainer.evaluation import Answers, answers_from_logits
-from worker.bundle import load_bundle
-from worker.classify.network import Network
+from trainer.evaluation.metrics import Answers, answers_from_logits
+from worker.inference.bundle import load_bundle
+from worker.inference.network import Network
 
 
 def draw_answers(count: int, classes: int, seed: int = 0, overconfidence: float = 2.0) -> Answers:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from trainer.finding.squares import Marks, no_squares
+from trainer.detection.boxes import Marks, no_squares
 
 if TYPE_CHECKING:
-    from trainer.finding.build import FinderOrder
+    from trainer.pipelines.train_detector import FinderOrder
 
 SIZE = (96, 72)
 EPOCHS = 12
@@ -64,7 +64,7 @@ def draw_data(folder: Path) -> Path:
 
 def order_of(data: Path, out: Path) -> "FinderOrder":
     """Ask for a small finder, trained on one thread, which makes it the same each time."""
-    from trainer.finding.build import FinderOrder
+    from trainer.pipelines.train_detector import FinderOrder
 
     return FinderOrder(
         photos=(data / "photos",),
@@ -83,7 +83,7 @@ def order_of(data: Path, out: Path) -> "FinderOrder":
 
 
 def _train(data: Path, out: Path) -> None:
-    from trainer.finding.build import build_finder
+    from trainer.pipelines.train_detector import build_finder
     from trainer.training.progress import Progress
 
     progress = Progress(partial(print, flush=True), lambda epoch: None)

@@ -7,10 +7,10 @@ from multiprocessing.connection import wait
 
 from tests.home import LONG_SECONDS, Home
 from worker.config import load_config
+from worker.daemon.clock import Clock
+from worker.daemon.startup import open_worker
+from worker.daemon.worker import Worker
 from worker.filing import Filing, Operations
-from worker.service.clock import Clock
-from worker.service.opening import open_worker
-from worker.service.worker import Worker
 
 
 class Later:

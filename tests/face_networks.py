@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from trainer.finding.store import FinderManifest, write_finder
-from worker.bundle import (
+from trainer.detection.detector_folder import FinderManifest, write_finder
+from worker.config import BUILT_IN_BUNDLE
+from worker.inference.bundle import (
     Calibration,
     Faces,
     Golden,
@@ -31,8 +32,7 @@ from worker.bundle import (
     weights_version,
     write_manifest,
 )
-from worker.classify.network import Network
-from worker.config import BUILT_IN_BUNDLE
+from worker.inference.network import Network
 
 SIZE = (512, 384)
 """Of a photo, twice the finder's input."""

@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from tests.drawing import photo_bytes
 from worker.errors import StoreError
-from worker.names import restored
-from worker.store.readers import open_reader
+from worker.paths import restored
+from worker.store.read_connection import open_reader
 
 PROJECT = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).with_name("moodsort")

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from worker.bundle import MANIFEST_NAME, Stage, load_bundle, weights_version
 from worker.config import BUILT_IN_BUNDLE
+from worker.inference.bundle import MANIFEST_NAME, Stage, load_bundle, weights_version
 
 
 def one_reader(folder: Path) -> Path:

@@ -8,12 +8,12 @@ from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 from worker.errors import ConfigError
-from worker.strict import Problems, Range, read_table
+from worker.tables import Problems, Range, read_table
 
 CONFIG_VARIABLE = "MOODSORT_CONFIG"
 DATABASE_VARIABLE = "MOODSORT_DATABASE_URL"
 DEFAULT_NAME = "config.toml"
-BUILT_IN_BUNDLE = Path(__file__).parent / "models" / "default"
+BUILT_IN_BUNDLE = Path(__file__).parent / "bundles" / "default"
 
 _DAY = 86400.0
 _SQLITE = "sqlite:///"

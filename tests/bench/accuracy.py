@@ -14,10 +14,10 @@ from tests.bench.accuracy_changes import CHANGES
 from tests.bench.accuracy_cost import cost_section
 from tests.bench.accuracy_judging import see
 from tests.bench.accuracy_tables import accuracy_section, cell, robustness_section
-from trainer.cli.telling import say
-from worker.bundle import load_bundle
+from trainer.cli.messages import say
 from worker.config import BUILT_IN_BUNDLE
 from worker.errors import MoodsortError
+from worker.inference.bundle import load_bundle
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _AT_LEAST_ONE = click.IntRange(min=1)

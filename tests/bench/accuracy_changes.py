@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from worker.imaging import Pixels
+from worker.inference.decode import Pixels
 
 _SMALL_SIDE = 24
 _JPEG_QUALITY = 20

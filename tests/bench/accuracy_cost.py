@@ -11,16 +11,16 @@ import numpy as np
 from PIL import Image
 
 from tests.bench.accuracy_tables import cell, table
-from trainer.cli.telling import unheard
-from trainer.judging import Limits
-from worker.bundle import Bundle, Stage
-from worker.classify.finding import Box, cut, found
-from worker.classify.judge import Judge
-from worker.classify.network import Network
+from trainer.cli.messages import unheard
+from trainer.evaluation.judging import Limits
 from worker.errors import BadPhoto, ConfigError
-from worker.fitting import fit
-from worker.imaging import Picture, Pixels, read_picture
-from worker.names import shown
+from worker.inference.bundle import Bundle, Stage
+from worker.inference.decode import Picture, Pixels, read_picture
+from worker.inference.detector import Box, cut, found
+from worker.inference.network import Network
+from worker.inference.predictor import Judge
+from worker.inference.preprocess import fit
+from worker.paths import shown
 
 RUNS = 100
 

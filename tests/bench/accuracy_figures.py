@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.accuracy_judging import Seen
-from trainer.comparison import Comparison, compared
-from trainer.evaluation import Answers, measured
-from worker.bundle import Metric
-from worker.intervals import Z_95
-from worker.verdict import Verdict
+from trainer.evaluation.comparison import Comparison, compared
+from trainer.evaluation.metrics import Answers, measured
+from worker.inference.bundle import Metric
+from worker.inference.prediction import Verdict
+from worker.stats import Z_95
 
 SURE_SHARE = 0.8
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from tests.bench.accuracy_changes import Change
-from trainer.class_folders import ClassFile, Part
-from trainer.cli.telling import bar, say, unheard
-from trainer.evaluation import Answers
-from trainer.judging import Judged, Limits, Outcome, Unjudged
-from trainer.near_duplicates import difference_bits, near_duplicate_groups
-from trainer.trial import answers_of, check_classes, tried_files
-from worker.bundle import Bundle, load_bundle
-from worker.classify.judge import Judge
+from trainer.cli.messages import bar, say, unheard
+from trainer.data.class_folders import ClassFile, Part
+from trainer.data.near_duplicates import difference_bits, near_duplicate_groups
+from trainer.evaluation.judging import Judged, Limits, Outcome, Unjudged
+from trainer.evaluation.metrics import Answers
+from trainer.pipelines.evaluate import answers_of, check_classes, tried_files
 from worker.errors import BadPhoto, ConfigError, Reason
-from worker.imaging import read_picture
-from worker.names import shown
-from worker.verdict import Verdict
+from worker.inference.bundle import Bundle, load_bundle
+from worker.inference.decode import read_picture
+from worker.inference.prediction import Verdict
+from worker.inference.predictor import Judge
+from worker.paths import shown
 
 _LIMITS = Limits()
 

@@ -17,11 +17,11 @@ from tests.bench.accuracy_figures import (
     taken,
 )
 from tests.bench.accuracy_judging import Seen
-from trainer.calibration import bin_count
-from trainer.comparison import Comparison
-from trainer.resampling import RESAMPLES
-from worker.bundle import Bundle, Metric
-from worker.names import printable, shown
+from trainer.evaluation.bootstrap import RESAMPLES
+from trainer.evaluation.calibration import bin_count
+from trainer.evaluation.comparison import Comparison
+from worker.inference.bundle import Bundle, Metric
+from worker.paths import printable, shown
 
 NOTHING = "–"
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from worker.bundle import InputSpec
+from worker.inference.bundle import InputSpec
 
 _TURNS = 4
 """Of each side; the first compiles, and is not counted."""
@@ -100,18 +100,18 @@ def _answer(epoch: Callable[[], object], pictures: int) -> None:
 
 
 def _input(data: Path) -> InputSpec:
-    from trainer.choice import input_of
-    from trainer.class_folders import find_classes
+    from trainer.data.class_folders import find_classes
+    from trainer.models.architectures import input_of
 
     return input_of("small", None, None, [f.path for files in find_classes([data]).values() for f in files])
 
 
 def _our_epochs(data: Path) -> tuple[Callable[[], object], int]:
-    from trainer.dataset import read_dataset
-    from trainer.recipe import Recipe
-    from trainer.splits import split_groups
-    from trainer.training.course import Course, settled
+    from trainer.data.dataset import read_dataset
+    from trainer.data.splits import split_groups
+    from trainer.training.configuration import Recipe
     from trainer.training.progress import Progress
+    from trainer.training.trainer import Course, settled
 
     place = Path(tempfile.gettempdir(), "never-written")
     recipe = Recipe((data,), place, "bench", _input(data), "bench", held_out=_HELD_OUT, batch_size=_BATCH)
@@ -135,7 +135,7 @@ def _keras_epochs(data: Path) -> tuple[Callable[[], object], int]:
     import keras
     import tensorflow as tf
 
-    from trainer.networks import Plan, build_network
+    from trainer.models.classifiers import Plan, build_network
 
     spec = _input(data)
     colour = {"rgb": "rgb", "grey": "grayscale"}[spec.colour]
@@ -168,7 +168,7 @@ def _keras_epochs(data: Path) -> tuple[Callable[[], object], int]:
 
 
 def _augmentation(colour: str) -> Any:
-    """Return what `trainer.augmentation` does, in Keras' layers and of the same strength."""
+    """Return what `trainer.training.augmentation` does, in Keras' layers and of the same strength."""
     from keras import Sequential, layers
 
     used = [

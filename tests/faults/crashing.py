@@ -16,13 +16,13 @@ from pathlib import Path
 
 from tests.faults.wrapping import told_worker
 from worker.config import load_config
+from worker.daemon.clock import Clock
+from worker.daemon.service import OneRun, run_worker
+from worker.daemon.signals import Signals
+from worker.daemon.worker import Worker
 from worker.filing import Operations
-from worker.service.clock import Clock
-from worker.service.serving import OneRun, run_worker
-from worker.service.signals import Signals
-from worker.service.worker import Worker
 
-_IMPORTED_LATE = ("alembic.command", "worker.store.writing", "sqlalchemy.dialects.sqlite")
+_IMPORTED_LATE = ("alembic.command", "worker.store.writer", "sqlalchemy.dialects.sqlite")
 
 
 class Fuse:

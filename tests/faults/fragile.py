@@ -4,7 +4,7 @@ import os
 import signal
 from typing import Any
 
-from worker.classify import process
+from worker.pool import process
 
 _read_picture = process.read_picture
 

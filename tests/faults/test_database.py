@@ -12,7 +12,7 @@ import psycopg
 from tests.drawing import photo_bytes
 from tests.home import Home, until
 from worker.config import load_config
-from worker.service.lock import hold_locks, holder, lock_files
+from worker.daemon.locks import hold_locks, holder, lock_files
 
 PROMISED_SECONDS = 5.0
 

@@ -9,7 +9,7 @@ from tests.drawing import photo_bytes
 from tests.driving import driven
 from tests.home import Home
 from worker.inbox import inbox
-from worker.inbox.watching import Heard, Watcher
+from worker.inbox.watcher import Heard, Watcher
 
 
 class DeafWatcher(Watcher):

@@ -6,17 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from worker.bundle import load_bundle
-from worker.classify.messages import Job, Outcome
-from worker.classify.pool import Pool, Spawn, spawn_process
 from worker.config import Config
+from worker.daemon.clock import Clock
+from worker.daemon.locks import hold_locks
+from worker.daemon.recovery import recover
+from worker.daemon.startup import check_folders, start_pool, use_model
+from worker.daemon.worker import Worker
 from worker.filing import Filing, Operations
 from worker.inbox import Inbox
-from worker.service.clock import Clock
-from worker.service.lock import hold_locks
-from worker.service.opening import check_folders, start_pool, use_model
-from worker.service.recovering import recover
-from worker.service.worker import Worker
+from worker.inference.bundle import load_bundle
+from worker.pool.pool import Pool, Spawn, spawn_process
+from worker.pool.protocol import Job, Outcome
 from worker.store import Store, open_store
 
 Tell = Callable[[str], None]

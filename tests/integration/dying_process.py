@@ -4,7 +4,7 @@ import os
 import sys
 from multiprocessing.connection import Connection
 
-from worker.classify.messages import Delayed, Ready
+from worker.pool.protocol import Delayed, Ready
 
 if __name__ == "__main__":
     with Connection(int(sys.argv[1])) as connection:

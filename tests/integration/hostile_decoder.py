@@ -5,8 +5,8 @@ import signal
 import sys
 import time
 
-from worker.classify import process
-from worker.imaging import Picture, read_picture
+from worker.inference.decode import Picture, read_picture
+from worker.pool import process
 
 
 def read_or_die(data: bytes, *, max_pixels: int, working_side: int) -> Picture:

@@ -7,8 +7,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from tests.integration.test_pool import SETUP, spawn_hostile
-from worker.classify.messages import Job
-from worker.classify.pool import Pool
+from worker.pool.pool import Pool
+from worker.pool.protocol import Job
 
 started: list[int] = []
 

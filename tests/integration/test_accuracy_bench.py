@@ -12,11 +12,11 @@ from tests.bench.accuracy_judging import see
 from tests.drawing import encoded, photo_bytes
 from tests.face_networks import GREEN, HAPPY, SAD, draw_people
 from tests.one_reader import one_reader
-from trainer.class_folders import Part
-from trainer.evaluation import measured
-from trainer.trial import try_bundles
-from worker.bundle import load_bundle
+from trainer.data.class_folders import Part
+from trainer.evaluation.metrics import measured
+from trainer.pipelines.evaluate import try_bundles
 from worker.config import BUILT_IN_BUNDLE
+from worker.inference.bundle import load_bundle
 
 pytestmark = pytest.mark.timeout(150)  # the first test with faces waits for TensorFlow to make the bundle
 

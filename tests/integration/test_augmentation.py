@@ -9,8 +9,8 @@ CHECK = """
 import numpy as np
 import tensorflow as tf
 from tests.drawing import draw_pixels
-from trainer.augmentation import nothings, samples, vary
-from trainer.jpeg import compressed
+from trainer.training.augmentation import nothings, samples, vary
+from trainer.training.jpeg import compressed
 
 photos = np.stack([draw_pixels(seed, (52, 44)) for seed in range(16)])
 for pixels in (photos, photos[..., :1]):

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from tests.one_reader import manifest_of_one_reader, one_reader
-from worker.bundle import MANIFEST_NAME, Faces, Manifest, load_bundle, write_manifest
-from worker.classify.judge import Judge
 from worker.config import BUILT_IN_BUNDLE
 from worker.errors import BundleError
+from worker.inference.bundle import MANIFEST_NAME, Faces, Manifest, load_bundle, write_manifest
+from worker.inference.predictor import Judge
 
 Table = dict[str, Any]
 

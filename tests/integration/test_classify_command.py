@@ -157,7 +157,7 @@ def test_a_bundle_that_is_not_there_is_one_line_and_status_1(tmp_path: Path) -> 
 
 
 def test_tensorflow_is_never_imported() -> None:
-    code = "import sys, worker.cli.classify, worker.classify.process; print(*sys.modules)"
+    code = "import sys, worker.cli.classify, worker.pool.process; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
     )

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from worker.bundle import load_bundle
 from worker.config import BUILT_IN_BUNDLE, Config, load_config
 from worker.errors import ConfigError
+from worker.inference.bundle import load_bundle
 
 
 @pytest.fixture(autouse=True)

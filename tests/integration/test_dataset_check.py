@@ -11,14 +11,14 @@ import pytest
 from PIL import Image, ImageOps
 
 from tests.drawing import encoded, photo_bytes
-from trainer.checking.set_aside import SetAsideFailed, set_aside
-from trainer.class_folders import ClassFile, Part, find_classes
 from trainer.cli.dataset import check
-from trainer.dataset import read_dataset
-from trainer.near_duplicates import near_duplicate_groups
-from trainer.recipe import Recipe
-from worker.bundle import InputSpec
+from trainer.data.audit.set_aside import SetAsideFailed, set_aside
+from trainer.data.class_folders import ClassFile, Part, find_classes
+from trainer.data.dataset import read_dataset
+from trainer.data.near_duplicates import near_duplicate_groups
+from trainer.training.configuration import Recipe
 from worker.errors import ConfigError
+from worker.inference.bundle import InputSpec
 
 
 def put(path: Path, content: bytes) -> Path:

@@ -14,13 +14,13 @@ from scipy import ndimage
 
 from tests.drawing import encoded
 from tests.one_reader import one_reader
-from trainer.class_folders import Part, find_classes
 from trainer.cli.dataset import dataset
-from trainer.cropping import Choice, Cut, Tools, cut_faces
-from worker.classify.finding import Box
+from trainer.data.class_folders import Part, find_classes
+from trainer.data.face_crops import Choice, Cut, Tools, cut_faces
 from worker.errors import ConfigError
-from worker.imaging import Picture
-from worker.verdict import Verdict
+from worker.inference.decode import Picture
+from worker.inference.detector import Box
+from worker.inference.prediction import Verdict
 
 ALL = Choice(smallest=2, most=8, wholes=False, least=0.2, doubted_parts=frozenset((None, Part.TRAINING)))
 
@@ -106,7 +106,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def finder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a folder that is loaded as the drawn finder."""
-    monkeypatch.setattr("trainer.finding.store.load_finder", lambda folder: DrawnFinder())
+    monkeypatch.setattr("trainer.detection.detector_folder.load_finder", lambda folder: DrawnFinder())
     (tmp_path / "finder").mkdir()
     (tmp_path / "finder" / "finder.json").write_text("{}")
     return tmp_path / "finder"

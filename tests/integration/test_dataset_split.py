@@ -11,13 +11,13 @@ import pytest
 from PIL import Image, ImageOps
 
 from tests.drawing import encoded
-from trainer.class_folders import Part, find_classes
 from trainer.cli.dataset import dataset
-from trainer.judging import Limits
-from trainer.trial import try_bundles
+from trainer.data.class_folders import Part, find_classes
+from trainer.evaluation.judging import Limits
+from trainer.pipelines.evaluate import try_bundles
 from worker.errors import ConfigError
 
-BUILT_IN = Path(__file__).parents[2] / "worker" / "models" / "default"
+BUILT_IN = Path(__file__).parents[2] / "worker" / "bundles" / "default"
 
 
 def drawn(seed: int) -> Image.Image:

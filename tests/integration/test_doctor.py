@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from worker.cli.doctor import doctor
 from worker.config import load_config
-from worker.service.lock import lock_files
+from worker.daemon.locks import lock_files
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,11 @@ from PIL import Image
 
 from tests.drawing import draw_photo, photo_bytes, pixel_bomb
 from trainer.cli.evaluate import evaluate
-from trainer.judging import Judged, Limits, Unjudged, judge_files
-from worker.bundle import load_bundle, write_manifest
+from trainer.evaluation.judging import Judged, Limits, Unjudged, judge_files
 from worker.errors import BundleError, ConfigError
+from worker.inference.bundle import load_bundle, write_manifest
 
-BUILT_IN = Path(__file__).parents[2] / "worker" / "models" / "default"
+BUILT_IN = Path(__file__).parents[2] / "worker" / "bundles" / "default"
 
 EVALUATE = """
 import sys
@@ -169,14 +169,14 @@ def test_a_file_that_ends_its_process_is_left_out_and_the_next_ones_are_judged(t
     # Python reads this module at the start of each process that judges.
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
-        "if 'trainer.judging.process' in sys.orig_argv:\n"
-        "    import worker.imaging\n"
-        "    read = worker.imaging.read_picture\n"
+        "if 'trainer.evaluation.judging.process' in sys.orig_argv:\n"
+        "    import worker.inference.decode\n"
+        "    read = worker.inference.decode.read_picture\n"
         "    def fatal(data, **limits):\n"
         "        if len(data) == LENGTH:\n"
         "            os.abort()\n"
         "        return read(data, **limits)\n"
-        "    worker.imaging.read_picture = fatal\n".replace("LENGTH", str(paths[1].stat().st_size))
+        "    worker.inference.decode.read_picture = fatal\n".replace("LENGTH", str(paths[1].stat().st_size))
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}")
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from trainer.export.golden import answers, golden_inputs
 from trainer.export.interchange import EXPORT_FORMATS, check_exports
 from trainer.export.variants import Candidate, Variant, smallest_within
-from worker.bundle import InputSpec, Manifest, file_sha256, load_bundle
-from worker.classify.judge import Judge
-from worker.classify.network import Network
 from worker.errors import BundleError, ConfigError
+from worker.inference.bundle import InputSpec, Manifest, file_sha256, load_bundle
+from worker.inference.network import Network
+from worker.inference.predictor import Judge
 
 SPEC = InputSpec(32, 24, "rgb", "stretch")
 
@@ -36,11 +36,11 @@ from tests.integration.test_export import SPEC
 from trainer.export.golden import golden_inputs
 from trainer.export.interchange import EXPORT_FORMATS, write_exports
 from trainer.export.litert import convert
-from trainer.export.writing import Findings, Networks, Pictures, keep_smallest, write_bundle
-from trainer.networks import reading_both_ways
-from trainer.publication import prepared_folder
-from trainer.recipe import Recipe
-from worker.bundle import TrainingData
+from trainer.export.bundle_files import Findings, Networks, Pictures, keep_smallest, write_bundle
+from trainer.models.classifiers import reading_both_ways
+from trainer.data.atomic_directory import prepared_folder
+from trainer.training.configuration import Recipe
+from worker.inference.bundle import TrainingData
 from worker.errors import BundleError
 
 keras.utils.set_random_seed(0)

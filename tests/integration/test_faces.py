@@ -20,16 +20,16 @@ from tests.face_networks import FACE_SIDE, FACES, GREEN, HAPPY, SAD, draw_people
 from tests.home import Home
 from trainer.cli.train import _start_input
 from trainer.export.golden import golden_inputs, golden_tolerance
-from trainer.report.trying import study_of_trial
-from trainer.trial import try_bundles
-from worker.bundle import file_sha256, load_bundle, write_manifest
-from worker.classify.judge import Judge, fused, softmax
-from worker.classify.network import Network
+from trainer.pipelines.evaluate import try_bundles
+from trainer.report.evaluation_study import study_of_trial
 from worker.cli import moodsort
 from worker.errors import BundleError, ConfigError
-from worker.imaging import Picture, read_picture
-from worker.store.readers import open_reader
-from worker.verdict import Verdict
+from worker.inference.bundle import file_sha256, load_bundle, write_manifest
+from worker.inference.decode import Picture, read_picture
+from worker.inference.network import Network
+from worker.inference.prediction import Verdict
+from worker.inference.predictor import Judge, fused, softmax
+from worker.store.read_connection import open_reader
 
 pytestmark = pytest.mark.timeout(150)  # the first test waits for TensorFlow to make the bundle
 
@@ -282,8 +282,8 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 from pathlib import Path
 from worker.errors import MoodsortError
-from worker.service.drawing import write_drawing
-from worker.verdict import Verdict
+from worker.inference.overlay import write_drawing
+from worker.inference.prediction import Verdict
 try:
     photo, out = map(Path, sys.argv[1:])
     write_drawing(photo, Verdict("happy", 1.0, {"happy": 1.0}, ()), out, 10**9)

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.drawing import photo_bytes
+from worker.fileio import Identity, identity_of
 from worker.filing import Changed, Filing, Hindered, Move, Moved, Operations, Result, Taken
-from worker.identity import Identity, identity_of
 
 CALLS = tuple(field.name for field in fields(Operations))
 BYSTANDER = b"a bystander, not to be touched"

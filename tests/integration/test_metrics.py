@@ -9,7 +9,7 @@ import pytest
 from tests.drawing import photo_bytes
 from tests.home import Home, until
 from worker.config import ConfigError
-from worker.service.metrics import Metrics, serve_metrics
+from worker.ops.metrics import Metrics, serve_metrics
 
 
 def _get(port: int, path: str) -> tuple[int, str]:

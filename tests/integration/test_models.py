@@ -18,13 +18,13 @@ from click.testing import CliRunner
 from tests.drawing import photo_bytes
 from tests.home import Home, until
 from tests.one_reader import one_reader
-from worker.bundle import file_sha256, load_bundle, write_manifest
 from worker.cli import moodsort
 from worker.config import BUILT_IN_BUNDLE, load_config
+from worker.daemon.locks import hold_locks
 from worker.errors import ConfigError, MoodsortError
-from worker.service.lock import hold_locks
-from worker.service.models.setting import previous_bundle, set_bundle
-from worker.service.models.telling import Hearing, Told, tell_worker
+from worker.inference.bundle import file_sha256, load_bundle, write_manifest
+from worker.registry.choice import previous_bundle, set_bundle
+from worker.registry.reload_signal import Hearing, Told, tell_worker
 
 CLASSES = load_bundle(BUILT_IN_BUNDLE).manifest.classes
 

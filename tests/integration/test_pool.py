@@ -19,13 +19,13 @@ import pytest
 
 from tests.drawing import draw_photo, encoded, photo_bytes, pixel_bomb
 from tests.one_reader import one_reader
-from worker.bundle import load_bundle
-from worker.classify.judge import Judge
-from worker.classify.messages import Delayed, Gone, Job, Judged, Opened, Outcome, Refused, Setup
-from worker.classify.pool import START_SECONDS, Pool, spawn_process
-from worker.classify.process import Reader
 from worker.config import BUILT_IN_BUNDLE
 from worker.errors import BundleError, Reason
+from worker.inference.bundle import load_bundle
+from worker.inference.predictor import Judge
+from worker.pool.pool import START_SECONDS, Pool, spawn_process
+from worker.pool.process import Reader
+from worker.pool.protocol import Delayed, Gone, Job, Judged, Opened, Outcome, Refused, Setup
 
 SETUP = Setup(
     bundle_folder=BUILT_IN_BUNDLE,
@@ -458,7 +458,7 @@ def test_a_file_that_the_system_refuses_is_unreadable(
     def refuse(path: Path, flags: int) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr("worker.classify.process.os.open", refuse)  # root may read everything
+    monkeypatch.setattr("worker.pool.process.os.open", refuse)  # root may read everything
     outcome, said = read(reader, write(tmp_path, "a.jpg", photo_bytes()))
     assert outcome == Refused(1, None, Reason.UNREADABLE, "it cannot be read: Permission denied")
     assert said == []
@@ -471,7 +471,7 @@ def test_a_cause_that_says_nothing_of_the_file_only_delays_it(
     def refuse(path: Path, flags: int) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("worker.classify.process.os.open", refuse)
+    monkeypatch.setattr("worker.pool.process.os.open", refuse)
     outcome, _ = read(reader, tmp_path / "a.jpg")
     assert isinstance(outcome, Delayed)
 

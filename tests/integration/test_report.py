@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.answering import draw_answers
 from tests.drawing import draw_pixels, photo_bytes
-from trainer.evaluation import measured
+from trainer.evaluation.metrics import measured
 from trainer.report import Pictures, Study, write_report
 from trainer.training.progress import Epoch
 from worker.errors import BundleError
@@ -216,9 +216,9 @@ def test_evaluate_writes_a_report_of_a_bundle(tmp_path):
 def test_attention_is_found_in_every_network_of_ours():
     code = """
 import numpy as np
-from trainer.networks import Plan, build_network
-from trainer.report.attention import grad_cam
-from worker.bundle import InputSpec
+from trainer.models.classifiers import Plan, build_network
+from trainer.report.grad_cam import grad_cam
+from worker.inference.bundle import InputSpec
 pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
 for name in ("small", "tutorial", "mobilenet_v3_small"):
     network = build_network(Plan(InputSpec(64, 64, "rgb", "stretch"), 3, seed=0), name)

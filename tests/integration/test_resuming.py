@@ -14,8 +14,8 @@ from PIL import Image
 from tests.answering import answers_both_ways
 from trainer.cli.train import train
 from trainer.training.checkpoint import training_folder
-from worker.bundle import load_bundle
 from worker.errors import MoodsortError
+from worker.inference.bundle import load_bundle
 
 TRAIN = """
 import sys

@@ -16,8 +16,8 @@ import pytest
 from tests.drawing import photo_bytes
 from tests.driving import driven
 from tests.home import COMMAND, LONG_SECONDS, Home, Running, until
-from worker.classify.pool import START_SECONDS
 from worker.config import load_config
+from worker.pool.pool import START_SECONDS
 
 PROMISED_SECONDS = 5.0
 

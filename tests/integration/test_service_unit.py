@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from worker.cli.service import service
-from worker.service.unit import UNIT_NAME, Service, render_system, render_user
+from worker.ops.systemd.unit import UNIT_NAME, Service, render_system, render_user
 
 AWKWARD = ' it\'s 100% "odd" \\x41 $HOME ${PATH} #1; [é]'
 

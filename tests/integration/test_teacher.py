@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from scipy import ndimage
 
-from trainer.finding.teacher import Teacher
-from worker.classify.finding import Box
+from trainer.detection.teacher import Teacher
 from worker.errors import ConfigError
-from worker.imaging import Pixels
+from worker.inference.decode import Pixels
+from worker.inference.detector import Box
 
 
 class BlobDetector:

@@ -13,13 +13,13 @@ from PIL import Image, ImageDraw
 
 from tests.answering import answers_both_ways
 from trainer.cli.train import train
-from trainer.dataset import read_dataset
-from trainer.publication import prepared_folder
-from trainer.recipe import Recipe
-from worker.bundle import InputSpec, load_bundle
-from worker.classify.judge import Judge
+from trainer.data.atomic_directory import prepared_folder
+from trainer.data.dataset import read_dataset
+from trainer.training.configuration import Recipe
 from worker.errors import BundleError, ConfigError
-from worker.imaging import read_picture
+from worker.inference.bundle import InputSpec, load_bundle
+from worker.inference.decode import read_picture
+from worker.inference.predictor import Judge
 
 CLASSES = ("bars", "disc", "stripes")
 
@@ -128,11 +128,11 @@ def test_a_loss_that_is_no_number_ends_training_and_leaves_the_older_bundle(tmp_
 import sys
 from dataclasses import replace
 from pathlib import Path
-from trainer.build import build_bundle
-from trainer.recipe import Method, Recipe
+from trainer.pipelines.train_classifier import build_bundle
+from trainer.training.configuration import Method, Recipe
 from trainer.training.failures import Diverged
 from trainer.training.progress import Progress
-from worker.bundle import InputSpec
+from worker.inference.bundle import InputSpec
 data, out = map(Path, sys.argv[1:])
 spec = InputSpec(32, 32, "grey", "stretch")
 recipe = Recipe((data,), out, "drawn", spec, "a test", epochs=3, method=Method(peak_rate=1e38))

@@ -2,9 +2,9 @@
 
 import click
 
-from trainer.cli.checking import check
-from trainer.cli.cropping import faces
-from trainer.cli.dividing import split
+from trainer.cli.dataset_check import check
+from trainer.cli.dataset_faces import faces
+from trainer.cli.dataset_split import split
 
 
 @click.group()

@@ -12,13 +12,13 @@ from trainer.cli import require_libraries, shown_command
 from worker.cli import config_option
 from worker.cli.output import format_option, print_rows
 from worker.config import load_config
-from worker.names import printable, shown
+from worker.paths import printable, shown
 
 if TYPE_CHECKING:
-    from trainer.comparison import Comparison
-    from trainer.judging import Limits, Outcome
-    from trainer.trial import Trial, Trials
-    from worker.bundle import Metric
+    from trainer.evaluation.comparison import Comparison
+    from trainer.evaluation.judging import Limits, Outcome
+    from trainer.pipelines.evaluate import Trial, Trials
+    from worker.inference.bundle import Metric
 
 _COLUMNS = ("bundle", "version", "metric", "label", "value", "low", "high", "pictures")
 _TABLE = ("metric", "label", "value", "95 % interval", "pictures")
@@ -60,8 +60,8 @@ def evaluate(
     if report is not None and len(bundle) == 2:
         raise click.UsageError("--report is of one bundle; leave the other out")
     require_libraries("evaluation", ("scipy", *(("matplotlib", "jinja2") if report else ())))
-    from trainer.evaluation import measured
-    from trainer.trial import try_bundles
+    from trainer.evaluation.metrics import measured
+    from trainer.pipelines.evaluate import try_bundles
 
     folders = [_found(folder) for folder in bundle]
     trials = try_bundles(folders, data, _telling(), _limits(config_file))
@@ -74,7 +74,7 @@ def evaluate(
         print_rows(_rows(trials, found), _COLUMNS, output_format, _COLUMNS)
     if report is not None:
         from trainer.report import write_report
-        from trainer.report.trying import study_of_trial
+        from trainer.report.evaluation_study import study_of_trial
 
         study = study_of_trial(trials, data, found[0], shown_command(), with_pictures=not no_pictures)
         write_report(report, study)
@@ -84,12 +84,12 @@ def evaluate(
 def _found(folder: Path) -> Path:
     """Return the built-in bundle's folder for its name, unless a folder here has it."""
     if folder == Path(_BUILT_IN) and not folder.exists():
-        return Path(worker.__file__).parent / "models" / _BUILT_IN
+        return Path(worker.__file__).parent / "bundles" / _BUILT_IN
     return folder
 
 
 def _limits(config_file: Path | None) -> "Limits":
-    from trainer.judging import Limits
+    from trainer.evaluation.judging import Limits
 
     limits = load_config(config_file).limits
     return Limits(limits.max_file_bytes, limits.max_pixels, limits.memory_bytes, limits.decode_seconds)
@@ -100,7 +100,7 @@ def _classes(trials: "Trials") -> tuple[str, ...]:
 
 
 def _telling() -> Any:
-    from trainer.judging import Unjudged
+    from trainer.evaluation.judging import Unjudged
 
     def tell(outcome: "Outcome") -> None:
         if isinstance(outcome, Unjudged):
@@ -151,7 +151,7 @@ def _as_json(trials: "Trials", found: list[tuple["Metric", ...]], seed: int) -> 
 
 
 def _comparison(trials: "Trials", seed: int) -> "Comparison | None":
-    from trainer.comparison import compared
+    from trainer.evaluation.comparison import compared
 
     if len(trials.trials) < 2:
         return None
@@ -206,7 +206,7 @@ def _print_one(metrics: tuple["Metric", ...]) -> None:
 
 
 def _shown_figure(metric: "Metric") -> dict[str, Any]:
-    from trainer.evaluation import shown_interval, shown_value
+    from trainer.evaluation.metrics import shown_interval, shown_value
 
     return _figure(metric) | {
         "value": shown_value(metric, metric.value),
@@ -215,7 +215,7 @@ def _shown_figure(metric: "Metric") -> dict[str, Any]:
 
 
 def _print_coverage(trial: "Trial") -> None:
-    from trainer.coverage import TARGET_ACCURACY, kept_at, suggested_threshold
+    from trainer.evaluation.coverage import TARGET_ACCURACY, kept_at, suggested_threshold
 
     threshold = suggested_threshold(trial.answers)
     if threshold is None:
@@ -230,7 +230,7 @@ def _print_coverage(trial: "Trial") -> None:
 
 
 def _print_two(trials: "Trials", found: list[tuple["Metric", ...]]) -> None:
-    from trainer.evaluation import shown_interval, shown_value
+    from trainer.evaluation.metrics import shown_interval, shown_value
 
     names = [f"{trial.bundle.manifest.name} {trial.bundle.manifest.version}" for trial in trials.trials]
     if names[0] == names[1]:

@@ -12,10 +12,10 @@ from worker.config import load_config
 from worker.errors import ConfigError
 
 if TYPE_CHECKING:
-    from trainer.recipe import Recipe
+    from trainer.training.configuration import Recipe
 
 _NETWORKS = ("small", "medium", "trunk", "tutorial", "mobilenet_v3_small", "efficientnet_v2_b0")
-"""The keys of `trainer.choice.NETWORKS`, here so that --help waits for nothing."""
+"""The keys of `trainer.models.architectures.NETWORKS`, here so that --help waits for nothing."""
 
 _TOLD = ("accuracy", "precision", "recall")
 """The figures that are printed; the report has the others."""
@@ -119,9 +119,9 @@ def train(**options: Any) -> None:
     require_training_libraries()
     recipe = _recipe(**options)
     start_tensorflow()
-    from trainer.build import build_bundle
     from trainer.cli.progress_bar import shown_progress
-    from trainer.evaluation import shown_value
+    from trainer.evaluation.metrics import shown_value
+    from trainer.pipelines.train_classifier import build_bundle
 
     with shown_progress() as progress:
         manifest = build_bundle(recipe, progress)
@@ -140,11 +140,11 @@ def _recipe(
     *, data: tuple[Path, ...], out: Path, name: str | None, network: str, input_size: int | None, **rest: Any
 ) -> "Recipe":
     """Check what can be checked before TensorFlow, which takes seconds to start, and fill in the rest."""
-    from trainer.choice import input_of, method_of
-    from trainer.class_folders import find_classes
+    from trainer.data.atomic_directory import check_place
+    from trainer.data.class_folders import find_classes
     from trainer.export.interchange import check_exports
-    from trainer.publication import check_place
-    from trainer.recipe import Recipe
+    from trainer.models.architectures import input_of, method_of
+    from trainer.training.configuration import Recipe
 
     out = out.resolve()
     check_place(out)
@@ -185,7 +185,7 @@ def _recipe(
 
 
 def _weights(network: str, weights: str | None, start: Path | None) -> str:
-    from trainer.choice import IMAGENET, NETWORKS, NO_WEIGHTS
+    from trainer.models.architectures import IMAGENET, NETWORKS, NO_WEIGHTS
 
     design = NETWORKS[network]
     if weights is None:
@@ -201,7 +201,7 @@ def _weights(network: str, weights: str | None, start: Path | None) -> str:
 
 
 def _start_input(start: Path, classes: tuple[str, ...], *, new_head: bool) -> Any:
-    from worker.bundle import load_bundle
+    from worker.inference.bundle import load_bundle
 
     manifest = load_bundle(start).manifest
     if manifest.classes != classes and not new_head:

@@ -7,9 +7,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.bundle import Golden, InputSpec, file_sha256
-from worker.classify.network import Network
-from worker.imaging import Pixels
+from worker.inference.bundle import Golden, InputSpec, file_sha256
+from worker.inference.decode import Pixels
+from worker.inference.network import Network
 
 _MOST_INPUTS = 8
 _LEAST_INPUTS = 2

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.errors import BundleError, ConfigError
-from worker.imaging import Pixels
+from worker.inference.decode import Pixels
 
 if TYPE_CHECKING:
     import keras

@@ -14,7 +14,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from trainer.export.variants import Variant
 from worker.errors import BundleError
-from worker.imaging import Pixels
+from worker.inference.decode import Pixels
 
 
 def convert(network: keras.Model, calibration: Pixels, say: Callable[[str], None]) -> dict[Variant, bytes]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.bundle import Metric
-from worker.intervals import wilson_interval
+from worker.inference.bundle import Metric
+from worker.stats import wilson_interval
 
 VALIDATION_SET = "validation split"
 

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from trainer.report.confidence import confidence_charts
-from trainer.report.judgement import judgement_charts
-from trainer.report.learning import learning_charts
-from trainer.report.page import page
-from trainer.report.sheets import picture_sheets, save_sheet
+from trainer.report.classification_charts import judgement_charts
+from trainer.report.confidence_charts import confidence_charts
+from trainer.report.learning_curves import learning_charts
+from trainer.report.picture_sheets import picture_sheets, save_sheet
+from trainer.report.report_page import page
 from trainer.report.study import Pictures, Study
 from trainer.report.theme import save_png
 from worker.errors import BundleError
-from worker.names import shown
+from worker.paths import shown
 
 __all__ = ["Pictures", "Study", "write_report"]
 

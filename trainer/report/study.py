@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.evaluation import Answers
-from worker.bundle import Metric
-from worker.imaging import Pixels
+from trainer.evaluation.metrics import Answers
+from worker.inference.bundle import Metric
+from worker.inference.decode import Pixels
 
 if TYPE_CHECKING:  # at run time it would import TensorFlow, which a report of `evaluate` does without
     from trainer.training.progress import Epoch

@@ -1,1 +1,1 @@
-"""Train a network on one split and choose its best epoch by another."""
+"""Train a network: batches, augmentation, losses, schedule, EMA, early stopping and checkpoints."""

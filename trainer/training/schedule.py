@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from trainer.recipe import Method
+from trainer.training.configuration import Method
 
 _START = 1 / 25
 """Of the peak rate, where the warm-up begins (Smith and Topin 2018)."""

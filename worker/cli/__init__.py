@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.errors import MoodsortError
-from worker.names import printable
+from worker.paths import printable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints

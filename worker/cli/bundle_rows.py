@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from worker.bundle import Bundle, Metric, Stage
 from worker.cli.output import Row
-from worker.names import shown
-from worker.service.models.benchmark import Cost
-from worker.service.models.shelf import Shelved, overall_accuracy
-from worker.service.models.switching import Switch
-from worker.service.models.telling import Hearing, Told
+from worker.inference.bundle import Bundle, Metric, Stage
+from worker.paths import shown
+from worker.registry.benchmark import Cost
+from worker.registry.catalog import Shelved, overall_accuracy
+from worker.registry.reload_signal import Hearing, Told
+from worker.registry.switch import Switch
 
 LIST = (
     "state",

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 
-from worker.bundle import load_bundle
-from worker.classify.messages import Delayed, Gone, Judged, Outcome, Refused
 from worker.cli import config_option
 from worker.cli.output import Row, format_option, print_rows
 from worker.config import Config, load_config
+from worker.daemon.clock import Clock
 from worker.errors import MoodsortError
-from worker.inbox.looking import ignored_by, scan
-from worker.names import shown
-from worker.service.clock import Clock
-from worker.service.judging import judge_files
+from worker.inbox.scanner import ignored_by, scan
+from worker.inference.bundle import load_bundle
+from worker.paths import shown
+from worker.pool.batch import judge_files
+from worker.pool.protocol import Delayed, Gone, Judged, Outcome, Refused
 
 COLUMNS = ("path", "label", "confidence", "scores", "faces", "reason", "detail")
 _TABLE = ("path", "label", "confidence", "reason", "detail")
@@ -44,7 +44,7 @@ def classify(
     if drawing is None:
         print_rows(starmap(_row, _judged(found, config)), COLUMNS, output_format, _TABLE)
         return 0
-    from worker.service.drawing import check_place
+    from worker.inference.overlay import check_place
 
     check_place(drawing)
     if len(found) != 1:
@@ -72,7 +72,7 @@ def _judged(paths: list[Path], config: Config) -> Iterator[tuple[Path, Outcome]]
 
 
 def _draw(photo: Path, outcome: Outcome, drawing: Path, config: Config) -> None:
-    from worker.service.drawing import write_drawing
+    from worker.inference.overlay import write_drawing
 
     if not isinstance(outcome, Judged):
         raise MoodsortError(f"{shown(photo)}: could not be judged, so nothing is drawn; name another photo")

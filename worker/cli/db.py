@@ -19,7 +19,7 @@ def db() -> None:
 def upgrade(config_file: Path | None) -> None:
     """Bring the database up to date, after a backup of an SQLite file; `moodsort run` does so too."""
     from worker.store.revision import HEAD
-    from worker.store.writing import open_store
+    from worker.store.writer import open_store
 
     url = load_config(config_file).database.url
     open_store(url).close()
@@ -30,7 +30,7 @@ def upgrade(config_file: Path | None) -> None:
 @config_option
 def current(config_file: Path | None) -> None:
     """Tell the revision of the database's schema, and whether it is the one that this moodsort knows."""
-    from worker.store.readers import revision_of
+    from worker.store.read_connection import revision_of
     from worker.store.revision import HEAD, Standing, standing
 
     url = load_config(config_file).database.url

@@ -10,10 +10,10 @@ from worker.cli import config_option
 from worker.cli.output import format_option, print_rows
 from worker.config import config_path, load_config
 from worker.errors import ConfigError
-from worker.names import shown
-from worker.service.doctor import Finding, State, examine
-from worker.service.doctor.finding import of_error, ok
-from worker.service.logs import configure
+from worker.ops.doctor import Finding, State, examine
+from worker.ops.doctor.result import of_error, ok
+from worker.ops.logging import configure
+from worker.paths import shown
 
 _COLUMNS = ("check", "state", "found", "remedy")
 

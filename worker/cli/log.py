@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from worker.cli import config_option
+from worker.cli.filter_options import selected, selection_options
 from worker.cli.output import Row, format_option, print_rows
-from worker.cli.selection import selected, selection_options
 from worker.config import load_config
-from worker.store.reading import COLUMNS, Order, open_log
+from worker.store.query import COLUMNS, Order, open_log
 
 _TABLE = ("id", "received_at", "path", "label", "confidence", "status", "reason")
 """What fits a terminal of 100 columns; `path` holds the folder and the name."""

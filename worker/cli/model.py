@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from worker.bundle import load_bundle
 from worker.cli import config_option
 from worker.cli.bundle_rows import (
     COST,
@@ -29,11 +28,12 @@ from worker.cli.bundle_rows import (
 from worker.cli.output import format_option, print_rows
 from worker.config import BUILT_IN_BUNDLE, Config, load_config
 from worker.errors import ConfigError
-from worker.names import printable, shown
-from worker.service.models.benchmark import find_photos, measure
-from worker.service.models.setting import BUILT_IN, previous_bundle, setting_path
-from worker.service.models.shelf import bundles_at_hand
-from worker.service.models.switching import Wish, switch
+from worker.inference.bundle import load_bundle
+from worker.paths import printable, shown
+from worker.registry.benchmark import find_photos, measure
+from worker.registry.catalog import bundles_at_hand
+from worker.registry.choice import BUILT_IN, previous_bundle, setting_path
+from worker.registry.switch import Wish, switch
 
 _bundle_argument = click.argument("bundle_name", metavar="[BUNDLE]", required=False)
 
@@ -185,7 +185,7 @@ def _photos(folder: Path | None, config: Config, count: int) -> Iterator[list[Pa
     if folder is not None:
         yield find_photos(folder, config, count)
         return
-    from worker.service.models.drawing import draw_pictures
+    from worker.registry.sample_photos import draw_pictures
 
     with TemporaryDirectory(prefix="moodsort-") as drawn:
         pictures = draw_pictures(Path(drawn))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from worker.names import printable
+from worker.paths import printable
 
 Row = Mapping[str, Any]
 

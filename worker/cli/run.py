@@ -11,12 +11,12 @@ import click
 
 from worker.cli import config_option
 from worker.config import Config, load_config
-from worker.names import shown
-from worker.service.logs import configure
-from worker.service.notify import Notifier
-from worker.service.serving import OneRun, Service
-from worker.service.signals import Signals
-from worker.service.worker import Worker
+from worker.daemon.service import OneRun, Service
+from worker.daemon.signals import Signals
+from worker.daemon.worker import Worker
+from worker.ops.logging import configure
+from worker.ops.systemd.notifier import Notifier
+from worker.paths import shown
 
 
 @click.command()

@@ -11,8 +11,7 @@ import click
 from worker.cli import config_option
 from worker.config import load_config
 from worker.errors import MoodsortError
-from worker.names import shown
-from worker.service.install import (
+from worker.ops.systemd.install import (
     Manager,
     Outcome,
     find_command,
@@ -24,7 +23,8 @@ from worker.service.install import (
     uninstall,
     user_manager,
 )
-from worker.service.unit import Service, render_system, render_user, written_folders
+from worker.ops.systemd.unit import Service, render_system, render_user, written_folders
+from worker.paths import shown
 
 
 def _system_option(command: Any) -> Any:

@@ -14,7 +14,7 @@ from worker.cli.output import format_option, print_rows
 from worker.config import load_config
 from worker.errors import Reason
 from worker.store.filters import Filters
-from worker.store.reading import Group, Log, Tally, open_log
+from worker.store.query import Group, Log, Tally, open_log
 
 _OVERVIEW = (Group.LABEL, Group.STATUS)
 _FIGURES = ("photos", "share", "mean_confidence", "corrected")

@@ -1,6 +1,6 @@
 """Move photos to where they belong, and take up the moves that were cut short."""
 
-from worker.filing.filing import (
+from worker.filing.mover import (
     Changed,
     Filing,
     Hindered,
@@ -11,7 +11,7 @@ from worker.filing.filing import (
     free_destination,
 )
 from worker.filing.operations import Operations
-from worker.filing.recovery import Next, Trace, trace_of, what_is_next
+from worker.filing.recovery_plan import Next, Trace, trace_of, what_is_next
 
 __all__ = [
     "Changed",

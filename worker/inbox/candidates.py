@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from worker.identity import Identity
+from worker.fileio import Identity
 
 
 class Writer(Enum):

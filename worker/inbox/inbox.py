@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.config import Inbox as InboxConfig
-from worker.identity import Identity
+from worker.fileio import Identity
 from worker.inbox.candidates import Candidate, Hint, Writer, is_settled, observed
-from worker.inbox.looking import ignored_by, kind_of, look_at, scan
-from worker.inbox.watching import Heard, Wakeup, Watcher, is_on_network
+from worker.inbox.scanner import ignored_by, kind_of, look_at, scan
+from worker.inbox.watcher import Heard, Wakeup, Watcher, is_on_network
 
 logger = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ from worker.store.records import Arrival, Content, Decision, Status, Unfinished
 
 if TYPE_CHECKING:
     from worker.store.turn import Turn
-    from worker.store.writing import Store, open_store
+    from worker.store.writer import Store, open_store
 
 __all__ = ["Arrival", "Content", "Decision", "Status", "Store", "Turn", "Unfinished", "open_store"]
 
 
 def __getattr__(name: str) -> Any:
     if name in ("Store", "Turn", "open_store"):
-        from worker.store import writing
+        from worker.store import writer
 
-        return getattr(writing, name)
+        return getattr(writer, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

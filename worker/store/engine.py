@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from worker.errors import MoodsortError, StoreError, Transient
 from worker.store.address import place, sqlite_file
-from worker.store.failures import no_driver, postgres_failure, sqlite_code, sqlite_failure
+from worker.store.database_errors import no_driver, postgres_failure, sqlite_code, sqlite_failure
 
 _REFUSED_AT_START = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 """What a running worker waits for a person to mend, and one that starts does not start with."""

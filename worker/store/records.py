@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from worker.errors import Reason
-from worker.verdict import Verdict
+from worker.inference.prediction import Verdict
 
 
 class Status(StrEnum):

@@ -25,11 +25,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from worker.names import raw, restored, shown
+from worker.inference.prediction import Verdict
+from worker.paths import raw, restored, shown
 from worker.store import locks
 from worker.store.records import Arrival, Content, Decision, Status
 from worker.store.schema import ACTIVE, photos, predictions
-from worker.verdict import Verdict
 
 _DECIDED = (Status.DECIDED,)
 

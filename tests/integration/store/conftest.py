@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from worker.errors import Reason
+from worker.inference.prediction import Verdict
 from worker.store import Arrival, Content, Decision, Store, Turn, open_store
-from worker.store.readers import open_reader
-from worker.verdict import Verdict
+from worker.store.read_connection import open_reader
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -16,7 +16,7 @@ from worker.cli import moodsort
 from worker.config import DATABASE_VARIABLE
 from worker.errors import ConfigError, Reason, StoreError
 from worker.store import Store
-from worker.store.reading import COLUMNS
+from worker.store.query import COLUMNS
 from worker.store.revision import HEAD
 
 

@@ -16,10 +16,10 @@ from sqlalchemy import Connection, inspect, text
 from worker.errors import StoreError
 from worker.store import open_store
 from worker.store.engine import connect, told
-from worker.store.reading import COLUMNS
+from worker.store.query import COLUMNS
 from worker.store.revision import HEAD
 from worker.store.schema import PREDICTION_LOG, metadata
-from worker.store.upgrading import bring_up_to_date, current_revision, migrations_folder
+from worker.store.upgrade import bring_up_to_date, current_revision, migrations_folder
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import Reason
+from worker.inference.prediction import Face, Verdict
 from worker.store import Arrival, Status, Store, open_store
 from worker.store.schema import predictions
-from worker.verdict import Face, Verdict
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

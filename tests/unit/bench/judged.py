@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from tests.bench.accuracy_judging import Seen
-from trainer.evaluation import Answers
-from trainer.judging import Unjudged
-from worker.verdict import Face, Verdict
+from trainer.evaluation.judging import Unjudged
+from trainer.evaluation.metrics import Answers
+from worker.inference.prediction import Face, Verdict
 
 CLASSES = ("happy", "sad")
 

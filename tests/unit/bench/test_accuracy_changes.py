@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.bench.accuracy_changes import CHANGES, Change, lightened, loosened, reduced, turned
 from tests.drawing import draw_pixels
-from worker.imaging import Pixels, read_picture
+from worker.inference.decode import Pixels, read_picture
 
 SIZES = [(96, 64), (63, 97), (500, 1), (1, 1)]
 

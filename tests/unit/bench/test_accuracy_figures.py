@@ -19,7 +19,7 @@ from tests.bench.accuracy_figures import (
     taken,
 )
 from tests.unit.bench.judged import CLASSES, answers, drawn_answers, seen, verdict
-from trainer.evaluation import measured
+from trainer.evaluation.metrics import measured
 
 
 @pytest.mark.parametrize(

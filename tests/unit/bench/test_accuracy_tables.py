@@ -17,9 +17,9 @@ from tests.bench.accuracy_tables import (
 from tests.face_networks import FACES
 from tests.one_reader import one_reader
 from tests.unit.bench.judged import CLASSES, answers, drawn_answers, seen, verdict
-from trainer.class_folders import Part
-from trainer.comparison import Comparison
-from worker.bundle import Bundle, load_bundle
+from trainer.data.class_folders import Part
+from trainer.evaluation.comparison import Comparison
+from worker.inference.bundle import Bundle, load_bundle
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.identity import Identity
+from worker.fileio import Identity
 from worker.inbox.candidates import Candidate, Hint, Look, Writer, is_settled, observed
 
 SETTLE = 2.0

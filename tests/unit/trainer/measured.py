@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.checking.examination import Examined
-from trainer.class_folders import ClassFile, Part
-from trainer.near_duplicates import difference_bits
+from trainer.data.audit.examination import Examined
+from trainer.data.class_folders import ClassFile, Part
+from trainer.data.near_duplicates import difference_bits
 
 DATA = Path("data")
 

@@ -1,6 +1,6 @@
 import pytest
 
-from trainer.recipe import TUTORIAL_METHOD, Method
+from trainer.training.configuration import TUTORIAL_METHOD, Method
 from trainer.training.schedule import Span, average_decay, learning_rate
 
 METHOD = Method(peak_rate=1.0, warm_up=0.1, final_rate=0.01, average_decay=0.998)

@@ -1,0 +1,65 @@
+import sqlite3
+
+import pytest
+
+from worker.errors import MoodsortError, StoreError, Transient
+from worker.store.database_errors import postgres_failure, sqlite_failure
+
+
+def _sqlite_error(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("as the driver says it")
+    error.sqlite_errorcode = code
+    return error
+
+
+class _PostgresError(Exception):
+    def __init__(self, sqlstate: str | None) -> None:
+        super().__init__("server closed\n\tthe connection")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, Transient, "locked by another program"),
+        (sqlite3.SQLITE_FULL, Transient, "the disk is full"),
+        (sqlite3.SQLITE_IOERR_FSYNC, Transient, "the disk reports an error"),
+        (sqlite3.SQLITE_READONLY_DBMOVED, Transient, "cannot be written"),
+        (sqlite3.SQLITE_CORRUPT, StoreError, "damaged"),
+        (sqlite3.SQLITE_NOTADB, StoreError, "not a moodsort database"),
+    ],
+)
+def test_what_sqlite_refuses_is_one_line(code: int, kind: type[MoodsortError], words: str) -> None:
+    failure = sqlite_failure("moodsort.db", _sqlite_error(code))
+    assert type(failure) is kind
+    assert str(failure).startswith("moodsort.db: ")
+    assert words in str(failure)
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT_CHECK])
+def test_a_defect_of_ours_is_not_called_a_failure_of_sqlite(code: int) -> None:
+    assert sqlite_failure("moodsort.db", _sqlite_error(code)) is None
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "kind", "words"),
+    [
+        ("53100", Transient, "disk is full"),
+        ("55P03", Transient, "locked by another program"),
+        ("25006", Transient, "read-only"),
+        ("XX001", StoreError, "damaged"),
+        ("42501", StoreError, "grant the rights"),
+        (None, Transient, "server closed the connection"),
+    ],
+)
+def test_what_postgresql_refuses_is_one_line(
+    sqlstate: str | None, kind: type[MoodsortError], words: str
+) -> None:
+    failure = postgres_failure("postgresql://host", _PostgresError(sqlstate), is_operational=True)
+    assert type(failure) is kind
+    assert words in str(failure)
+    assert "\n" not in str(failure)
+
+
+def test_a_defect_of_ours_is_not_called_a_failure_of_postgresql() -> None:
+    assert postgres_failure("postgresql://host", _PostgresError("42P01"), is_operational=False) is None

@@ -1,0 +1,84 @@
+"""Names as bytes: shown, restored, and numbered where they are taken."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from worker.paths import NAME_MAX, numbered, raw, restored, shown
+
+NAMES = st.binary(min_size=1, max_size=NAME_MAX).filter(
+    lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b"..")
+)
+TEXTS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).filter(
+    lambda name: name not in (".", "..") and len(name.encode()) <= NAME_MAX
+)
+
+
+@given(NAMES)
+@example(b"\xff\xfe.jpg")
+@example(b"\\xff.jpg")
+@example("ü.jpg".encode("latin-1"))
+@example(b"two\nlines\r.jpg")
+def test_any_name_is_restored_from_what_is_stored_of_it(name: bytes) -> None:
+    path = Path("inbox") / os.fsdecode(name)
+    assert os.fsencode(restored(shown(path), raw(path))) == b"inbox/" + name
+
+
+@given(NAMES)
+def test_what_is_shown_of_a_name_is_always_utf8(name: bytes) -> None:
+    shown(Path(os.fsdecode(name))).encode("utf-8")
+
+
+@given(TEXTS)
+def test_a_name_in_utf8_is_shown_as_it_is_and_kept_once(name: str) -> None:
+    assert shown(Path(name)) == str(Path(name))
+    assert raw(Path(name)) is None
+
+
+def test_bytes_that_are_not_utf8_are_shown_as_such() -> None:
+    assert shown(Path(os.fsdecode(b"f\xfcr.jpg"))) == r"f\xfcr.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "expected"),
+    [
+        ("a.jpg", 2, "a (2).jpg"),
+        ("a.tar.gz", 3, "a.tar (3).gz"),
+        ("no extension", 2, "no extension (2)"),
+        (".hidden", 2, ".hidden (2)"),
+        ("-rf.jpg", 2, "-rf (2).jpg"),
+        ("a (2).jpg", 2, "a (2) (2).jpg"),
+        ("two\nlines.jpg", 2, "two\nlines (2).jpg"),
+        ("not an.extension of a file", 2, "not an.extension of a file (2)"),
+    ],
+)
+def test_a_number_goes_before_the_extension(name: str, number: int, expected: str) -> None:
+    assert numbered(name, number) == expected
+
+
+@given(NAMES, st.integers(2, 10**9))
+@example(b"n" * 255, 2)
+@example(b"n" * 251 + b".jpg", 2)
+@example("ü".encode() * 125 + b".jpeg", 10)
+@example(b"\xff" * 255, 2)
+def test_a_numbered_name_fits_and_differs(name: bytes, number: int) -> None:
+    found = os.fsencode(numbered(os.fsdecode(name), number))
+    assert len(found) <= NAME_MAX
+    assert found != name
+    assert b"/" not in found
+    assert found != os.fsencode(numbered(os.fsdecode(name), number + 1))
+
+
+@given(NAMES, st.sampled_from([b".jpg", b".jpeg", b".HEIC", b".\xfc"]))
+def test_a_numbered_name_keeps_its_extension(stem: bytes, extension: bytes) -> None:
+    stem = stem.strip(b".")[: NAME_MAX - len(extension)] or b"a"
+    assert os.fsencode(numbered(os.fsdecode(stem + extension), 12)).endswith(b" (12)" + extension)
+
+
+@given(TEXTS, st.integers(2, 10**6))
+@example("日" * 85, 2)
+def test_a_numbered_name_never_cuts_a_character(name: str, number: int) -> None:
+    os.fsencode(numbered(name, number)).decode("utf-8")

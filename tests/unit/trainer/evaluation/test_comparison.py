@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from tests.answering import draw_answers
+from trainer.evaluation.comparison import compared
+from trainer.evaluation.metrics import Answers
+from worker.stats import mcnemar_exact
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 5), (12, 12), (0, 9), (40, 17)])
+def test_mcnemars_test_is_the_exact_binomial_one(first, second):
+    assert mcnemar_exact(first, second) == pytest.approx(binomtest(first, first + second).pvalue)
+
+
+def test_networks_that_never_differ_are_not_told_apart():
+    assert mcnemar_exact(0, 0) == 1.0
+
+
+def test_thousands_of_differences_are_no_trouble():
+    assert 0 <= mcnemar_exact(3000, 2000) < 1e-40
+
+
+def test_a_gain_comes_with_the_interval_of_the_difference_on_the_same_pictures():
+    before = draw_answers(300, classes=2)
+    predicted = before.predicted.copy()
+    (wrong,) = np.nonzero(~before.right())
+    predicted[wrong[:20]] = before.labels[wrong[:20]]
+    after = Answers(before.chances, before.uncalibrated, predicted, before.labels, before.groups)
+
+    found = compared(before, after)
+
+    assert (found.only_first, found.only_second) == (0, 20)
+    assert found.gain == pytest.approx(20 / 300)
+    assert 0.03 < found.low < found.gain < found.high < 0.11
+    assert found.p_value < 1e-5

@@ -1,0 +1,1 @@
+"""What only the training of a face detector needs: teacher, mosaics, targets, loss and metrics."""

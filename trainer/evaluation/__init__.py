@@ -1,0 +1,1 @@
+"""Measure predictions: metrics with intervals, calibration, coverage, comparison."""

@@ -1,0 +1,1 @@
+"""Build Keras networks: classifiers, the detector, and the blocks that they share."""

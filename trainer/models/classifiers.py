@@ -1,0 +1,193 @@
+"""Build networks that read a whole picture, with the scaling of the pixels inside."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from trainer.models.architectures import IMAGENET, NO_WEIGHTS
+from trainer.models.blocks import MOMENTUM, convolved, residual
+from trainer.models.detector_network import LEVELS, finder_network
+from worker.errors import ConfigError, MoodsortError
+from worker.inference.bundle import InputSpec
+
+MODEL_FILE = "model.keras"
+"""What a bundle is trained further from."""
+
+_CHANNELS = {"rgb": 3, "grey": 1}
+
+_STEM_FILTERS = 24
+_SMALL_BLOCKS = ((32, 2), (64, 2), (64, 1), (128, 2))
+"""Filters and stride of each residual block: 0.38 million parameters, 38 million products at 96 × 96."""
+
+_MEDIUM_STEM_FILTERS = 32
+_MEDIUM_BLOCKS = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1))
+"""0.7 million parameters, 48 million products at 48 × 48: for faces, which are small and full of detail."""
+
+_DROPOUT = 0.3
+
+
+class WeightsUnavailable(MoodsortError):
+    """The weights that a network was to begin with cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a network is built for: what it reads, how many classes it tells apart, and its seed."""
+
+    input: InputSpec
+    classes: int
+    seed: int
+
+
+def build_network(plan: Plan, name: str = "small", weights: str = NO_WEIGHTS) -> keras.Model:
+    """Build a network: uint8 (N, height, width, 1 or 3), 0–255, to float32 (N, classes) logits.
+
+    Raises WeightsUnavailable where the weights cannot be downloaded or read.
+    """
+    keras.utils.set_random_seed(plan.seed)
+    if name == "trunk":
+        return _trunk(plan, weights)
+    if name in _APPLICATIONS:
+        return _application(plan, _APPLICATIONS[name], weights)
+    return _OWN[name](plan)
+
+
+def reading_both_ways(network: keras.Model) -> keras.Model:
+    """Return a network that answers the mean of what `network` answers to a picture and its mirror image.
+
+    It is for judging: pictures are mirrored at random while it learns, and what differs between the two is
+    noise. The weights are shared.
+    """
+    inputs = keras.Input(network.input_shape[1:], dtype="uint8", name="pixels")
+    both = ops.concatenate([inputs, ops.flip(inputs, axis=2)], axis=0)
+    straight, mirrored = ops.split(network(both), 2, axis=0)
+    return keras.Model(inputs, ops.multiply(ops.add(straight, mirrored), 0.5))
+
+
+def load_network(folder: Path, plan: Plan, *, new_head: bool) -> keras.Model:
+    """Load a bundle's model.keras, to be trained further; `new_head` replaces its last layer.
+
+    Raises ConfigError where the bundle has none that this Keras reads.
+    """
+    keras.utils.set_random_seed(plan.seed)
+    path = folder / MODEL_FILE
+    try:
+        loaded = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        found = str(error).splitlines()[0]
+        raise ConfigError(
+            f"{path}: cannot be trained further ({found}); train it without --no-keras"
+        ) from error
+    if not new_head:
+        return loaded
+    return _with_head(loaded.inputs, loaded.layers[-2].output, plan)
+
+
+def _small(plan: Plan) -> keras.Model:
+    return _residual_network(plan, _STEM_FILTERS, _SMALL_BLOCKS)
+
+
+def _medium(plan: Plan) -> keras.Model:
+    return _residual_network(plan, _MEDIUM_STEM_FILTERS, _MEDIUM_BLOCKS)
+
+
+def _residual_network(plan: Plan, stem: int, blocks: tuple[tuple[int, int], ...]) -> keras.Model:
+    """Build two 3 × 3 convolutions a block, with an average-pooled projection where a block reduces.
+
+    He et al. 2016; the ResNet-D shortcut of He et al. 2019.
+    """
+    inputs = _pixels(plan)
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
+    x = convolved(x, stem, size=3, stride=2)
+    x = layers.ReLU()(x)
+    for filters, stride in blocks:
+        x = residual(x, filters, stride)
+    x = layers.GlobalAveragePooling2D()(x)
+    return _with_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
+
+
+def _trunk(plan: Plan, weights: str) -> keras.Model:
+    """Pool what a finder's trunk sees of people, and where: its two coarsest levels."""
+    finder = finder_network(plan.input.width, plan.seed)
+    if weights != NO_WEIGHTS:
+        try:
+            finder.set_weights(keras.saving.load_model(weights, compile=False).get_weights())
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise _unavailable(weights, error) from error
+    *_, fine, coarse = (finder.get_layer(level).output for level in LEVELS)
+    pooled = [
+        layers.GlobalAveragePooling2D()(coarse),
+        layers.GlobalMaxPooling2D()(coarse),
+        layers.GlobalAveragePooling2D()(fine),
+    ]
+    x = layers.Dropout(_DROPOUT, seed=plan.seed)(layers.Concatenate()(pooled))
+    return _with_head(finder.inputs, x, plan)
+
+
+def _tutorial(plan: Plan) -> keras.Model:
+    """Build the three convolutions of the usual tutorial, for comparison."""
+    inputs = _pixels(plan)
+    x = layers.Rescaling(1 / 255)(inputs)
+    for filters in (16, 32, 16):
+        x = layers.Conv2D(filters, 3, activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    return _with_head(inputs, layers.Dense(256, activation="relu")(x), plan)
+
+
+def _application(plan: Plan, constructor: Callable[..., Any], weights: str) -> keras.Model:
+    inputs = _pixels(plan)
+    x = layers.Rescaling(1.0)(inputs)
+    if plan.input.colour == "grey":
+        x = layers.Concatenate()([x, x, x])
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about inputs that are not 224 × 224
+            body = constructor(
+                include_top=False,
+                weights=None if weights == NO_WEIGHTS else weights,
+                input_tensor=x,
+                include_preprocessing=True,
+            )
+    except Exception as error:  # what the download raises depends on what is between here and there
+        raise _unavailable(weights, error) from error
+    for layer in body.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = MOMENTUM
+    x = layers.GlobalAveragePooling2D()(body.output)
+    return _with_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
+
+
+def _unavailable(weights: str, error: Exception) -> WeightsUnavailable:
+    found = (str(error).splitlines() or [type(error).__name__])[0]
+    if weights == IMAGENET:
+        return WeightsUnavailable(
+            f"the ImageNet weights cannot be downloaded ({found}); "
+            "give --weights none, or --weights FILE with a downloaded copy"
+        )
+    return WeightsUnavailable(f"{weights}: cannot be taken as weights of this network ({found})")
+
+
+def _pixels(plan: Plan) -> Any:
+    channels = _CHANNELS[plan.input.colour]
+    return keras.Input((plan.input.height, plan.input.width, channels), dtype="uint8", name="pixels")
+
+
+def _with_head(inputs: Any, features: Any, plan: Plan) -> keras.Model:
+    return keras.Model(inputs, layers.Dense(plan.classes, name="logits")(features))
+
+
+_OWN: dict[str, Callable[[Plan], keras.Model]] = {
+    "small": _small,
+    "medium": _medium,
+    "tutorial": _tutorial,
+}
+
+_APPLICATIONS: dict[str, Callable[..., Any]] = {
+    "mobilenet_v3_small": keras.applications.MobileNetV3Small,
+    "efficientnet_v2_b0": keras.applications.EfficientNetV2B0,
+}

@@ -1,1 +1,0 @@
-"""Judge photos in processes that may die without hurting the worker."""

@@ -1,0 +1,1 @@
+"""The loop: one worker process that watches, predicts, decides, moves and records."""

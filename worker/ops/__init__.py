@@ -1,0 +1,1 @@
+"""What surrounds a worker in operation: systemd, the doctor, logging and metrics."""

@@ -1,0 +1,104 @@
+"""Check what the operating system lends the worker."""
+
+import os
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from worker.config import Config
+from worker.daemon.locks import holder, lock_files
+from worker.inbox.watcher import is_on_network
+from worker.ops.doctor.result import Finding, State, ok
+
+_LIMITS = Path("/proc/sys/fs/inotify")
+
+_FEW_INSTANCES = 8
+"""Desktops take dozens of a user's; the kernel's own limit is 128 (inotify(7))."""
+
+_SHORT_QUEUE = 1024
+"""Under this, events of a folder that is copied in are lost; the kernel's own limit is 16384 (inotify(7))."""
+
+_OWN_FILES = 64
+_FILES_PER_PROCESS = 4
+"""Open files: the worker's own, and a classifier's, each generously rounded up."""
+
+
+def inotify_limit(name: str) -> int | None:
+    """Return one of the kernel's limits on inotify, None where there are none to read."""
+    try:
+        return int((_LIMITS / name).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def count_folders(inbox: Path, recursive: bool) -> int:
+    """Count the folders to watch."""
+    return 1 + (sum(len(folders) for _, folders, _ in os.walk(inbox)) if recursive else 0)
+
+
+def check_watching(
+    config: Config,
+    limit: Callable[[str], int | None] = inotify_limit,
+    is_remote: Callable[[Path], bool] = is_on_network,
+    count: Callable[[Path, bool], int] = count_folders,
+) -> Iterator[Finding]:
+    """Check how the worker hears of new photos."""
+    polling, inbox = config.inbox.polling, config.inbox_folder
+    on_network = is_remote(inbox)
+    if on_network and polling == "never":
+        yield Finding(
+            "watching",
+            State.WARN,
+            "the inbox is on a network file system, whose changes elsewhere only the rescans see",
+            'set inbox.polling = "auto"',
+        )
+    elif on_network or polling == "always":
+        why = "is on a network file system" if on_network else 'has inbox.polling = "always"'
+        yield ok("watching", f"the inbox {why}, and is polled")
+        return
+    else:
+        yield ok("watching", "the kernel tells of new photos (inotify)")
+    yield from _inotify(count(inbox, config.inbox.recursive), limit)
+
+
+def check_open_files(
+    processes: int, limit: Callable[[], int] = lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+) -> Iterator[Finding]:
+    """Check that enough files can be open at once."""
+    needed, allowed = _OWN_FILES + _FILES_PER_PROCESS * processes, limit()
+    if allowed == resource.RLIM_INFINITY or allowed >= needed:
+        yield ok("open files", "unlimited" if allowed == resource.RLIM_INFINITY else f"{allowed} allowed")
+    else:
+        found = f"{allowed} allowed; {processes} processes may need {needed}"
+        yield Finding("open files", State.WARN, found, f"ulimit -n {needed}, or fewer model.processes")
+
+
+def check_running(config: Config, held_by: Callable[[Path], int | None] = holder) -> Iterator[Finding]:
+    """Tell whether a worker runs on this inbox or database."""
+    found = {held_by(path) for path, _ in lock_files(config)} - {None}
+    if not found:
+        yield ok("worker", "not running")
+    for process in found:
+        yield ok("worker", f"running as process {process}" if process else "running")
+
+
+def _inotify(folders: int, limit: Callable[[str], int | None]) -> Iterator[Finding]:
+    watches, instances, queue = (
+        limit(name) for name in ("max_user_watches", "max_user_instances", "max_queued_events")
+    )
+    if watches is None or instances is None or queue is None:
+        yield ok("inotify", "no limits to be read here")
+        return
+    troubles = []
+    if folders > watches:
+        # Twice the need: the limit is shared with every other program of the user.
+        troubles.append((f"{folders} folders to watch, {watches} allowed", "max_user_watches", 2 * folders))
+    if instances < _FEW_INSTANCES:
+        troubles.append((f"{instances} watching programs allowed", "max_user_instances", 128))
+    if queue < _SHORT_QUEUE:
+        troubles.append((f"{queue} waiting events allowed", "max_queued_events", 16384))
+    for found, name, wanted in troubles:
+        remedy = f"sudo sysctl fs.inotify.{name}={wanted}, and write that to /etc/sysctl.d/moodsort.conf"
+        yield Finding("inotify", State.WARN, found, remedy)
+    if not troubles:
+        yield ok("inotify", f"{folders} of {watches} watches needed")

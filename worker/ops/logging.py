@@ -1,0 +1,134 @@
+"""Set up logging: sentences for a person at a terminal, JSON lines for everything else."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from pythonjsonlogger.core import RESERVED_ATTRS, merge_record_extra
+from pythonjsonlogger.json import JsonFormatter
+
+from worker.paths import printable, shown
+
+_CHATTERERS = ("PIL", "alembic", "sqlalchemy", "watchdog")
+"""Libraries that tell, below warning, what only their own authors want to know."""
+
+_SENTENCES = {
+    "filed": "{path} → {to} ({label} {confidence:.2f})",
+    "quarantined": "{path} → {to} ({reason}: {detail})",
+}
+"""How the everyday events read on a terminal; every other one is its message, then its fields."""
+
+
+def configure(level: str, log_format: str, stream: TextIO) -> None:
+    """Send records of `level` ("debug", "info", "warning" or "error") and above to the stream alone.
+
+    `log_format` is "text", "json", or "auto": text where the stream is a terminal, else JSON lines. Calling
+    it again replaces what was set before.
+    """
+    is_text = stream.isatty() if log_format == "auto" else log_format == "text"
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextLines() if is_text else JsonLines())
+    handler.setLevel(level.upper())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in _CHATTERERS:
+        # Not above warning, whatever is shown: the watcher learns from watchdog's that events were lost.
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+
+
+class JsonLines(JsonFormatter):
+    """One JSON object to a line: time (UTC), level, logger, message and the record's own fields."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["asctime", "levelname", "name", "message"],
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            json_ensure_ascii=False,
+        )
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """Give the record's time as ISO 8601, to the millisecond."""
+        return _iso(datetime.fromtimestamp(record.created, UTC))
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Make everything something that JSON has a word for."""
+        return {key: _plain(value) for key, value in log_data.items()} | {"level": log_data["level"].lower()}
+
+
+class TextLines(logging.Formatter):
+    """The local time and a sentence; what is graver than info says so."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(message)s", datefmt="%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Write the sentence; no name of a file can break its line or play tricks on the terminal."""
+        fields = {key: _escaped(_plain(value)) for key, value in _fields(record).items()}
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        message = printable(_text(record.getMessage()))
+        return f"{record.asctime} {level}{_sentence(message, fields)}"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Add a traceback, where there is one, below the sentence."""
+        return _text(super().format(record))
+
+
+def _sentence(message: str, fields: dict[str, Any]) -> str:
+    event = fields.pop("event", None)
+    if event in _SENTENCES:
+        try:
+            return _SENTENCES[event].format_map(fields)
+        except (KeyError, TypeError, ValueError):
+            pass  # this record has other fields than the sentence; they are listed instead
+    listed = " ".join(f"{key}={_quoted(value)}" for key, value in fields.items() if value is not None)
+    return f"{message}  {listed}" if listed else message
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return merge_record_extra(record, {}, reserved=RESERVED_ATTRS)
+
+
+def _quoted(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = str(value)
+    if text and not set(text) & set(' "='):
+        return text
+    return '"{}"'.format(text.replace('"', '\\"'))
+
+
+def _escaped(value: object) -> object:
+    return printable(value) if isinstance(value, str) else value
+
+
+def _plain(value: object) -> Any:
+    """Return the value in JSON's types, with names as `shown` writes them."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, Path):
+        return shown(value)
+    if isinstance(value, datetime):
+        return _iso(value)
+    if isinstance(value, Mapping):
+        return {_text(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, Iterable):
+        return [_plain(item) for item in value]
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    r"""Return text that can be encoded: the bytes of a name that are not UTF-8 become ``\xNN``."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a UTF-16 pair, which stands for no byte
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _iso(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

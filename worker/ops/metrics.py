@@ -1,0 +1,109 @@
+"""Tell a monitoring system how the worker is doing: /metrics for Prometheus, and /healthz."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from worker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from worker.daemon.worker import Worker
+
+_HEALTHY_SECONDS = 120.0
+"""An idle worker steps every few seconds; one that has not for this long is stuck."""
+
+Observe = Callable[["Worker"], None]
+
+
+class Metrics:
+    """What a worker's steps came to, for any number of readers in other threads."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge
+
+        self._monotonic = monotonic
+        self._stepped_at = monotonic()
+        self._told: dict[str, int] = {}
+        self.registry = CollectorRegistry()
+        self._photos = Counter(
+            "moodsort_photos", "Photos that are finished, by folder", ["folder"], registry=self.registry
+        )
+        self._in_hand = Gauge(
+            "moodsort_photos_in_hand", "Photos taken on and not finished", registry=self.registry
+        )
+        self._waiting = Gauge(
+            "moodsort_candidates", "Files of the inbox not taken on yet", registry=self.registry
+        )
+
+    def observe(self, worker: "Worker") -> None:
+        """Take in how the worker stands after a step."""
+        self._stepped_at = self._monotonic()
+        self._in_hand.set(worker.in_hand)
+        self._waiting.set(worker.waiting)
+        for folder, count in worker.tally.items():
+            self._photos.labels(folder).inc(count - self._told.get(folder, 0))
+        self._told = dict(worker.tally)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the worker has stepped lately."""
+        return self._monotonic() - self._stepped_at < _HEALTHY_SECONDS
+
+
+@contextmanager
+def serve_metrics(listen: str, monotonic: Callable[[], float]) -> Iterator[Observe]:
+    """Serve on `listen`, as "HOST:PORT", until the context ends; the empty text serves nowhere.
+
+    Yields what wants to be shown the worker after each step. Raises ConfigError where the address cannot be
+    listened on.
+    """
+    if not listen:
+        yield lambda _worker: None
+        return
+    metrics = Metrics(monotonic)
+    host, _, port = listen.rpartition(":")
+    try:
+        server = ThreadingHTTPServer((host.strip("[]"), int(port)), _handler(metrics))
+    except OSError as error:
+        raise ConfigError(
+            f"metrics.listen: {listen} is not to be had ({error.strerror}); name another"
+        ) from error
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, name="metrics")
+    thread.start()
+    try:
+        yield metrics.observe
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _handler(metrics: Metrics) -> type[BaseHTTPRequestHandler]:
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+    class Handler(BaseHTTPRequestHandler):
+        """Answers GET, and keeps silent about it."""
+
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(metrics.registry))
+            elif self.path == "/healthz":
+                healthy = metrics.is_healthy
+                self._answer(200 if healthy else 503, "text/plain", b"ok\n" if healthy else b"stuck\n")
+            else:
+                self._answer(404, "text/plain", b"/metrics and /healthz are served here\n")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+        def _answer(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    return Handler

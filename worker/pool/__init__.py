@@ -1,0 +1,1 @@
+"""Run untrusted decoding in child processes that may die without hurting the worker."""

@@ -1,1 +1,0 @@
-"""The service: one worker process that watches, decides, files and records, and what surrounds it."""

@@ -37,7 +37,7 @@ $(VENV)/.run-ready: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test-ready: pyproject.toml | $(VENV)/bin/python
-	$(PIP) --editable '.[train,finder,onnx,postgres,test]'
+	$(PIP) --editable '.[train,detector,onnx,postgres,test]'
 	touch $@
 
 $(VENV)/.bench-ready: pyproject.toml | $(VENV)/bin/python

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from trainer.detection.boxes import Marks, no_squares
+from trainer.detection.boxes import Annotations, make_no_boxes
 
 if TYPE_CHECKING:
-    from trainer.pipelines.train_detector import FinderOrder
+    from trainer.pipelines.train_detector import DetectorConfig
 
 SIZE = (96, 72)
 EPOCHS = 12
@@ -36,14 +36,14 @@ def draw_photo(seed: int) -> NDArray[np.uint8]:
     return pixels
 
 
-def mark(pixels: NDArray[np.uint8]) -> Marks:
+def mark(pixels: NDArray[np.uint8]) -> Annotations:
     """See every white square, as a teacher sees faces."""
     numbers, _ = ndimage.label(pixels.min(axis=2) > 200)
     rows = [
         ((across.start + across.stop) / 2, (down.start + down.stop) / 2, across.stop - across.start)
         for down, across in ndimage.find_objects(numbers)
     ]
-    return Marks(np.array(rows, np.float32).reshape(-1, 3), no_squares())
+    return Annotations(np.array(rows, np.float32).reshape(-1, 3), make_no_boxes())
 
 
 def draw_data(folder: Path) -> Path:
@@ -62,11 +62,11 @@ def draw_data(folder: Path) -> Path:
     return folder
 
 
-def order_of(data: Path, out: Path) -> "FinderOrder":
+def order_of(data: Path, out: Path) -> "DetectorConfig":
     """Ask for a small finder, trained on one thread, which makes it the same each time."""
-    from trainer.pipelines.train_detector import FinderOrder
+    from trainer.pipelines.train_detector import DetectorConfig
 
-    return FinderOrder(
+    return DetectorConfig(
         photos=(data / "photos",),
         faces=(data / "faces",),
         teacher=Path("none"),
@@ -76,18 +76,18 @@ def order_of(data: Path, out: Path) -> "FinderOrder":
         epochs=EPOCHS,
         seed=0,
         threads=1,
-        working_side=96,
+        max_side=96,
         max_pixels=10**6,
         command="a test",
     )
 
 
 def _train(data: Path, out: Path) -> None:
-    from trainer.pipelines.train_detector import build_finder
+    from trainer.pipelines.train_detector import train_detector
     from trainer.training.progress import Progress
 
     progress = Progress(partial(print, flush=True), lambda epoch: None)
-    build_finder(order_of(data, out), progress, mark)
+    train_detector(order_of(data, out), progress, mark)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from worker.config import load_config
 from worker.daemon.clock import Clock
 from worker.daemon.startup import open_worker
 from worker.daemon.worker import Worker
-from worker.filing import Filing, Operations
+from worker.filing import FileOperations, Mover
 
 
 class Later:
@@ -44,10 +44,10 @@ class Driven:
 
 
 @contextmanager
-def driven(home: Home, do: Operations | None = None) -> Iterator[Driven]:
+def driven(home: Home, do: FileOperations | None = None) -> Iterator[Driven]:
     """Open a worker on the home as `moodsort run` does; `do` are its file operations."""
     later = Later()
-    with drive(open_worker(load_config(home.config), later.clock, Filing(do), lambda: True), later) as hand:
+    with drive(open_worker(load_config(home.config), later.clock, Mover(do), lambda: True), later) as hand:
         yield hand
 
 

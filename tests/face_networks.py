@@ -1,7 +1,7 @@
-"""Networks that find and read faces drawn by code: the bundle that the tests of faces judge with.
+"""Networks that detect and classify faces drawn by code: the bundle that the tests of faces predict with.
 
-A face is a square of 40 input pixels of the finder, brighter than all around it; red ones are happy, blue
-ones sad. Of the whole picture, green is happy.
+A face is a square of 40 input pixels of the detector, brighter than all around it; red ones are happy, blue
+ones sad. Of the scene, green is happy.
 """
 
 import os
@@ -16,39 +16,43 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from trainer.detection.detector_folder import FinderManifest, write_finder
+from trainer.detection.detector_folder import DetectorManifest, write_detector_manifest
 from worker.config import BUILT_IN_BUNDLE
+from worker.fileio import hash_file
 from worker.inference.bundle import (
     Calibration,
-    Faces,
+    DetectionSettings,
+    Fusion,
     Golden,
     InputSpec,
     Manifest,
     Metric,
-    Stage,
+    NetworkSpec,
+    OutputSpec,
     TrainingData,
-    file_sha256,
+    derive_version,
     load_bundle,
-    weights_version,
     write_manifest,
 )
 from worker.inference.network import Network
 
 SIZE = (512, 384)
-"""Of a photo, twice the finder's input."""
+"""Of a photo, twice the detector's input."""
 
 FACE_SIDE = 80
 """Of a face in such a photo."""
 
 HAPPY, SAD, DARK, GREEN = (255, 0, 0), (0, 0, 255), (40, 0, 40), (0, 110, 0)
 
-FACES = Faces(least_score=0.5, most=16, face=1.0, whole=0.5, alone=1.0)
+DETECTION = DetectionSettings(score_threshold=0.5, max_faces=16)
+FUSION = Fusion(face_weight=1.0, scene_weight=0.5, no_face_weight=1.0)
 
-_STAGES = {
-    ("finder", "whole"): InputSpec(256, 192, "rgb", "letterbox"),
-    ("reader", "face"): InputSpec(16, 16, "rgb", "stretch"),
-    ("reader", "whole"): InputSpec(24, 24, "rgb", "stretch"),
+_NETWORKS = {
+    "detector": ("scene", "heatmap", InputSpec(256, 192, "rgb", "letterbox")),
+    "face": ("face", "logits", InputSpec(16, 16, "rgb", "stretch")),
+    "scene": ("scene", "logits", InputSpec(24, 24, "rgb", "stretch")),
 }
+"""What each network reads, what it gives, and its input."""
 
 
 def draw_people(
@@ -72,97 +76,106 @@ def make_face_bundle(folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The folders of what a bundle is composed of."""
+    """The folders of what a bundle is made of."""
 
-    finder: Path
+    detector: Path
     face: Path
-    whole: Path
+    scene: Path
 
 
 def take_apart(bundle: Path, folder: Path) -> Parts:
     """Write the bundle's networks into folders of their own, as the trainings that made them leave them."""
-    parts = Parts(folder / "finder", folder / "face", folder / "whole")
+    parts = Parts(folder / "detector", folder / "face", folder / "scene")
     manifest = load_bundle(bundle).manifest
-    finder, *readers = manifest.stages
-    _copy_stage(bundle, finder, parts.finder)
-    write_finder(
-        parts.finder,
-        FinderManifest(
-            stage=finder,
-            working_side=manifest.working_side,
-            least_score=FACES.least_score,
+    detector, *classifiers = manifest.networks
+    _copy_network(bundle, detector, parts.detector)
+    write_detector_manifest(
+        parts.detector,
+        DetectorManifest(
+            network=detector,
+            max_side=manifest.max_side,
+            score_threshold=DETECTION.score_threshold,
             training_data=TrainingData("photos", 3),
-            metrics=(Metric("faces_found", None, 0.9, 0.8, 1.0, "drawn photos", 10),),
+            metrics=(Metric("detection_recall", None, 0.9, 0.8, 1.0, "drawn photos", 10),),
             libraries={"drawing": "1"},
-            command="moodsort finder train photos",
+            command="moodsort detector train photos",
             created_at="2026-01-01T00:00:00+00:00",
         ),
     )
-    for stage, out in zip(readers, (parts.face, parts.whole), strict=True):
-        _copy_stage(bundle, stage, out)
-        own = (replace(stage, view="whole"),)
+    for network, out in zip(classifiers, (parts.face, parts.scene), strict=True):
+        _copy_network(bundle, network, out)
+        networks = (replace(network, reads="scene"),)
         write_manifest(
-            out, replace(manifest, name=out.name, version=weights_version(own), stages=own, faces=None)
+            out,
+            replace(
+                manifest,
+                name=out.name,
+                version=derive_version(networks),
+                networks=networks,
+                detection=None,
+                fusion=None,
+            ),
         )
     return parts
 
 
-def _copy_stage(bundle: Path, stage: Stage, out: Path) -> None:
+def _copy_network(bundle: Path, network: NetworkSpec, out: Path) -> None:
     out.mkdir(parents=True)
-    for name in (stage.file, stage.golden.file):
+    for name in (network.file, network.golden.file):
         shutil.copyfile(bundle / name, out / name)
 
 
 def _write(folder: Path) -> None:
     from trainer.export.golden import write_golden
 
-    stages = []
-    for (role, view), spec in _STAGES.items():
-        path = folder / f"{view}-{role}.tflite"
-        path.write_bytes(_converted(role, view, spec))
-        golden = Golden(f"{view}-{role}.npz", "", 0.0)
-        stage = Stage(role, view, path.name, file_sha256(path), spec, golden)  # type: ignore[arg-type]
-        golden = write_golden(folder / golden.file, Network(folder, stage, classes=2), seed=0)
-        stages.append(replace(stage, golden=golden))
-    write_manifest(folder, _manifest(stages))
+    networks = []
+    for name, (reads, kind, spec) in _NETWORKS.items():
+        path = folder / f"{name}.tflite"
+        path.write_bytes(_convert(name, spec))
+        output = OutputSpec(kind, 0.0)  # type: ignore[arg-type]
+        golden = Golden(f"{name}.golden.npz", "")
+        network = NetworkSpec(reads, (output,), path.name, hash_file(path), spec, golden)  # type: ignore[arg-type]
+        networks.append(write_golden(folder / golden.file, Network(folder, network, classes=2), seed=0))
+    write_manifest(folder, _make_manifest(networks))
 
 
-def _manifest(stages: Sequence[Stage]) -> Manifest:
+def _make_manifest(networks: Sequence[NetworkSpec]) -> Manifest:
     return replace(
         load_bundle(BUILT_IN_BUNDLE).manifest,
         name="drawn-faces",
-        version=weights_version(tuple(stages)),
-        working_side=640,
-        stages=tuple(stages),
-        faces=FACES,
-        calibration=Calibration("temperature", 1.0),
+        version=derive_version(tuple(networks)),
+        max_side=640,
+        networks=tuple(networks),
+        detection=DETECTION,
+        fusion=FUSION,
+        calibration=Calibration("temperature", 1.0, None),
         metrics=(),
     )
 
 
-def _converted(role: str, view: str, spec: InputSpec) -> bytes:
+def _convert(name: str, spec: InputSpec) -> bytes:
     import tensorflow as tf
 
-    def find(pixels: Any) -> Any:
+    def detect(pixels: Any) -> Any:
         bright = tf.reduce_max(tf.cast(pixels, tf.float32) / 255, axis=-1, keepdims=True)
         cells = tf.nn.avg_pool2d(bright, 8, 8, "VALID")
         logits = 30 * (tf.nn.avg_pool2d(cells, 5, 1, "SAME") - 0.75)
         return tf.concat([logits, 0 * logits, 0 * logits, 0 * logits + np.log(5.0)], axis=-1)
 
-    def read_face(pixels: Any) -> Any:
+    def classify_face(pixels: Any) -> Any:
         red, _, blue = tf.split(tf.reduce_mean(tf.cast(pixels, tf.float32) / 255, axis=[1, 2]), 3, axis=-1)
         return 4 * tf.concat([red - blue, blue - red], axis=-1)
 
-    def read_whole(pixels: Any) -> Any:
+    def classify_scene(pixels: Any) -> Any:
         green = tf.reduce_mean(tf.cast(pixels, tf.float32) / 255, axis=[1, 2])[:, 1:2]
         return 8 * tf.concat([green - 0.2, 0.2 - green], axis=-1)
 
-    from trainer.export.litert import quiet
+    from trainer.export.litert import silence_converter
 
-    answer = find if role == "finder" else read_face if view == "face" else read_whole
+    compute = {"detector": detect, "face": classify_face, "scene": classify_scene}[name]
     shape = (1, spec.height, spec.width, 3)
-    with quiet():
-        traced = tf.function(answer).get_concrete_function(tf.TensorSpec(shape, tf.uint8))
+    with silence_converter():
+        traced = tf.function(compute).get_concrete_function(tf.TensorSpec(shape, tf.uint8))
         content: bytes = tf.lite.TFLiteConverter.from_concrete_functions([traced]).convert()
     return content
 

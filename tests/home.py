@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from tests.drawing import photo_bytes
 from worker.errors import StoreError
-from worker.paths import restored
-from worker.store.read_connection import open_reader
+from worker.paths import restore_path
+from worker.store.read_connection import open_read_connection
 
 PROJECT = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).with_name("moodsort")
@@ -192,10 +192,10 @@ class Home:
         """Return the rows of the log, the oldest first."""
         columns = "id, source_path, source_path_raw, path, path_raw, folder, status, reason, detail, sha256"
         predictions = "(SELECT count(*) FROM predictions WHERE photo_id = photos.id)"
-        with open_reader(self.database_url) as reader:
+        with open_read_connection(self.database_url) as reader:
             found = reader.query(f"SELECT {columns}, attempts, {predictions} FROM photos ORDER BY id")
         return [
-            Row(photo_id, restored(source, source_raw), restored(path, path_raw), *rest)
+            Row(photo_id, restore_path(source, source_raw), restore_path(path, path_raw), *rest)
             for photo_id, source, source_raw, path, path_raw, *rest in found
         ]
 

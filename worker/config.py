@@ -31,7 +31,7 @@ class Folders:
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class InboxConfig:
     """How the inbox is watched and when a candidate is settled."""
 
     recursive: bool = True
@@ -42,7 +42,7 @@ class Inbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelConfig:
     """Which bundle judges, and how the work is cut."""
 
     bundle: str = "default"
@@ -62,14 +62,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class DatabaseConfig:
     """Where the log is kept; a relative SQLite path is relative to the configuration file."""
 
     url: str = "sqlite:///moodsort.db"
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class LogConfig:
     """What is said on standard error while running."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -77,7 +77,7 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class MetricsConfig:
     """Where /metrics and /healthz are served; nowhere while empty."""
 
     listen: str = ""
@@ -88,12 +88,12 @@ class Config:
     """Everything a worker needs to know, and where it was read from."""
 
     folders: Folders = field(default_factory=Folders)
-    inbox: Inbox = field(default_factory=Inbox)
-    model: Model = field(default_factory=Model)
+    inbox: InboxConfig = field(default_factory=InboxConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
     limits: Limits = field(default_factory=Limits)
-    database: Database = field(default_factory=Database)
-    log: Log = field(default_factory=Log)
-    metrics: Metrics = field(default_factory=Metrics)
+    database: DatabaseConfig = field(default_factory=DatabaseConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
     @property
     def root(self) -> Path:
@@ -106,6 +106,14 @@ class Config:
         return self.root / self.folders.inbox
 
     @property
+    def lock_files(self) -> dict[str, Path]:
+        """The files that a worker locks, by what they stand for: the inbox, and an SQLite database."""
+        files = {f"the inbox {self.inbox_folder}": self.root / f".{self.inbox_folder.name}.lock"}
+        if database := self.database_file:
+            files[f"the database {database}"] = database.with_name(f".{database.name}.lock")
+        return files
+
+    @property
     def bundle_folder(self) -> Path:
         """The folder of the bundle, absolute."""
         return Path(self.model.bundle)
@@ -113,7 +121,7 @@ class Config:
     @property
     def processes(self) -> int:
         """How many classifier processes to run: as configured, or one for each core we may use."""
-        return self.model.processes or _usable_cores()
+        return self.model.processes or _count_usable_cores()
 
     @property
     def database_file(self) -> Path | None:
@@ -122,7 +130,7 @@ class Config:
         return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
-def config_path(given: Path | None) -> Path | None:
+def find_config(given: Path | None) -> Path | None:
     """Return the configuration file to read: as given, as in the environment, or ./config.toml if there."""
     if given is not None:
         return given
@@ -137,30 +145,30 @@ def load_config(given: Path | None = None) -> Config:
 
     Raises ConfigError naming every problem of the file, one to a line.
     """
-    path = config_path(given)
+    path = find_config(given)
     base = (path.parent if path else Path()).absolute()
     shown = str(path) if path else "the defaults"
-    config = _parsed(path) if path else Config()
-    _refuse(shown, _problems(config))
+    config = _parse(path) if path else Config()
+    _refuse(shown, _find_problems(config))
     if url := os.environ.get(DATABASE_VARIABLE):
-        config = replace(config, database=Database(url))
-        _refuse(DATABASE_VARIABLE, _problems(config))
-    return _absolute(config, base)
+        config = replace(config, database=DatabaseConfig(url))
+        _refuse(DATABASE_VARIABLE, _find_problems(config))
+    return _resolve_paths(config, base)
 
 
-def _problems(config: Config) -> Problems:
+def _find_problems(config: Config) -> Problems:
     problems = Problems()
-    for problem in _folder_problems(config.folders) + _database_problems(config.database):
+    for problem in _check_folders(config.folders) + _check_database(config.database):
         problems.append(problem)
     if config.metrics.listen and not _LISTEN.fullmatch(config.metrics.listen):
         problems.wrong("metrics.listen", config.metrics.listen, 'HOST:PORT, as in "127.0.0.1:9464", or ""')
-    for key, path in _paths(config):
+    for key, path in _list_paths(config):
         if not _is_path(path):
             problems.wrong(key, path, "a path; no such user's folder is known")
     return problems
 
 
-def _paths(config: Config) -> list[tuple[str, str]]:
+def _list_paths(config: Config) -> list[tuple[str, str]]:
     paths = [("folders.root", config.folders.root), ("model.bundle", config.model.bundle)]
     url = config.database.url
     return [*paths, ("database.url", url.removeprefix(_SQLITE))] if url.startswith(_SQLITE) else paths
@@ -173,7 +181,7 @@ def _is_path(text: str) -> bool:
         return False
 
 
-def _parsed(path: Path) -> Config:
+def _parse(path: Path) -> Config:
     try:
         with path.open("rb") as file:
             table = tomllib.load(file)
@@ -195,7 +203,7 @@ def _refuse(shown: str, problems: Problems) -> None:
         raise ConfigError("\n".join(f"{shown}: {problem}" for problem in problems))
 
 
-def _folder_problems(folders: Folders) -> list[str]:
+def _check_folders(folders: Folders) -> list[str]:
     problems = []
     named = {key: getattr(folders, key) for key in ("inbox", "review", "quarantine")}
     for key, name in named.items():
@@ -209,23 +217,23 @@ def _folder_problems(folders: Folders) -> list[str]:
     return problems
 
 
-def _database_problems(database: Database) -> list[str]:
+def _check_database(database: DatabaseConfig) -> list[str]:
     url = database.url
     if url.startswith(_SQLITE) and url != _SQLITE and ":memory:" not in url and "?" not in url:
         return []
     if url.startswith(("postgresql://", "postgresql+psycopg://")):
         return []
     allowed = "sqlite:///FILE or postgresql://USER@HOST/NAME"
-    return [f"database.url is {_without_password(url)!r}, but takes {allowed}"]
+    return [f"database.url is {_hide_password(url)!r}, but takes {allowed}"]
 
 
-def _without_password(url: str) -> str:
+def _hide_password(url: str) -> str:
     # In a URL that is wrong, a password may be anywhere.
     scheme, separator, _ = url.rpartition("://")
     return f"{scheme.partition(':')[0]}{separator}…" if "@" in url or "?" in url else url
 
 
-def _absolute(config: Config, base: Path) -> Config:
+def _resolve_paths(config: Config, base: Path) -> Config:
     bundle = config.model.bundle
     folder = BUILT_IN_BUNDLE if bundle == "default" else base / Path(bundle).expanduser()
     url = config.database.url
@@ -236,11 +244,11 @@ def _absolute(config: Config, base: Path) -> Config:
         config,
         folders=replace(config.folders, root=str(root)),
         model=replace(config.model, bundle=str(folder)),
-        database=Database(url),
+        database=DatabaseConfig(url),
     )
 
 
-def _usable_cores() -> int:
+def _count_usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,6 +1,7 @@
 """Names of files as bytes: how they are shown, and where a taken one goes."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 NAME_MAX = 255
@@ -10,18 +11,18 @@ _EXTENSION_MAX = 16
 """Longer endings are part of the name, so that a shortened name never loses what was before them."""
 
 
-def shown(path: Path) -> str:
+def format_path(path: Path) -> str:
     r"""Return the path as UTF-8 text, each byte that is not UTF-8 as ``\xNN``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """Return text with its control characters escaped, so that no name can play tricks on a terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def raw(path: Path) -> bytes | None:
-    """Return the path's exact bytes where `shown` cannot give them back, else None."""
+def encode_undecodable(path: Path) -> bytes | None:
+    """Return the path's exact bytes where `format_path` cannot give them back, else None."""
     exact = os.fsencode(path)
     try:
         exact.decode("utf-8")
@@ -30,12 +31,21 @@ def raw(path: Path) -> bytes | None:
     return None
 
 
-def restored(text: str, exact: bytes | None) -> Path:
-    """Return the path that `shown` and `raw` were made of."""
+def restore_path(text: str, exact: bytes | None) -> Path:
+    """Return the path that `format_path` and `encode_undecodable` were made of."""
     return Path(os.fsdecode(text.encode("utf-8") if exact is None else exact))
 
 
-def numbered(name: str, number: int) -> str:
+def find_free_path(wanted: Path, is_taken: Callable[[Path], bool]) -> Path:
+    """Return the path, or the first of its numbered siblings `` (2)``, `` (3)`` … that is not taken."""
+    path, number = wanted, 1
+    while is_taken(path):
+        number += 1
+        path = wanted.with_name(number_name(wanted.name, number))
+    return path
+
+
+def number_name(name: str, number: int) -> str:
     """Return the name with `` (number)`` before its extension, shortened to fit `NAME_MAX` bytes.
 
     A cut falls between UTF-8 characters; a name that is not UTF-8 is cut between bytes.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from worker.paths import printable
+from worker.paths import escape_unprintable
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Problems(list[str]):
 
     def append(self, problem: str) -> None:
         """Note a sentence."""
-        super().append(printable(problem))
+        super().append(escape_unprintable(problem))
 
     def wrong(self, key: str, found: object, wanted: str) -> None:
         """Note a value that is not what the key takes."""
@@ -58,16 +58,16 @@ def read_table(kind: type[T], table: object, problems: Problems, prefix: str = "
     hints = get_type_hints(kind, include_extras=True)
     for key in table:
         if key not in known:
-            problems.append(_unknown(f"{prefix}{key}", prefix, key, list(known)))
+            problems.append(_describe_unknown(f"{prefix}{key}", prefix, key, list(known)))
     values = {
-        name: _value(hints[name], field, table, problems, f"{prefix}{name}")
+        name: _read_value(hints[name], field, table, problems, f"{prefix}{name}")
         for name, field in known.items()
         if name in table or _is_required(field)
     }
     return kind(**values) if len(problems) == before else None
 
 
-def _unknown(full: str, prefix: str, key: object, known: list[str]) -> str:
+def _describe_unknown(full: str, prefix: str, key: object, known: list[str]) -> str:
     near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
     if near:
         return f"{full} is not a key here; did you mean {prefix}{near[0]}?"
@@ -78,7 +78,9 @@ def _is_required(field: "Field[Any]") -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _value(hint: Any, field: "Field[Any]", table: Mapping[str, object], problems: Problems, key: str) -> Any:
+def _read_value(
+    hint: Any, field: "Field[Any]", table: Mapping[str, object], problems: Problems, key: str
+) -> Any:
     if field.name not in table:
         problems.append(f"{key} is missing")
         return None
@@ -100,46 +102,46 @@ def _convert(hint: Any, found: object, problems: Problems, key: str) -> Any:
         (inner,) = (arm for arm in get_args(hint) if arm is not type(None))
         return _convert(inner, found, problems, key)
     if origin is Literal:
-        return _choice(get_args(hint), found, problems, key)
+        return _check_choice(get_args(hint), found, problems, key)
     if origin is tuple:
-        return _sequence(get_args(hint)[0], found, problems, key)
+        return _convert_sequence(get_args(hint)[0], found, problems, key)
     if origin is dict:
-        return _mapping(get_args(hint)[1], found, problems, key)
+        return _convert_mapping(get_args(hint)[1], found, problems, key)
     if is_dataclass(hint) and isinstance(hint, type):
         return read_table(hint, found, problems, f"{key}.")
-    return _scalar(hint, found, problems, key)
+    return _convert_scalar(hint, found, problems, key)
 
 
-def _choice(allowed: tuple[object, ...], found: object, problems: Problems, key: str) -> object:
+def _check_choice(allowed: tuple[object, ...], found: object, problems: Problems, key: str) -> object:
     if found not in allowed:
         problems.wrong(key, found, " or ".join(repr(choice) for choice in allowed))
     return found
 
 
-def _sequence(inner: Any, found: object, problems: Problems, key: str) -> tuple[Any, ...]:
+def _convert_sequence(inner: Any, found: object, problems: Problems, key: str) -> tuple[Any, ...]:
     if not isinstance(found, list):
         problems.wrong(key, found, "a list")
         return ()
     return tuple(_convert(inner, item, problems, f"{key}[{index}]") for index, item in enumerate(found))
 
 
-def _mapping(inner: Any, found: object, problems: Problems, key: str) -> dict[str, Any]:
+def _convert_mapping(inner: Any, found: object, problems: Problems, key: str) -> dict[str, Any]:
     if not isinstance(found, Mapping):
         problems.wrong(key, found, "a table")
         return {}
     return {name: _convert(inner, item, problems, f"{key}.{name}") for name, item in found.items()}
 
 
-def _scalar(hint: type, found: object, problems: Problems, key: str) -> Any:
+def _convert_scalar(hint: type, found: object, problems: Problems, key: str) -> Any:
     if hint is float and _is_number(found):
-        return _finite(found, problems, key)  # type: ignore[arg-type]
+        return _check_finite(found, problems, key)  # type: ignore[arg-type]
     if isinstance(found, bool) is not (hint is bool) or not isinstance(found, hint):
         problems.wrong(key, found, _WORDS[hint])
         return None
     return found
 
 
-def _finite(found: float, problems: Problems, key: str) -> float | None:
+def _check_finite(found: float, problems: Problems, key: str) -> float | None:
     with suppress(OverflowError):  # a whole number may be larger than any float
         if math.isfinite(found):
             return float(found)

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from trainer.evaluation.judging import Limits
 
 from tests.bench.accuracy_tables import cell, table
-from trainer.cli.messages import unheard
-from trainer.evaluation.judging import Limits
 from worker.errors import BadPhoto, ConfigError
+from worker.fileio import silence_stderr
 from worker.inference.bundle import Bundle, Stage
-from worker.inference.decode import Picture, Pixels, read_picture
-from worker.inference.detector import Box, cut, found
+from worker.inference.decode import Picture, Pixels, decode_photo
+from worker.inference.detector import Detection, crop_face, decode_detections
 from worker.inference.network import Network
-from worker.inference.predictor import Judge
-from worker.inference.preprocess import fit
-from worker.paths import shown
+from worker.inference.predictor import Predictor
+from worker.inference.preprocess import resize_to_input
+from worker.paths import format_path
 
 RUNS = 100
 
@@ -63,20 +63,20 @@ def draw_nothing(side: int = _SIDE) -> bytes:
 
 def measured_costs(bundle: Bundle, data: bytes, runs: int = RUNS) -> Costs:
     """Take the time of every step on one picture. Raises BadPhoto where it cannot be judged."""
-    side, limits = bundle.manifest.working_side, Limits()
+    side, limits = bundle.manifest.max_side, Limits()
 
     def read() -> Picture:
-        return read_picture(data, max_pixels=limits.max_pixels, working_side=side)
+        return decode_photo(data, max_pixels=limits.max_pixels, max_side=side)
 
     picture = read()
-    with unheard():
-        judge = Judge(bundle)
+    with silence_stderr():
+        judge = Predictor(bundle)
         networks = [
             Network(bundle.folder, stage, len(bundle.manifest.classes)) for stage in bundle.manifest.stages
         ]
-        boxes = judge.evidence(picture).boxes
+        boxes = judge.run_networks(picture).boxes
     box = boxes[0] if boxes else _middle(picture.pixels)
-    steps: dict[str, Callable[[], object]] = {"judging": lambda: judge.judge(picture), "decoding": read}
+    steps: dict[str, Callable[[], object]] = {"judging": lambda: judge.predict(picture), "decoding": read}
     steps |= {network.stage.file: _step(network, bundle, picture.pixels, box) for network in networks}
     medians = _medians(steps, runs)
     return Costs(
@@ -95,7 +95,9 @@ def cost_section(bundle: Bundle, photo: Path | None, runs: int = RUNS) -> str:
         costs = measured_costs(bundle, draw_nothing() if photo is None else photo.read_bytes(), runs)
     except (BadPhoto, OSError) as error:
         raise ConfigError(f"{photo}: cannot be judged ({error}); name another photo") from error
-    what = "A picture drawn by code, with nothing to find in it" if photo is None else cell(shown(photo))
+    what = (
+        "A picture drawn by code, with nothing to find in it" if photo is None else cell(format_path(photo))
+    )
     return "\n\n".join(
         [
             "### Cost",
@@ -141,21 +143,23 @@ def _step_name(stage: Stage) -> str:
     return "face reader, one face" if stage.view == "face" else stage.title
 
 
-def _step(network: Network, bundle: Bundle, pixels: Pixels, box: Box) -> Callable[[], object]:
+def _step(network: Network, bundle: Bundle, pixels: Pixels, box: Detection) -> Callable[[], object]:
     spec, faces = network.stage.input, bundle.manifest.faces
     height, width, _ = pixels.shape
     if network.stage.view == "face":
-        return lambda: network.run(fit(cut(pixels, box), spec))
+        return lambda: network.run(resize_to_input(crop_face(pixels, box), spec))
     if network.stage.role == "finder" and faces is not None:
-        return lambda: found(network.run(fit(pixels, spec)), faces, spec, width, height)
-    return lambda: network.run(fit(pixels, spec))
+        return lambda: decode_detections(
+            network.run(resize_to_input(pixels, spec)), faces, spec, width, height
+        )
+    return lambda: network.run(resize_to_input(pixels, spec))
 
 
-def _middle(pixels: Pixels) -> Box:
+def _middle(pixels: Pixels) -> Detection:
     height, width, _ = pixels.shape
     side = max(1, min(height, width) // _FACE_SHARE)
     left, top = (width - side) // 2, (height - side) // 2
-    return Box(left, top, left + side, top + side, 1.0)
+    return Detection(left, top, left + side, top + side, 1.0)
 
 
 def _medians(steps: dict[str, Callable[[], object]], runs: int) -> dict[str, float]:

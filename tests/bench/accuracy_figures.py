@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.accuracy_judging import Seen
-from trainer.evaluation.comparison import Comparison, compared
-from trainer.evaluation.metrics import Answers, measured
+from trainer.evaluation.comparison import PairedComparison, compare_predictions
+from trainer.evaluation.metrics import LabeledPredictions, compute_metrics
 from worker.inference.bundle import Metric
-from worker.inference.prediction import Verdict
+from worker.inference.prediction import Prediction
 from worker.stats import Z_95
 
 SURE_SHARE = 0.8
@@ -43,9 +43,9 @@ class Group:
     metrics: dict[tuple[str, str | None], Metric]
 
 
-def measured_group(name: str, answers: Answers, classes: tuple[str, ...]) -> Group:
+def measured_group(name: str, answers: LabeledPredictions, classes: tuple[str, ...]) -> Group:
     """Measure a group of pictures, which may be empty."""
-    found = measured(answers, classes, "") if len(answers.labels) else ()
+    found = compute_metrics(answers, classes, "") if len(answers.labels) else ()
     return Group(name, len(answers.labels), {(metric.name, metric.label): metric for metric in found})
 
 
@@ -62,7 +62,7 @@ def by_side(seen: Seen, classes: tuple[str, ...]) -> list[Group]:
     return _by_bands(taken(seen.answers[0], has_face), sides[has_face], SIDE_BANDS, classes)
 
 
-def largest_side(verdict: Verdict) -> float:
+def largest_side(verdict: Prediction) -> float:
     """Return the longest side of a verdict's faces, in pixels of the photo; NaN where there is no face."""
     return max((max(face.width, face.height) for face in verdict.faces or ()), default=math.nan)
 
@@ -72,7 +72,7 @@ def banded(values: NDArray[np.float64], bands: Sequence[Band]) -> NDArray[np.int
     return np.searchsorted([band.least for band in bands], values, side="right").astype(np.int64) - 1
 
 
-def surest(answers: Answers, share: float = SURE_SHARE) -> NDArray[np.bool_]:
+def surest(answers: LabeledPredictions, share: float = SURE_SHARE) -> NDArray[np.bool_]:
     """Return which pictures are the surest `share` of all, bool (N,); equally sure ones are in together."""
     confidence = answers.confidence()
     last = np.sort(confidence)[::-1][math.ceil(share * len(confidence)) - 1]
@@ -80,10 +80,10 @@ def surest(answers: Answers, share: float = SURE_SHARE) -> NDArray[np.bool_]:
     return kept
 
 
-def taken(answers: Answers, kept: NDArray[np.bool_]) -> Answers:
+def taken(answers: LabeledPredictions, kept: NDArray[np.bool_]) -> LabeledPredictions:
     """Return the answers to some of the pictures, by bool (N,)."""
-    return Answers(
-        chances=answers.chances[kept],
+    return LabeledPredictions(
+        probabilities=answers.probabilities[kept],
         uncalibrated=answers.uncalibrated[kept],
         predicted=answers.predicted[kept],
         labels=answers.labels[kept],
@@ -91,13 +91,13 @@ def taken(answers: Answers, kept: NDArray[np.bool_]) -> Answers:
     )
 
 
-def difference(clean: Answers, changed: Answers) -> Comparison:
+def difference(clean: LabeledPredictions, changed: LabeledPredictions) -> PairedComparison:
     """Compare accuracy on changed pictures with that on the same ones as they are.
 
     The interval is at least as wide as the closed one of Bonett and Price (2012), which does not shrink to
     nothing where not one picture is judged differently.
     """
-    found = compared(clean, changed)
+    found = compare_predictions(clean, changed)
     pictures = len(clean.labels) + 2
     lost, won = (found.only_first + 1) / pictures, (found.only_second + 1) / pictures
     half = Z_95 * math.sqrt((lost + won - (won - lost) ** 2) / pictures)
@@ -105,7 +105,7 @@ def difference(clean: Answers, changed: Answers) -> Comparison:
 
 
 def _by_bands(
-    answers: Answers, values: NDArray[np.float64], bands: Sequence[Band], classes: tuple[str, ...]
+    answers: LabeledPredictions, values: NDArray[np.float64], bands: Sequence[Band], classes: tuple[str, ...]
 ) -> list[Group]:
     numbers = banded(values, bands)
     return [

@@ -10,20 +10,21 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from trainer.evaluation.judging import Judged, Limits, Outcome, Unjudged
 
 from tests.bench.accuracy_changes import Change
-from trainer.cli.messages import bar, say, unheard
-from trainer.data.class_folders import ClassFile, Part
-from trainer.data.near_duplicates import difference_bits, near_duplicate_groups
-from trainer.evaluation.judging import Judged, Limits, Outcome, Unjudged
-from trainer.evaluation.metrics import Answers
-from trainer.pipelines.evaluate import answers_of, check_classes, tried_files
+from trainer.cli.messages import say, show_bar
+from trainer.data.class_folders import ClassFile, Split
+from trainer.data.near_duplicates import group_near_duplicates, hash_differences
+from trainer.evaluation.metrics import LabeledPredictions
+from trainer.pipelines.evaluate import check_classes, choose_files, collect_predictions
 from worker.errors import BadPhoto, ConfigError, Reason
+from worker.fileio import silence_stderr
 from worker.inference.bundle import Bundle, load_bundle
-from worker.inference.decode import read_picture
-from worker.inference.prediction import Verdict
-from worker.inference.predictor import Judge
-from worker.paths import shown
+from worker.inference.decode import decode_photo
+from worker.inference.prediction import Prediction
+from worker.inference.predictor import Predictor
+from worker.paths import format_path
 
 _LIMITS = Limits()
 
@@ -35,16 +36,16 @@ _FULL_SIZE = 1 << 31
 class Seen:
     """What a bundle said of the pictures of one folder that could be judged.
 
-    `answers` are to the pictures as they are, then to each changed version, all in one order; `verdicts` are
+    `run_all` are to the pictures as they are, then to each changed version, all in one order; `verdicts` are
     those on the pictures as they are. `part` is the split that was taken of a divided folder; `files` is how
     many there are, of which only a draw may have been judged.
     """
 
     data: Path
-    part: Part | None
+    split: Split | None
     files: int
-    answers: tuple[Answers, ...]
-    verdicts: tuple[Verdict, ...]
+    answers: tuple[LabeledPredictions, ...]
+    verdicts: tuple[Prediction, ...]
     unjudged: tuple[Unjudged, ...]
 
 
@@ -53,20 +54,20 @@ def see(bundle: Bundle, data: Path, changes: tuple[Change, ...], limit: int | No
 
     Raises ConfigError where the classes are not the bundle's or nothing can be judged.
     """
-    files, part = tried_files(data)
+    files, part = choose_files(data)
     check_classes(bundle, {file.label for file in files}, data)
     chosen = drawn(files, limit)
     say(
-        f"judging {len(chosen)} pictures of {shown(data)}"
+        f"judging {len(chosen)} pictures of {format_path(data)}"
         + (", each as it is and changed" if changes else "")
     )
     outcomes = []
-    with bar(data.name, len(chosen)) as advance:
+    with show_bar(data.name, len(chosen)) as advance:
         judging = partial(judge_versions, bundle.folder, changes)
         for outcome in _spread(judging, [file.path for file in chosen], processes):
             outcomes.append(outcome)
             if isinstance(outcome, Unjudged):
-                say(f"left out {shown(outcome.path)}: {outcome.detail} ({outcome.reason})")
+                say(f"left out {format_path(outcome.path)}: {outcome.detail} ({outcome.reason})")
             advance()
     labels = [file.label for file in chosen]
     return _seen(bundle, data, part, len(files), tuple(zip(labels, outcomes, strict=True)))
@@ -83,31 +84,31 @@ def judge_versions(folder: Path, changes: tuple[Change, ...], path: Path) -> Out
     """Judge a file as it is and changed in each way: the verdicts on all versions, or why there are none."""
     try:
         data = _content(path)
-        judge, working_side = _loaded(folder)
-        clean = read_picture(data, max_pixels=_LIMITS.max_pixels, working_side=working_side)
-        verdicts = [judge.judge(clean)]
+        judge, max_side = _loaded(folder)
+        clean = decode_photo(data, max_pixels=_LIMITS.max_pixels, max_side=max_side)
+        verdicts = [judge.predict(clean)]
         if changes:
-            full = read_picture(data, max_pixels=_LIMITS.max_pixels, working_side=_FULL_SIZE)
+            full = decode_photo(data, max_pixels=_LIMITS.max_pixels, max_side=_FULL_SIZE)
         for change in changes:
             version = change.encoded(full.pixels)
-            seen = read_picture(version, max_pixels=_LIMITS.max_pixels, working_side=working_side)
-            verdicts.append(judge.judge(seen))
+            seen = decode_photo(version, max_pixels=_LIMITS.max_pixels, max_side=max_side)
+            verdicts.append(judge.predict(seen))
     except BadPhoto as bad:
         return Unjudged(path, bad.reason.value, bad.detail)
     except OSError as error:
         return Unjudged(path, Reason.UNREADABLE.value, f"it cannot be read: {error.strerror}")
-    bits, mirrored_bits = difference_bits(clean.pixels)
+    bits, mirrored_bits = hash_differences(clean.pixels)
     return Judged(path, hashlib.sha256(data).hexdigest(), bits, mirrored_bits, tuple(verdicts))
 
 
 @cache
-def _loaded(folder: Path) -> tuple[Judge, int]:
+def _loaded(folder: Path) -> tuple[Predictor, int]:
     """Load a bundle once in each process."""
     bundle = load_bundle(folder)
-    with unheard():
-        judge = Judge(bundle)
+    with silence_stderr():
+        judge = Predictor(bundle)
         judge.self_test()
-    return judge, bundle.manifest.working_side
+    return judge, bundle.manifest.max_side
 
 
 def _content(path: Path) -> bytes:
@@ -128,13 +129,15 @@ def _spread(judging: Callable[[Path], Outcome], paths: Sequence[Path], processes
 
 
 def _seen(
-    bundle: Bundle, data: Path, part: Part | None, files: int, found: Sequence[tuple[str, Outcome]]
+    bundle: Bundle, data: Path, part: Split | None, files: int, found: Sequence[tuple[str, Outcome]]
 ) -> Seen:
     classes = bundle.manifest.classes
     judged = [(label, each) for label, each in found if isinstance(each, Judged)]
     if not judged:
-        raise ConfigError(f"{shown(data)}: none of {len(found)} files could be judged; name other pictures")
-    groups = near_duplicate_groups(
+        raise ConfigError(
+            f"{format_path(data)}: none of {len(found)} files could be judged; name other pictures"
+        )
+    groups = group_near_duplicates(
         np.stack([each.bits for _, each in judged]),
         np.stack([each.mirrored_bits for _, each in judged]),
         [each.sha256 for _, each in judged],
@@ -143,9 +146,11 @@ def _seen(
     versions = list(zip(*(each.verdicts for _, each in judged), strict=True))
     return Seen(
         data=data,
-        part=part,
+        split=part,
         files=files,
-        answers=tuple(answers_of(bundle, verdicts, classes, labels, groups) for verdicts in versions),
+        answers=tuple(
+            collect_predictions(bundle, verdicts, classes, labels, groups) for verdicts in versions
+        ),
         verdicts=versions[0],
         unjudged=tuple(each for _, each in found if isinstance(each, Unjudged)),
     )

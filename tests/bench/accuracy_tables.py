@@ -18,10 +18,10 @@ from tests.bench.accuracy_figures import (
 )
 from tests.bench.accuracy_judging import Seen
 from trainer.evaluation.bootstrap import RESAMPLES
-from trainer.evaluation.calibration import bin_count
-from trainer.evaluation.comparison import Comparison
+from trainer.evaluation.calibration import count_bins
+from trainer.evaluation.comparison import PairedComparison
 from worker.inference.bundle import Bundle, Metric
-from worker.paths import printable, shown
+from worker.paths import escape_unprintable, format_path
 
 NOTHING = "–"
 
@@ -65,7 +65,7 @@ _HOW_DIFFERENT = (
 def accuracy_section(bundle: Bundle, seen: Seen) -> str:
     """Write the figures of one folder of class folders; by faces as well where the bundle finds them."""
     classes, answers = bundle.manifest.classes, seen.answers[0]
-    bins = bin_count(len(answers.labels))
+    bins = count_bins(len(answers.labels))
     parts = [
         f"### {_title(seen)}",
         judged_sentence(seen, classes),
@@ -110,7 +110,7 @@ def judged_sentence(seen: Seen, classes: tuple[str, ...]) -> str:
     judged, unjudged = len(labels), len(seen.unjudged)
     counts = np.bincount(labels, minlength=len(classes))
     of_classes = ", ".join(f"{count} {cell(name)}" for count, name in zip(counts, classes, strict=True))
-    part = f", of the {seen.part} part" if seen.part else ""
+    part = f", of the {seen.split} part" if seen.split else ""
     drawn = f", a draw of {judged + unjudged} of {seen.files}" if judged + unjudged < seen.files else ""
     sentence = f"{judged} pictures ({of_classes}){part}{drawn}."
     if not seen.unjudged:
@@ -120,7 +120,7 @@ def judged_sentence(seen: Seen, classes: tuple[str, ...]) -> str:
     return f"{sentence} {unjudged} {'file' if unjudged == 1 else 'files'} could not be judged: {told}."
 
 
-def difference_cells(found: Comparison | None) -> tuple[str, str, str]:
+def difference_cells(found: PairedComparison | None) -> tuple[str, str, str]:
     """Write a difference in points, its interval, and the probability that it is chance."""
     if found is None:
         return NOTHING, NOTHING, NOTHING
@@ -138,7 +138,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def cell(text: str) -> str:
     """Return a name as it may stand in a table or a heading."""
-    return printable(text).replace("|", "\\|")
+    return escape_unprintable(text).replace("|", "\\|")
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -197,4 +197,4 @@ def _interval(metric: Metric) -> str:
 
 
 def _title(seen: Seen) -> str:
-    return cell(shown(seen.data))
+    return cell(format_path(seen.data))

@@ -101,26 +101,30 @@ def _answer(epoch: Callable[[], object], pictures: int) -> None:
 
 def _input(data: Path) -> InputSpec:
     from trainer.data.class_folders import find_classes
-    from trainer.models.architectures import input_of
+    from trainer.models.architectures import choose_input
 
-    return input_of("small", None, None, [f.path for files in find_classes([data]).values() for f in files])
+    return choose_input(
+        "small", None, None, [f.path for files in find_classes([data]).values() for f in files]
+    )
 
 
 def _our_epochs(data: Path) -> tuple[Callable[[], object], int]:
     from trainer.data.dataset import read_dataset
     from trainer.data.splits import split_groups
-    from trainer.training.configuration import Recipe
+    from trainer.training.configuration import TrainingConfig
     from trainer.training.progress import Progress
-    from trainer.training.trainer import Course, settled
+    from trainer.training.trainer import ClassifierTraining, resolve_config
 
     place = Path(tempfile.gettempdir(), "never-written")
-    recipe = Recipe((data,), place, "bench", _input(data), "bench", held_out=_HELD_OUT, batch_size=_BATCH)
+    recipe = TrainingConfig(
+        (data,), place, "bench", _input(data), "bench", held_out=_HELD_OUT, batch_size=_BATCH
+    )
     dataset = read_dataset(recipe, lambda text: None)
     each_alone = range(len(dataset.labels))
     splits = split_groups(
         dataset.labels, _positions(each_alone), dataset.classes, recipe.held_out, recipe.seed
     )
-    course = Course(settled(recipe, len(splits.training)), dataset, splits, None)
+    course = ClassifierTraining(resolve_config(recipe, len(splits.training)), dataset, splits, None)
     progress = Progress(lambda text: None, lambda epoch: None)
     return lambda: course.run_epoch(progress), len(splits.training)
 
@@ -135,7 +139,7 @@ def _keras_epochs(data: Path) -> tuple[Callable[[], object], int]:
     import keras
     import tensorflow as tf
 
-    from trainer.models.classifiers import Plan, build_network
+    from trainer.models.classifiers import NetworkPlan, build_network
 
     spec = _input(data)
     colour = {"rgb": "rgb", "grey": "grayscale"}[spec.colour]
@@ -156,7 +160,7 @@ def _keras_epochs(data: Path) -> tuple[Callable[[], object], int]:
         return _compressed(augmentation(pixels, training=True)), labels
 
     varied = training.map(vary, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-    network = build_network(Plan(spec, classes, 0))
+    network = build_network(NetworkPlan(spec, classes, 0))
     network.compile(
         optimizer=keras.optimizers.AdamW(2e-3, weight_decay=0.02, global_clipnorm=5.0, use_ema=True),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -17,10 +17,10 @@ from pathlib import Path
 from tests.faults.wrapping import told_worker
 from worker.config import load_config
 from worker.daemon.clock import Clock
-from worker.daemon.service import OneRun, run_worker
+from worker.daemon.service import SingleRun, run_worker
 from worker.daemon.signals import Signals
 from worker.daemon.worker import Worker
-from worker.filing import Operations
+from worker.filing import FileOperations
 
 _IMPORTED_LATE = ("alembic.command", "worker.store.writer", "sqlalchemy.dialects.sqlite")
 
@@ -45,7 +45,7 @@ def refuse_links(source: Path, destination: Path) -> None:
 
 
 def file_until_killed(config_file: Path, step: str, passings: int, file_system: str) -> None:
-    do = Operations(link=refuse_links) if file_system == "without-links" else Operations()
+    do = FileOperations(link=refuse_links) if file_system == "without-links" else FileOperations()
     with told_worker(load_config(config_file), Fuse(step, passings), do) as worker:
         run_worker(
             worker,
@@ -58,7 +58,7 @@ def file_until_killed(config_file: Path, step: str, passings: int, file_system: 
 
 def file_all(config_file: Path) -> None:
     left: list[Worker] = []
-    OneRun(load_config(config_file), Signals(), observe=lambda _worker: None).run(report=left.append)
+    SingleRun(load_config(config_file), Signals(), observe=lambda _worker: None).run(report=left.append)
     assert [worker.in_hand for worker in left] == [0]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from trainer.data.atomic_directory import Operations, check_place, prepared_folder
+from trainer.data.atomic_directory import DirectoryOperations, check_output, prepare_directory
 from worker.errors import BundleError, ConfigError
 
 NAMES = ("sync", "exchange", "rename", "remove")
@@ -41,8 +41,10 @@ class Calls:
         self._can_exchange = can_exchange
         self.made = 0
 
-    def operations(self) -> Operations:
-        return Operations(**{name: self._wrapped(name, getattr(Operations(), name)) for name in NAMES})
+    def operations(self) -> DirectoryOperations:
+        return DirectoryOperations(
+            **{name: self._wrapped(name, getattr(DirectoryOperations(), name)) for name in NAMES}
+        )
 
     def _wrapped(self, name: str, call: Callable[..., None]) -> Callable[..., None]:
         def wrapped(*paths: Path) -> None:
@@ -56,8 +58,8 @@ class Calls:
         return wrapped
 
 
-def write(out: Path, content: str, operations: Operations | None = None) -> None:
-    with prepared_folder(out, operations) as draft:
+def write(out: Path, content: str, operations: DirectoryOperations | None = None) -> None:
+    with prepare_directory(out, operations) as draft:
         (draft / "report").mkdir()
         for name in ("manifest.json", "reader.tflite", "report/index.html"):
             (draft / name).write_text(json.dumps(content))
@@ -80,7 +82,7 @@ def fails(number: int) -> Callable[[], Any]:
     return fail
 
 
-def refusal_of(out: Path, operations: Operations) -> BundleError | None:
+def refusal_of(out: Path, operations: DirectoryOperations) -> BundleError | None:
     try:
         write(out, "newer", operations)
     except BundleError as error:
@@ -130,7 +132,7 @@ def test_a_run_killed_before_any_call_leaves_a_whole_bundle_or_none(tmp_path, wa
         assert found in ({earlier, "newer"} if way != "renames" else {earlier, "newer", None})
 
         # The next run clears away what is left, and gives back what stood aside, even if it fails itself.
-        with pytest.raises(BundleError, match="unfinished"), prepared_folder(out):
+        with pytest.raises(BundleError, match="unfinished"), prepare_directory(out):
             raise BundleError("unfinished")
         assert content_of(out) == (found or earlier)
         assert {path.name for path in tmp_path.iterdir()} == ({"bundle"} if found or earlier else set())
@@ -144,7 +146,7 @@ def test_a_run_killed_before_any_call_leaves_a_whole_bundle_or_none(tmp_path, wa
 
 
 def test_the_draft_of_a_run_that_is_alive_is_left_alone(tmp_path):
-    with prepared_folder(tmp_path / "bundle") as first:
+    with prepare_directory(tmp_path / "bundle") as first:
         (first / "manifest.json").write_text("first")
         write(tmp_path / "bundle", "second")
         assert (first / "manifest.json").read_text() == "first"
@@ -153,7 +155,7 @@ def test_the_draft_of_a_run_that_is_alive_is_left_alone(tmp_path):
 
 
 def test_folders_above_are_made_and_taken_back_where_the_bundle_fails(tmp_path):
-    with pytest.raises(BundleError, match="unfinished"), prepared_folder(tmp_path / "a" / "b" / "bundle"):
+    with pytest.raises(BundleError, match="unfinished"), prepare_directory(tmp_path / "a" / "b" / "bundle"):
         raise BundleError("unfinished")
     assert list(tmp_path.iterdir()) == []
 
@@ -178,7 +180,7 @@ def test_a_disk_that_is_full_while_the_files_are_written_is_one_line(tmp_path):
 
     with (
         pytest.raises(BundleError, match=r"bundle: cannot be written \(No space left on device\)") as refusal,
-        prepared_folder(tmp_path / "bundle"),
+        prepare_directory(tmp_path / "bundle"),
     ):
         fails(errno.ENOSPC)()
 
@@ -189,7 +191,7 @@ def test_a_disk_that_is_full_while_the_files_are_written_is_one_line(tmp_path):
 def test_an_error_without_a_cause_still_says_something(tmp_path):
     with (
         pytest.raises(BundleError, match=r"\(Can't write data no space\)"),
-        prepared_folder(tmp_path / "bundle"),
+        prepare_directory(tmp_path / "bundle"),
     ):
         raise OSError("Can't write data\n no space")
 
@@ -205,7 +207,7 @@ def test_a_place_that_cannot_be_had_is_refused_before_anything_is_trained(tmp_pa
         (tmp_path / long, "too long"),
     ):
         with pytest.raises(ConfigError, match=sentence) as refusal:
-            check_place(out)
+            check_output(out)
         assert "\n" not in str(refusal.value)
 
 
@@ -215,4 +217,4 @@ def test_a_folder_without_permission_is_refused(tmp_path):
     closed.mkdir(mode=0o500)
 
     with pytest.raises(ConfigError, match="not writable"):
-        check_place(closed / "bundle")
+        check_output(closed / "bundle")

@@ -12,7 +12,7 @@ import psycopg
 from tests.drawing import photo_bytes
 from tests.home import Home, until
 from worker.config import load_config
-from worker.daemon.locks import hold_locks, holder, lock_files
+from worker.daemon.locks import find_lock_holder, hold_locks, list_lock_files
 
 PROMISED_SECONDS = 5.0
 
@@ -67,7 +67,7 @@ def test_a_full_disk_does_not_keep_a_worker_from_its_lock(home: Home) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
         with hold_locks(config):
-            assert [holder(path) for path, _ in lock_files(config)] == [0, 0]
+            assert [find_lock_holder(path) for path, _ in list_lock_files(config)] == [0, 0]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 

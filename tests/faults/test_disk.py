@@ -14,7 +14,7 @@ import pytest
 from tests.drawing import photo_bytes
 from tests.driving import driven
 from tests.home import Home
-from worker.filing import Operations
+from worker.filing import FileOperations
 
 CAUSES = [errno.ENOSPC, errno.EIO, errno.EROFS]
 
@@ -59,10 +59,10 @@ def test_a_photo_that_the_disk_refuses_waits_and_holds_up_no_other(
 ) -> None:
     home.drop("trip/refused.jpg", photo_bytes(1))
     home.drop("other.jpg", photo_bytes(2))
-    failing = Failing(getattr(Operations(), operation), is_meant)
+    failing = Failing(getattr(FileOperations(), operation), is_meant)
     failing.cause = CAUSES[0]
     with (
-        driven(home, replace(Operations(), **{operation: failing})) as hand,
+        driven(home, replace(FileOperations(), **{operation: failing})) as hand,
         caplog.at_level(logging.WARNING),
     ):
         hand.until(lambda: home.statuses() == {"filed": 1, "decided": 1})
@@ -82,9 +82,9 @@ def test_a_photo_that_the_disk_refuses_waits_and_holds_up_no_other(
 
 def test_a_photo_is_still_in_the_inbox_while_its_destination_is_full(home: Home) -> None:
     path = home.drop("refused.jpg", photo_bytes(1))
-    failing = Failing(Operations().link, lambda _: True)
+    failing = Failing(FileOperations().link, lambda _: True)
     failing.cause = errno.ENOSPC
-    with driven(home, Operations(link=failing)) as hand:
+    with driven(home, FileOperations(link=failing)) as hand:
         hand.until(lambda: home.statuses() == {"decided": 1})
         hand.until_idle()
     assert path.read_bytes() == photo_bytes(1)
@@ -92,9 +92,9 @@ def test_a_photo_is_still_in_the_inbox_while_its_destination_is_full(home: Home)
 
 def test_a_photo_that_is_hindered_when_the_worker_stops_is_filed_by_the_next(home: Home) -> None:
     home.drop("refused.jpg", photo_bytes(1))
-    failing = Failing(Operations().unlink, lambda _: True)
+    failing = Failing(FileOperations().unlink, lambda _: True)
     failing.cause = errno.EIO
-    with driven(home, Operations(unlink=failing)) as hand:
+    with driven(home, FileOperations(unlink=failing)) as hand:
         hand.until(lambda: home.statuses() == {"decided": 1})
         hand.until_idle()
     home.run_once()

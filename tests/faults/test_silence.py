@@ -9,13 +9,13 @@ from tests.drawing import photo_bytes
 from tests.driving import driven
 from tests.home import Home
 from worker.inbox import inbox
-from worker.inbox.watcher import Heard, Watcher
+from worker.inbox.watcher import Event, Watcher
 
 
 class DeafWatcher(Watcher):
     """A watcher on a file system that tells it nothing."""
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: Event) -> None:
         pass
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from worker.config import Config
 from worker.daemon.clock import Clock
 from worker.daemon.locks import hold_locks
-from worker.daemon.recovery import recover
-from worker.daemon.startup import check_folders, start_pool, use_model
+from worker.daemon.recovery import recover_unfinished
+from worker.daemon.startup import prepare_folders, record_model, start_pool
 from worker.daemon.worker import Worker
-from worker.filing import Filing, Operations
+from worker.filing import FileOperations, Mover
 from worker.inbox import Inbox
 from worker.inference.bundle import load_bundle
 from worker.pool.pool import Pool, Spawn, spawn_process
@@ -92,9 +92,9 @@ class ToldStore:
             self._tell(f"after {commit}")
 
 
-def told_operations(inbox: Path, tell: Tell, do: Operations | None = None) -> Operations:
+def told_operations(inbox: Path, tell: Tell, do: FileOperations | None = None) -> FileOperations:
     """Return file operations that are told before and after; what they act on is part of the name."""
-    do = do or Operations()
+    do = do or FileOperations()
 
     def told(call: Callable[..., Any], name: Callable[[Any], str]) -> Callable[..., Any]:
         def calling(first: Any, *rest: Any) -> Any:
@@ -113,7 +113,7 @@ def told_operations(inbox: Path, tell: Tell, do: Operations | None = None) -> Op
             return "sync root"
         return "sync source" if path.is_relative_to(inbox) else "sync destination"
 
-    return Operations(
+    return FileOperations(
         link=told(do.link, of_file("link")),
         unlink=told(do.unlink, of_file("unlink")),
         rename_without_replacing=told(do.rename_without_replacing, of_file("rename")),
@@ -128,25 +128,25 @@ def told_operations(inbox: Path, tell: Tell, do: Operations | None = None) -> Op
 def told_worker(
     config: Config,
     tell: Tell,
-    do: Operations | None = None,
+    do: FileOperations | None = None,
     clock: Clock | None = None,
     spawn: Spawn = spawn_process,
 ) -> Iterator[Worker]:
     """Put a worker together as `open_worker` does, with each of its edges wrapped."""
     clock = clock or Clock()
     bundle = load_bundle(config.bundle_folder)
-    check_folders(config, bundle)
+    prepare_folders(config, bundle)
     with ExitStack() as opened:
         enter: Callable[[AbstractContextManager[Any]], Any] = opened.enter_context
         enter(hold_locks(config))
         pool = ToldPool(enter(closing(start_pool(config, bundle, clock, config.processes, spawn))), tell)
         store = ToldStore(enter(closing(open_store(config.database.url))), tell)
         inbox = enter(closing(Inbox(config.inbox_folder, config.inbox, clock.wall)))
-        filing = Filing(told_operations(config.inbox_folder, tell, do))
-        model_id = use_model(store, bundle)
+        filing = Mover(told_operations(config.inbox_folder, tell, do))
+        model_id = record_model(store, bundle)
         pool.wait_ready(clock.monotonic, lambda: True)
-        take_up = partial(recover, store=store, filing=filing, config=config)
+        take_up = partial(recover_unfinished, store=store, filing=filing, config=config)
         worker = Worker(config, store, model_id, pool, inbox, filing, clock, take_up)
-        worker.take_up(clock.monotonic())
+        worker.resume_unfinished(clock.monotonic())
         inbox.open(clock.monotonic())
         yield worker

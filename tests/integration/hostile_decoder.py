@@ -5,11 +5,11 @@ import signal
 import sys
 import time
 
-from worker.inference.decode import Picture, read_picture
+from worker.inference.decode import Picture, decode_photo
 from worker.pool import process
 
 
-def read_or_die(data: bytes, *, max_pixels: int, working_side: int) -> Picture:
+def read_or_die(data: bytes, *, max_pixels: int, max_side: int) -> Picture:
     """Decode as the worker does, unless the file says otherwise."""
     match data.partition(b" ")[0]:
         case b"SEGFAULT":
@@ -22,7 +22,7 @@ def read_or_die(data: bytes, *, max_pixels: int, working_side: int) -> Picture:
             os._exit(3)
         case b"HOG":
             bytearray(1 << 50)
-    return read_picture(data, max_pixels=max_pixels, working_side=working_side)
+    return decode_photo(data, max_pixels=max_pixels, max_side=max_side)
 
 
 if __name__ == "__main__":

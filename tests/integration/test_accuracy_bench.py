@@ -11,10 +11,10 @@ from tests.bench.accuracy_cost import draw_nothing, measured_costs
 from tests.bench.accuracy_judging import see
 from tests.drawing import encoded, photo_bytes
 from tests.face_networks import GREEN, HAPPY, SAD, draw_people
-from tests.one_reader import one_reader
-from trainer.data.class_folders import Part
-from trainer.evaluation.metrics import measured
-from trainer.pipelines.evaluate import try_bundles
+from tests.scene_bundle import make_scene_bundle
+from trainer.data.class_folders import Split
+from trainer.evaluation.metrics import compute_metrics
+from trainer.pipelines.evaluate import evaluate_bundles
 from worker.config import BUILT_IN_BUNDLE
 from worker.inference.bundle import load_bundle
 
@@ -58,10 +58,12 @@ def bench(*arguments: str | Path) -> Result:
 
 def test_the_figures_agree_with_an_evaluation(data: Path) -> None:
     seen = see(load_bundle(BUILT_IN_BUNDLE), data, (), None, 1)
-    trials = try_bundles([BUILT_IN_BUNDLE], data, lambda outcome: None)
+    trials = evaluate_bundles([BUILT_IN_BUNDLE], data, lambda outcome: None)
     (trial,) = trials.trials
-    assert measured(seen.answers[0], ("happy", "sad"), "") == measured(trial.answers, ("happy", "sad"), "")
-    assert seen.part is trials.part is Part.TEST
+    assert compute_metrics(seen.answers[0], ("happy", "sad"), "") == compute_metrics(
+        trial.answers, ("happy", "sad"), ""
+    )
+    assert seen.split is trials.split is Split.TEST
     assert seen.unjudged == trials.unjudged
     assert len(seen.unjudged) == 1
 
@@ -72,12 +74,12 @@ def test_changed_pictures_are_the_same_ones_in_the_same_order(data: Path) -> Non
     assert len(changed) == len(CHANGES)
     for answers in changed:
         assert answers.labels.tolist() == clean.labels.tolist()
-        assert answers.chances.tolist() != clean.chances.tolist()
+        assert answers.probabilities.tolist() != clean.probabilities.tolist()
 
 
 def test_a_draw_is_the_same_each_time(data: Path) -> None:
     first, second = (see(load_bundle(BUILT_IN_BUNDLE), data, (), 6, 1) for _ in range(2))
-    assert first.answers[0].chances.tolist() == second.answers[0].chances.tolist()
+    assert first.answers[0].probabilities.tolist() == second.answers[0].probabilities.tolist()
     assert len(first.answers[0].labels) + len(first.unjudged) == 6
     assert first.files == 14
 
@@ -91,7 +93,7 @@ def test_every_stage_of_a_bundle_has_its_cost(face_bundle: Path) -> None:
 
 
 def test_what_is_drawn_to_take_times_on_is_a_megapixel(tmp_path: Path) -> None:
-    costs = measured_costs(load_bundle(one_reader(tmp_path / "one")), draw_nothing(), RUNS)
+    costs = measured_costs(load_bundle(make_scene_bundle(tmp_path / "one")), draw_nothing(), RUNS)
     assert (costs.size, costs.faces) == ((1000, 1000), 0)
     assert costs.stages.keys() == {"reader.tflite"}
 

@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.one_reader import manifest_of_one_reader, one_reader
+from tests.scene_bundle import make_scene_bundle, make_scene_manifest
 from worker.config import BUILT_IN_BUNDLE
 from worker.errors import BundleError
 from worker.inference.bundle import MANIFEST_NAME, Faces, Manifest, load_bundle, write_manifest
-from worker.inference.predictor import Judge
+from worker.inference.predictor import Predictor
 
 Table = dict[str, Any]
 
-ONE_READER: Table = manifest_of_one_reader()
+ONE_READER: Table = make_scene_manifest()
 
 FACES = {"least_score": 0.5, "most": 8, "face": 1.0, "whole": 0.5, "alone": 1.0}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return one_reader(tmp_path / "bundle")
+    return make_scene_bundle(tmp_path / "bundle")
 
 
 def rewrite(folder: Path, change: Callable[[Table], object]) -> None:
@@ -61,7 +61,7 @@ FIELDS = fields_of(ONE_READER)
 
 
 def test_the_built_in_bundle_passes_its_own_test() -> None:
-    Judge(load_bundle(BUILT_IN_BUNDLE)).self_test()
+    Predictor(load_bundle(BUILT_IN_BUNDLE)).self_test()
 
 
 def test_a_manifest_is_read_as_it_was_written(folder: Path) -> None:
@@ -126,7 +126,7 @@ def test_an_older_format_says_to_train_again_whatever_it_lacks(folder: Path) -> 
             "stages has whole reader, face reader, but takes",
         ),
         ({"faces": FACES}, "faces is given, but no stage finds faces"),
-        ({"working_side": 4}, "working_side is 4, but takes from 16 to 8192"),
+        ({"max_side": 4}, "max_side is 4, but takes from 16 to 8192"),
         ({"calibration": {"method": "temperature", "temperature": 0}}, "calibration.temperature is 0"),
         ({"calibration": {"method": "magic", "temperature": 1}}, "calibration.method is 'magic'"),
     ],
@@ -275,13 +275,13 @@ def test_a_network_that_litert_refuses_is_refused_by_its_file(folder: Path) -> N
     (folder / "reader.tflite").write_bytes(b"no network")
     rehash(folder)
     with pytest.raises(BundleError, match=r"reader\.tflite: cannot be loaded"):
-        Judge(load_bundle(folder))
+        Predictor(load_bundle(folder))
 
 
 def test_a_network_of_another_shape_than_the_manifest_says_is_refused(folder: Path) -> None:
     rehash(folder, lambda table: table["stages"][0]["input"].update(width=7))
     with pytest.raises(BundleError, match=r"reader\.tflite: takes uint8"):
-        Judge(load_bundle(folder))
+        Predictor(load_bundle(folder))
 
 
 def test_answers_that_are_not_the_golden_ones_are_refused(folder: Path) -> None:
@@ -290,7 +290,7 @@ def test_answers_that_are_not_the_golden_ones_are_refused(folder: Path) -> None:
     np.savez(folder / "golden.npz", inputs=inputs, answers=answers + 1)
     rehash(folder)
     with pytest.raises(BundleError, match="logits differ from the golden ones by 1 "):
-        Judge(load_bundle(folder)).self_test()
+        Predictor(load_bundle(folder)).self_test()
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_golden_inputs_that_cannot_be_run_are_refused_by_their_file(
     np.savez(folder / "golden.npz", **arrays)
     rehash(folder)
     with pytest.raises(BundleError, match=r"golden\.npz: "):
-        Judge(load_bundle(folder)).self_test()
+        Predictor(load_bundle(folder)).self_test()
 
 
 def test_every_field_of_the_manifest_is_in_these_tests() -> None:

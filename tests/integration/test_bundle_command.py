@@ -13,17 +13,17 @@ from click.testing import CliRunner, Result
 from tests.drawing import encoded
 from tests.face_networks import FACE_SIDE, GREEN, HAPPY, SAD, Parts, draw_people, take_apart
 from tests.home import Home
-from trainer.data.class_folders import Part
+from trainer.data.class_folders import Split
 from worker.cli import moodsort
 from worker.inference.bundle import Calibration, load_bundle, write_manifest
-from worker.inference.predictor import Judge
+from worker.inference.predictor import Predictor
 
 pytestmark = pytest.mark.timeout(150)  # the first test waits for TensorFlow to make the parts
 
 COLOURS = {"happy": HAPPY, "sad": SAD}
 
 
-def draw_photos(folder: Path, parts: tuple[str, ...] = tuple(Part)) -> Path:
+def draw_photos(folder: Path, parts: tuple[str, ...] = tuple(Split)) -> Path:
     """Draw photos whose faces show their class, on grounds that rarely do, and some without faces."""
     for seed, part in enumerate(parts):
         for label, colour in COLOURS.items():
@@ -78,7 +78,7 @@ def test_the_parts_become_one_bundle_whose_weights_prefer_what_is_right(done, ma
     out, process = done
     assert process.returncode == 0, process.stderr
     bundle = load_bundle(out)
-    Judge(bundle).self_test()
+    Predictor(bundle).self_test()
     manifest, finder = bundle.manifest, json.loads((made.finder / "finder.json").read_text())
     assert manifest.name == "people"
     assert [stage.title for stage in manifest.stages] == ["whole finder", "face reader", "whole reader"]
@@ -86,7 +86,7 @@ def test_the_parts_become_one_bundle_whose_weights_prefer_what_is_right(done, ma
     assert (manifest.faces.least_score, manifest.faces.most) == (finder["least_score"], 3)
     assert manifest.faces.face > 0.7
     assert manifest.faces.face + manifest.faces.whole == pytest.approx(1)
-    assert manifest.working_side == finder["working_side"]
+    assert manifest.max_side == finder["max_side"]
     assert finder["command"] in manifest.command
     assert sorted(path.name for path in out.parent.iterdir()) == ["people"]
 
@@ -177,14 +177,14 @@ def test_undivided_data_is_refused(made, photos, tmp_path):
 
 def test_data_of_other_classes_is_refused(made, tmp_path):
     data = draw_photos(tmp_path / "photos")
-    for part in Part:
+    for part in Split:
         (data / part / "sad").rename(data / part / "tired")
     line = refused(*command(data, made, tmp_path / "out"))
     assert "DATA has the classes happy, tired, the readers know happy, sad; name folders" in line
 
 
 def test_a_part_in_which_nothing_can_be_read_is_refused(made, tmp_path):
-    data = draw_photos(tmp_path / "photos", (Part.TRAINING, Part.VALIDATION))
+    data = draw_photos(tmp_path / "photos", (Split.TRAIN, Split.VALID))
     for path in (data / "valid").rglob("*.png"):
         path.write_bytes(b"no picture")
     line = refused(*command(data, made, tmp_path / "out"))

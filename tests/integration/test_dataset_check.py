@@ -13,10 +13,10 @@ from PIL import Image, ImageOps
 from tests.drawing import encoded, photo_bytes
 from trainer.cli.dataset import check
 from trainer.data.audit.set_aside import SetAsideFailed, set_aside
-from trainer.data.class_folders import ClassFile, Part, find_classes
+from trainer.data.class_folders import ClassFile, Split, find_classes
 from trainer.data.dataset import read_dataset
-from trainer.data.near_duplicates import near_duplicate_groups
-from trainer.training.configuration import Recipe
+from trainer.data.near_duplicates import group_near_duplicates
+from trainer.training.configuration import TrainingConfig
 from worker.errors import ConfigError
 from worker.inference.bundle import InputSpec
 
@@ -273,13 +273,13 @@ def test_parts_are_told_from_classes_by_what_is_in_them(tmp_path):
     fill(lone / "train" / "happy", first=0, count=1)
     fill(lone / "train" / "sad", first=10, count=1)
 
-    def parts(folder: Path) -> dict[str, list[Part | None]]:
-        return {name: [file.part for file in files] for name, files in find_classes([folder]).items()}
+    def parts(folder: Path) -> dict[str, list[Split | None]]:
+        return {name: [file.split for file in files] for name, files in find_classes([folder]).items()}
 
-    each = [Part.TEST, Part.TRAINING, Part.VALIDATION]
+    each = [Split.TEST, Split.TRAIN, Split.VALID]
     assert parts(divided) == {"happy": each, "sad": each}
     assert parts(trains) == {"train": [None], "tram": [None]}
-    assert parts(lone) == {"happy": [Part.TRAINING], "sad": [Part.TRAINING]}
+    assert parts(lone) == {"happy": [Split.TRAIN], "sad": [Split.TRAIN]}
 
 
 def test_a_folder_beside_given_parts_is_refused_rather_than_taken_for_a_class(tmp_path):
@@ -292,17 +292,17 @@ def test_a_folder_beside_given_parts_is_refused_rather_than_taken_for_a_class(tm
 
 def test_training_reads_parts_paths_and_pixels_in_one_order(data, tmp_path):
     put(data / "happy" / "0a.txt", b"no picture")
-    recipe = Recipe((data,), tmp_path / "out", "drawn", InputSpec(24, 16, "rgb", "stretch"), "a test")
+    recipe = TrainingConfig((data,), tmp_path / "out", "drawn", InputSpec(24, 16, "rgb", "stretch"), "a test")
 
     dataset = read_dataset(recipe, lambda text: None)
 
     assert dataset.pixels.shape == (10, 16, 24, 3)
-    assert [unread.path.name for unread in dataset.unread] == ["0a.txt"]
+    assert [unread.path.name for unread in dataset.unreadable] == ["0a.txt"]
     assert [path.parent.name for path in dataset.paths] == [
         dataset.classes[label] for label in dataset.labels
     ]
     for path, pixels in zip(dataset.paths, dataset.pixels, strict=True):
         expected = drawn(int(path.stem)).resize((24, 16))
         assert abs(pixels.astype(int) - expected).mean() < 8
-    groups = near_duplicate_groups(dataset.bits, dataset.mirrored_bits, dataset.hashes)
+    groups = group_near_duplicates(dataset.bits, dataset.mirrored_bits, dataset.hashes)
     assert len(set(groups.tolist())) == 10

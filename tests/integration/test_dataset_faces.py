@@ -13,16 +13,16 @@ from PIL import Image
 from scipy import ndimage
 
 from tests.drawing import encoded
-from tests.one_reader import one_reader
+from tests.scene_bundle import make_scene_bundle
 from trainer.cli.dataset import dataset
-from trainer.data.class_folders import Part, find_classes
-from trainer.data.face_crops import Choice, Cut, Tools, cut_faces
+from trainer.data.class_folders import Split, find_classes
+from trainer.data.face_crops import CropOptions, CropResult, CropTools, crop_faces
 from worker.errors import ConfigError
 from worker.inference.decode import Picture
-from worker.inference.detector import Box
-from worker.inference.prediction import Verdict
+from worker.inference.detector import Detection
+from worker.inference.prediction import Prediction
 
-ALL = Choice(smallest=2, most=8, wholes=False, least=0.2, doubted_parts=frozenset((None, Part.TRAINING)))
+ALL = CropOptions(smallest=2, most=8, wholes=False, least=0.2, doubted_parts=frozenset((None, Split.TRAIN)))
 
 Square = tuple[int, int, int]
 """Left, top and side of a face."""
@@ -31,16 +31,16 @@ Square = tuple[int, int, int]
 class DrawnFinder:
     """Finds the squares in which red is full, and works only in the thread that made it."""
 
-    working_side = 320
+    max_side = 320
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
 
-    def find(self, pixels: NDArray[np.uint8]) -> tuple[Box, ...]:
+    def find(self, pixels: NDArray[np.uint8]) -> tuple[Detection, ...]:
         assert threading.get_ident() == self._thread
         numbers, _ = ndimage.label(pixels[..., 0] > 250)
         places = ndimage.find_objects(numbers)
-        return tuple(Box(x.start, y.start, x.stop, y.stop, 0.9) for y, x in places)
+        return tuple(Detection(x.start, y.start, x.stop, y.stop, 0.9) for y, x in places)
 
 
 class GreenReader:
@@ -49,12 +49,12 @@ class GreenReader:
     def __init__(self) -> None:
         self._thread = threading.get_ident()
 
-    def judge(self, picture: Picture) -> Verdict:
+    def predict(self, picture: Picture) -> Prediction:
         assert threading.get_ident() == self._thread
         happy = float(picture.pixels[..., 1].mean()) / 255
         scores = {"happy": happy, "sad": 1 - happy}
         label = max(scores, key=scores.__getitem__)
-        return Verdict(label, scores[label], scores, None)
+        return Prediction(label, scores[label], scores, None)
 
 
 def photo(
@@ -76,10 +76,12 @@ def put(path: Path, picture: Image.Image) -> Path:
     return path
 
 
-def cuts(data: Path, out: Path, choice: Choice = ALL, tools: Tools | None = None) -> dict[str, Cut]:
+def cuts(
+    data: Path, out: Path, choice: CropOptions = ALL, tools: CropTools | None = None
+) -> dict[str, CropResult]:
     files = [file for each in find_classes([data]).values() for file in each]
-    found = cut_faces(files, [data], out, tools or Tools(DrawnFinder), choice, 10**8)
-    return {each.file.path.name: each for each in found if isinstance(each, Cut)}
+    found = crop_faces(files, [data], out, tools or CropTools(DrawnFinder), choice, 10**8)
+    return {each.file.path.name: each for each in found if isinstance(each, CropResult)}
 
 
 def tree(out: Path) -> list[str]:
@@ -95,7 +97,7 @@ def crop_of(path: Path) -> Image.Image:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Give divided photos: two classes, and in each part a photo with two faces and one with none."""
-    for number, part in enumerate(Part):
+    for number, part in enumerate(Split):
         for label in ("happy", "sad"):
             folder = tmp_path / "photos" / part / label
             put(folder / "two.png", photo((5, 5, 20), (50, 30, 40), seed=number))
@@ -141,7 +143,7 @@ def test_small_faces_and_those_beyond_the_most_are_left_out(tmp_path):
 
     for smallest, most, sides in ((2, 8, [30, 20, 10]), (11, 8, [30, 20]), (2, 1, [30])):
         out = tmp_path / f"{smallest}-{most}"
-        cuts(tmp_path / "photos", out, Choice(smallest, most, False, 0.2, frozenset()))
+        cuts(tmp_path / "photos", out, CropOptions(smallest, most, False, 0.2, frozenset()))
         found = sorted((out / "sad").iterdir())
         assert [crop_of(path).size for path in found] == [(side, side) for side in sides]
 
@@ -174,30 +176,30 @@ def test_a_picture_without_a_face_is_taken_whole_only_if_it_is_as_small_as_a_fac
         put(tmp_path / "photos" / label / "large.png", photo(size=(97, 40)))
         put(tmp_path / "photos" / label / "face.png", photo((10, 10, 20), size=(60, 60)))
 
-    found = cuts(tmp_path / "photos", tmp_path / "out", Choice(2, 8, True, 0.2, frozenset()))
+    found = cuts(tmp_path / "photos", tmp_path / "out", CropOptions(2, 8, True, 0.2, frozenset()))
 
     assert tree(tmp_path / "out" / "sad") == ["face-1.png", "small-1.png"]
     assert crop_of(tmp_path / "out" / "sad" / "small-1.png").size == (96, 96)
-    assert found["small.png"] == Cut(found["small.png"].file, found=0, written=1, doubted=0, wholes=1)
+    assert found["small.png"] == CropResult(found["small.png"].file, found=0, written=1, doubted=0, wholes=1)
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_likely_wrong_labels_are_left_out_of_training_and_elsewhere_only_when_told_so(tmp_path, everywhere):
-    for part in Part:
+    for part in Split:
         for label, green in (("happy", 250), ("sad", 10)):
             folder = tmp_path / "photos" / part / label
             put(folder / "right.png", photo((10, 10, 40), green=green))
             put(folder / "wrong.png", photo((10, 10, 40), green=260 - green))
-    parts = frozenset(Part) if everywhere else frozenset((None, Part.TRAINING))
+    parts = frozenset(Split) if everywhere else frozenset((None, Split.TRAIN))
 
     found = cuts(
         tmp_path / "photos",
         tmp_path / "out",
-        Choice(2, 8, False, 0.2, parts),
-        Tools(DrawnFinder, GreenReader),
+        CropOptions(2, 8, False, 0.2, parts),
+        CropTools(DrawnFinder, GreenReader),
     )
 
-    for part in Part:
+    for part in Split:
         kept = ["right-1.png"] if part in parts else ["right-1.png", "wrong-1.png"]
         assert [path.name for path in sorted((tmp_path / "out" / part / "sad").iterdir())] == kept
     assert (found["right.png"].doubted, found["wrong.png"].doubted) == (0, int(everywhere))
@@ -224,7 +226,7 @@ def test_the_command_tells_of_photos_faces_and_files_by_class_and_part(data, fin
     said = capsys.readouterr()
     rows = json.loads(said.out)
     row = {"photos": 2, "with_faces": 1, "whole": 0, "faces": 2, "doubted": 0}
-    assert rows == [{"class": label, "part": part} | row for label in ("happy", "sad") for part in Part]
+    assert rows == [{"class": label, "part": part} | row for label in ("happy", "sad") for part in Split]
     assert "torn.jpg: it begins as a picture" in said.err
     assert "12 faces of 12 photos, 6 of which show any" in said.err
     assert "1 files as unreadable" in said.err
@@ -233,7 +235,7 @@ def test_the_command_tells_of_photos_faces_and_files_by_class_and_part(data, fin
 
 
 def test_a_bundle_decides_by_the_least_chance(data, finder, tmp_path):
-    arguments = (data, "--finder", finder, "--agree", one_reader(tmp_path / "bundle"))
+    arguments = (data, "--finder", finder, "--agree", make_scene_bundle(tmp_path / "bundle"))
 
     faces(*arguments, "--out", tmp_path / "lenient", "--least", "0")
     faces(*arguments, "--out", tmp_path / "strict", "--least", "100%")
@@ -261,7 +263,7 @@ def test_what_cannot_be_done_is_refused_in_one_line_with_status_2_and_leaves_not
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes").write_text("mine")
     free = ("--out", tmp_path / "new" / "crops")
-    agreeing = one_reader(tmp_path.with_name(f"{tmp_path.name}-one"))
+    agreeing = make_scene_bundle(tmp_path.with_name(f"{tmp_path.name}-one"))
     for arguments, sentence in (
         ((data, "--finder", tmp_path / "nowhere", *free), r"is no finder; make one by"),
         ((data, "--finder", finder, "--out", tmp_path / "out"), r"is there already"),

@@ -9,12 +9,12 @@ import click
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from trainer.evaluation.judging import Limits
 
 from tests.drawing import encoded
 from trainer.cli.dataset import dataset
-from trainer.data.class_folders import Part, find_classes
-from trainer.evaluation.judging import Limits
-from trainer.pipelines.evaluate import try_bundles
+from trainer.data.class_folders import Split, find_classes
+from trainer.pipelines.evaluate import evaluate_bundles
 from worker.errors import ConfigError
 
 BUILT_IN = Path(__file__).parents[2] / "worker" / "bundles" / "default"
@@ -61,8 +61,8 @@ def names(out: Path) -> dict[str, str]:
     }
 
 
-def counts(out: Path) -> Counter[tuple[str, Part | None]]:
-    return Counter((file.label, file.part) for files in find_classes([out]).values() for file in files)
+def counts(out: Path) -> Counter[tuple[str, Split | None]]:
+    return Counter((file.label, file.split) for files in find_classes([out]).values() for file in files)
 
 
 def test_every_picture_is_linked_in_one_part_and_stays_where_it_is(data, tmp_path, capsys):
@@ -73,7 +73,7 @@ def test_every_picture_is_linked_in_one_part_and_stays_where_it_is(data, tmp_pat
     assert {path: path.read_bytes() for path in data.rglob("*.jpg")} == before
     assert sorted(map(Path, names(tmp_path / "out").values())) == sorted(before)
     assert counts(tmp_path / "out") == {
-        (label, part): 16 if part is Part.TRAINING else 2 for label in ("happy", "sad") for part in Part
+        (label, part): 16 if part is Split.TRAIN else 2 for label in ("happy", "sad") for part in Split
     }
     assert json.loads(capsys.readouterr().out) == [
         {"class": label, "train": 16, "valid": 2, "test": 2} for label in ("happy", "sad")
@@ -117,7 +117,7 @@ def test_a_share_of_nothing_leaves_the_part_out(data, tmp_path):
     split(data, "--out", tmp_path / "out", "--valid-share", "25%", "--test-share", "0")
 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["train", "valid"]
-    assert counts(tmp_path / "out")["sad", Part.VALIDATION] == 5
+    assert counts(tmp_path / "out")["sad", Split.VALID] == 5
 
 
 def test_given_parts_stay_and_a_near_duplicate_of_a_test_picture_joins_it(tmp_path, capsys):
@@ -158,9 +158,9 @@ def test_what_cannot_be_read_is_left_out_and_named(data, tmp_path, capsys):
 def test_a_bundle_is_evaluated_on_the_test_part_through_the_links(data, tmp_path):
     split(data, "--out", tmp_path / "out")
 
-    trials = try_bundles([BUILT_IN], tmp_path / "out", lambda outcome: None, Limits())
+    trials = evaluate_bundles([BUILT_IN], tmp_path / "out", lambda outcome: None, Limits())
 
-    assert trials.part is Part.TEST
+    assert trials.split is Split.TEST
     assert len(trials.paths) == 4
     assert trials.unjudged == ()
 

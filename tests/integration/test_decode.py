@@ -25,7 +25,7 @@ from tests.drawing import (
     turned,
 )
 from worker.errors import BadPhoto, Reason
-from worker.inference.decode import Picture, read_picture
+from worker.inference.decode import Picture, decode_photo
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:::PIL\.")  # the reader's own rule, which pytest lifts
 
@@ -33,8 +33,8 @@ LOSSLESS = {"PNG": {}, "TIFF": {}, "WEBP": {"lossless": True}}
 LOSSY = {"JPEG": {"quality": 95}, "AVIF": {"quality": 95}, "HEIF": {"quality": 95}}
 
 
-def read(data: bytes, *, max_pixels: int = 10_000_000, working_side: int = 320) -> Picture:
-    return read_picture(data, max_pixels=max_pixels, working_side=working_side)
+def read(data: bytes, *, max_pixels: int = 10_000_000, max_side: int = 320) -> Picture:
+    return decode_photo(data, max_pixels=max_pixels, max_side=max_side)
 
 
 def refusal(data: bytes, **limits: int) -> Reason:
@@ -181,7 +181,7 @@ def test_a_picture_of_one_line_is_read(size: tuple[int, int]) -> None:
 
 
 def test_the_longest_side_after_turning_is_the_working_side() -> None:
-    picture = read(turned(draw_photo(5, (1000, 500)), 6, "JPEG"), working_side=100)
+    picture = read(turned(draw_photo(5, (1000, 500)), 6, "JPEG"), max_side=100)
     assert picture.pixels.shape == (50, 100, 3)
     assert (picture.width, picture.height) == (1000, 500)
 
@@ -334,7 +334,7 @@ def test_a_mutated_picture_is_read_or_refused_and_nothing_else(
     if kept > 0.5:  # else the whole file, so that a half of the examples reaches the decoder's depths
         data = data[: int(len(data) * kept)]
     try:
-        picture = read(bytes(data), max_pixels=4_000_000, working_side=64)
+        picture = read(bytes(data), max_pixels=4_000_000, max_side=64)
     except BadPhoto:
         return
     assert picture.pixels.dtype == np.uint8

@@ -13,8 +13,8 @@ import pytest
 
 from tests.drawing import photo_bytes
 from tests.face_networks import FACE_SIDE, HAPPY, SAD, Parts, draw_people, take_apart
-from trainer.detection.detector_folder import KERAS_FILE, load_finder, write_finder
-from trainer.detection.mosaics import read_pictures, whole_face
+from trainer.detection.detector_folder import KERAS_FILE, load_detector, write_detector_manifest
+from trainer.detection.mosaics import annotate_whole_image, read_annotated_images
 from worker.errors import BundleError
 from worker.inference.bundle import load_bundle
 
@@ -34,29 +34,29 @@ def finder(made: Parts, tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_loaded(finder):
-    manifest = replace(load_finder(finder).manifest, least_score=0.35, command="moodsort finder train ‹é›")
-    write_finder(finder, manifest)
-    loaded = load_finder(finder)
+    manifest = replace(load_detector(finder).manifest, least_score=0.35, command="moodsort finder train ‹é›")
+    write_detector_manifest(finder, manifest)
+    loaded = load_detector(finder)
     assert loaded.manifest == manifest
-    assert loaded.working_side == manifest.working_side
+    assert loaded.max_side == manifest.max_side
     loaded.network.self_test()
 
 
 def test_it_finds_faces_in_pixels_of_the_picture_from_its_least_score_on(finder):
-    boxes = load_finder(finder).find(PEOPLE)
+    boxes = load_detector(finder).find(PEOPLE)
     assert sorted((box.left, box.top, box.side) for box in boxes) == [
         (64, 96, FACE_SIDE),
         (320, 160, FACE_SIDE),
     ]
-    write_finder(finder, replace(load_finder(finder).manifest, least_score=1.0))
-    strict = load_finder(finder)
+    write_detector_manifest(finder, replace(load_detector(finder).manifest, least_score=1.0))
+    strict = load_detector(finder)
     assert strict.find(PEOPLE) == ()
     assert strict.find(PEOPLE, least_score=0.5) == boxes
 
 
 def test_what_is_trained_further_from_lies_beside_it_and_is_not_looked_at(finder):
     (finder / KERAS_FILE).write_bytes(b"no network")
-    load_finder(finder).network.self_test()
+    load_detector(finder).network.self_test()
 
 
 def test_compose_takes_nothing_of_a_finder_but_its_network_and_golden_answers(made, finder, tmp_path):
@@ -140,16 +140,16 @@ def test_a_damaged_finder_is_refused_by_one_line(finder, damage):
     harm, sentence = DAMAGES[damage]
     harm(finder)
     with pytest.raises(BundleError, match=f"{sentence}$") as refused:
-        load_finder(finder)
+        load_detector(finder)
     assert "\n" not in str(refused.value)
 
 
 def test_a_network_of_another_shape_than_the_manifest_says_is_refused(finder):
-    manifest = load_finder(finder).manifest
+    manifest = load_detector(finder).manifest
     spec = replace(manifest.stage.input, width=manifest.stage.input.width + 8)
-    write_finder(finder, replace(manifest, stage=replace(manifest.stage, input=spec)))
+    write_detector_manifest(finder, replace(manifest, stage=replace(manifest.stage, input=spec)))
     with pytest.raises(BundleError, match=r"takes uint8 \(1, 192, 256, 3\)"):
-        load_finder(finder)
+        load_detector(finder)
 
 
 # What it learns from.
@@ -163,7 +163,9 @@ def test_pictures_are_read_in_order_and_what_is_none_is_named_and_left_out(tmp_p
     (tmp_path / "torn.jpg").write_bytes(photo_bytes()[:300])
     said: list[str] = []
 
-    shown = read_pictures([paths[0], tmp_path / "torn.jpg", *paths[1:]], 60, 10**6, whole_face, said.append)
+    shown = read_annotated_images(
+        [paths[0], tmp_path / "torn.jpg", *paths[1:]], 60, 10**6, annotate_whole_image, said.append
+    )
 
     assert [each.pixels.shape for each in shown] == [(40, 60, 3), (60, 30, 3), (4, 60, 3)]
     assert [each.marks.faces.tolist() for each in shown] == [[[30, 20, 60]], [[15, 30, 60]], [[30, 2, 60]]]

@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from tests.bright_squares import EPOCHS, draw_data, draw_photo, mark
-from trainer.detection.boxes import overlaps
-from trainer.detection.detector_folder import LoadedFinder, load_finder
-from trainer.training.checkpoint import training_folder
+from trainer.detection.boxes import compute_iou
+from trainer.detection.detector_folder import FaceDetectorNetwork, load_detector
+from trainer.training.checkpoint import find_checkpoint_folder
 from worker.cli import moodsort
 from worker.errors import ConfigError
 from worker.inference.bundle import InputSpec, load_bundle
-from worker.inference.detector import Box
+from worker.inference.detector import Detection
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -85,11 +85,11 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def finder(trained: Path) -> LoadedFinder:
-    return load_finder(trained)
+def finder(trained: Path) -> FaceDetectorNetwork:
+    return load_detector(trained)
 
 
-def square_of(box: Box) -> list[float]:
+def square_of(box: Detection) -> list[float]:
     return [(box.left + box.right) / 2, (box.top + box.bottom) / 2, box.side]
 
 
@@ -101,7 +101,7 @@ def test_it_finds_squares_that_it_has_not_seen(finder):
         found = np.array([square_of(box) for box in finder.find(pixels)], np.float32).reshape(-1, 3)
         shown += len(true)
         finds += len(found)
-        hits += int((overlaps(true, found) >= 0.5).sum())
+        hits += int((compute_iou(true, found) >= 0.5).sum())
     assert shown == 60
     assert hits >= 48
     assert finds - hits <= 15
@@ -111,7 +111,7 @@ def test_the_manifest_tells_what_it_was_measured_on_and_passes_its_self_test(fin
     manifest = finder.manifest
     finder.network.self_test()
     assert 0.1 <= manifest.least_score <= 0.9
-    assert manifest.working_side == 96
+    assert manifest.max_side == 96
     assert manifest.training_data.pictures == 206
     found, confirmed, alarms = manifest.metrics
     assert (found.name, confirmed.name, alarms.name) == ("faces_found", "finds_confirmed", "false_alarms")
@@ -141,7 +141,7 @@ def test_a_training_that_is_killed_goes_on_to_the_weights_of_an_undisturbed_one(
     out = tmp_path / "finder"
     kill_after_epoch(2, command(data, out))
     assert not out.exists()
-    assert training_folder(out).is_dir()
+    assert find_checkpoint_folder(out).is_dir()
 
     resumed = run(command(data, out))
 
@@ -149,7 +149,7 @@ def test_a_training_that_is_killed_goes_on_to_the_weights_of_an_undisturbed_one(
     assert "going on after epoch" in resumed.stdout
     assert f"epoch 1 of {EPOCHS}:" not in resumed.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["finder"]
-    hashes = {load_finder(folder).manifest.stage.sha256 for folder in (out, trained)}
+    hashes = {load_detector(folder).manifest.stage.sha256 for folder in (out, trained)}
     assert len(hashes) == 1
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from worker.cli.doctor import doctor
 from worker.config import load_config
-from worker.daemon.locks import lock_files
+from worker.daemon.locks import list_lock_files
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_a_bundle_that_is_not_there_does_not_keep_the_rest_from_being_checked(co
 
 
 def test_a_worker_that_runs_is_told(config: Path) -> None:
-    (path, _), *_ = lock_files(load_config(config))
+    (path, _), *_ = list_lock_files(load_config(config))
     path.parent.mkdir()
     with path.open("w") as lock:
         lock.write("4711\n")

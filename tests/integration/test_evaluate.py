@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 import pytest
 from PIL import Image
+from trainer.evaluation.judging import Judged, Limits, Unjudged, judge_files
 
 from tests.drawing import draw_photo, photo_bytes, pixel_bomb
 from trainer.cli.evaluate import evaluate
-from trainer.evaluation.judging import Judged, Limits, Unjudged, judge_files
 from worker.errors import BundleError, ConfigError
 from worker.inference.bundle import load_bundle, write_manifest
 

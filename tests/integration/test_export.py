@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.export.golden import answers, golden_inputs
+from trainer.export.golden import draw_golden_inputs, run_all
 from trainer.export.interchange import EXPORT_FORMATS, check_exports
-from trainer.export.variants import Candidate, Variant, smallest_within
+from trainer.export.variants import Conversion, Variant, choose_smallest
 from worker.errors import BundleError, ConfigError
-from worker.inference.bundle import InputSpec, Manifest, file_sha256, load_bundle
+from worker.inference.bundle import InputSpec, Manifest, hash_file, load_bundle
 from worker.inference.network import Network
-from worker.inference.predictor import Judge
+from worker.inference.predictor import Predictor
 
 SPEC = InputSpec(32, 24, "rgb", "stretch")
 
@@ -132,7 +132,7 @@ class Exported:
         """Load a conversion as the worker loads it."""
         path = self.folder / "variants" / f"{variant}.tflite"
         (stage,) = load_bundle(self.folder / "bundle").manifest.stages
-        return Network(path.parent, replace(stage, file=path.name, sha256=file_sha256(path)), classes=3)
+        return Network(path.parent, replace(stage, file=path.name, sha256=hash_file(path)), classes=3)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_every_variant_runs_in_the_worker_and_answers_the_mean_of_a_picture_and_
     keras = exported.arrays("keras")
     inputs, expected = keras["inputs"], (keras["learnt"] + keras["mirrored"]) / 2
 
-    found = answers(exported.network(variant), inputs)
+    found = run_all(exported.network(variant), inputs)
 
     assert np.abs(expected).max() > 0.3
     assert np.abs(found - expected).max() <= tolerance
@@ -169,7 +169,7 @@ def test_every_variant_runs_in_the_worker_and_answers_the_mean_of_a_picture_and_
 @pytest.mark.parametrize("variant", Variant)
 def test_every_variant_answers_the_same_to_a_picture_and_to_its_mirror_image(exported, variant):
     network, inputs = exported.network(variant), exported.arrays("keras")["inputs"]
-    assert answers(network, inputs[:, :, ::-1]) == pytest.approx(answers(network, inputs), abs=5e-3)
+    assert run_all(network, inputs[:, :, ::-1]) == pytest.approx(run_all(network, inputs), abs=5e-3)
 
 
 def test_a_network_that_reads_both_ways_answers_the_mean_and_model_keras_is_as_it_was_learnt(exported):
@@ -187,12 +187,12 @@ def accuracies(manifest: Manifest) -> dict[str, float]:
 @pytest.mark.parametrize(("name", "margin"), [("bundle", 0.1), ("plain", 0.0)])
 def test_the_bundle_has_the_smallest_network_within_the_margin_alone(exported, name, margin):
     bundle = load_bundle(exported.folder / name)
-    Judge(bundle).self_test()
+    Predictor(bundle).self_test()
     found = accuracies(bundle.manifest)
     assert found.pop("margin") == margin
     assert set(found) == {variant.value for variant in Variant}
     candidates = [
-        Candidate(
+        Conversion(
             variant,
             (exported.folder / "variants" / f"{variant}.tflite").stat().st_size,
             round(found[variant] * 64),
@@ -203,7 +203,7 @@ def test_the_bundle_has_the_smallest_network_within_the_margin_alone(exported, n
         for variant in Variant
     ]
 
-    kept = smallest_within(candidates, margin).variant
+    kept = choose_smallest(candidates, margin).variant
 
     assert [path.name for path in bundle.folder.glob("*.tflite")] == [f"reader.{kept}.tflite"]
     assert f"* {kept}" in exported.output
@@ -218,7 +218,7 @@ def test_files_that_the_manifest_does_not_name_are_no_matter(exported):
     assert "model.keras" not in json.dumps(named)
     assert (folder / "export" / "saved_model" / "saved_model.pb").is_file()
 
-    Judge(load_bundle(folder)).self_test()
+    Predictor(load_bundle(folder)).self_test()
 
 
 def test_onnx_answers_as_keras_to_batches_of_any_size(exported):
@@ -264,7 +264,7 @@ def test_a_file_that_the_disk_has_no_room_for_is_one_line_and_the_earlier_bundle
     assert "\n" not in refusal
     for name in EXPORT_FORMATS:
         assert "\n" not in (exported.folder / f"refusal of {name}").read_text()
-    Judge(load_bundle(exported.folder / "bundle")).self_test()
+    Predictor(load_bundle(exported.folder / "bundle")).self_test()
     assert not [path for path in exported.folder.iterdir() if path.name.startswith(".")]
 
 
@@ -286,7 +286,7 @@ def test_onnx_without_its_libraries_is_refused_with_what_installs_them(monkeypat
 def test_golden_inputs_come_from_the_seed_in_the_shape_of_the_network(colour, channels):
     spec = InputSpec(20, 16, colour, "stretch")
 
-    first, same, other = (golden_inputs(spec, seed) for seed in (1, 1, 2))
+    first, same, other = (draw_golden_inputs(spec, seed) for seed in (1, 1, 2))
 
     assert first.shape == (8, 16, 20, channels)
     assert first.dtype == np.uint8

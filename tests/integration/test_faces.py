@@ -19,17 +19,17 @@ from tests.drawing import encoded, photo_bytes
 from tests.face_networks import FACE_SIDE, FACES, GREEN, HAPPY, SAD, draw_people
 from tests.home import Home
 from trainer.cli.train import _start_input
-from trainer.export.golden import golden_inputs, golden_tolerance
-from trainer.pipelines.evaluate import try_bundles
-from trainer.report.evaluation_study import study_of_trial
+from trainer.export.golden import draw_golden_inputs, measure_tolerance
+from trainer.pipelines.evaluate import evaluate_bundles
+from trainer.report.evaluation_study import make_evaluation_study
 from worker.cli import moodsort
 from worker.errors import BundleError, ConfigError
-from worker.inference.bundle import file_sha256, load_bundle, write_manifest
-from worker.inference.decode import Picture, read_picture
+from worker.inference.bundle import hash_file, load_bundle, write_manifest
+from worker.inference.decode import Picture, decode_photo
 from worker.inference.network import Network
-from worker.inference.prediction import Verdict
-from worker.inference.predictor import Judge, fused, softmax
-from worker.store.read_connection import open_reader
+from worker.inference.prediction import Prediction
+from worker.inference.predictor import Predictor, fuse_logits, softmax
+from worker.store.read_connection import open_read_connection
 
 pytestmark = pytest.mark.timeout(150)  # the first test waits for TensorFlow to make the bundle
 
@@ -37,21 +37,21 @@ PEOPLE = draw_people((64, 96, HAPPY), (320, 160, HAPPY), (320, 32, SAD))
 
 
 @pytest.fixture
-def judge(face_bundle: Path) -> Judge:
-    return Judge(load_bundle(face_bundle))
+def judge(face_bundle: Path) -> Predictor:
+    return Predictor(load_bundle(face_bundle))
 
 
 def pictured(image: Image.Image, times: int = 1) -> Picture:
     return Picture(np.asarray(image), image.width * times, image.height * times)
 
 
-def box_of(verdict: Verdict, place: int) -> tuple[float, ...]:
+def box_of(verdict: Prediction, place: int) -> tuple[float, ...]:
     face = (verdict.faces or ())[place]
     return face.left, face.top, face.width, face.height
 
 
-def test_every_face_is_found_where_it_is_and_read(judge: Judge) -> None:
-    verdict = judge.judge(pictured(PEOPLE))
+def test_every_face_is_found_where_it_is_and_read(judge: Predictor) -> None:
+    verdict = judge.predict(pictured(PEOPLE))
     assert verdict.faces is not None
     assert sorted(box_of(verdict, place) for place in range(3)) == [
         (64, 96, FACE_SIDE, FACE_SIDE),
@@ -66,15 +66,15 @@ def test_every_face_is_found_where_it_is_and_read(judge: Judge) -> None:
         assert 0.5 <= face.score <= 1
 
 
-def test_boxes_are_told_in_pixels_of_the_photo(judge: Judge) -> None:
-    small, large = (judge.judge(pictured(draw_people((64, 96, HAPPY)), times)) for times in (1, 7))
+def test_boxes_are_told_in_pixels_of_the_photo(judge: Predictor) -> None:
+    small, large = (judge.predict(pictured(draw_people((64, 96, HAPPY)), times)) for times in (1, 7))
     assert box_of(small, 0) == (64, 96, FACE_SIDE, FACE_SIDE)
     assert box_of(large, 0) == (7 * 64, 7 * 96, 7 * FACE_SIDE, 7 * FACE_SIDE)
 
 
-def test_a_verdict_is_made_of_the_evidence(judge: Judge, face_bundle: Path) -> None:
+def test_a_verdict_is_made_of_the_evidence(judge: Predictor, face_bundle: Path) -> None:
     picture = pictured(PEOPLE)
-    evidence = judge.evidence(picture)
+    evidence = judge.run_networks(picture)
     assert evidence.face_logits.shape == (3, 2)
     assert evidence.whole_logits.shape == (2,)
     assert evidence.face_logits.dtype == evidence.whole_logits.dtype == np.float32
@@ -82,19 +82,19 @@ def test_a_verdict_is_made_of_the_evidence(judge: Judge, face_bundle: Path) -> N
     assert evidence.around == pytest.approx(1 - sum(box.side**2 * box.score for box in evidence.boxes) / area)
     whole = FACES.whole * evidence.around * evidence.whole_logits
     logits = FACES.face * evidence.face_logits.mean(axis=0) + whole
-    assert fused(evidence, FACES) == pytest.approx(logits)
+    assert fuse_logits(evidence, FACES) == pytest.approx(logits)
     scores = dict(zip(("happy", "sad"), softmax(logits), strict=True))
-    assert judge.judge(picture).scores == pytest.approx(scores)
+    assert judge.predict(picture).scores == pytest.approx(scores)
 
 
-def test_a_face_outweighs_what_is_around_it(judge: Judge) -> None:
-    assert judge.judge(pictured(draw_people((64, 96, SAD), ground=GREEN))).label == "sad"
-    assert judge.judge(pictured(draw_people(ground=GREEN))).label == "happy"
+def test_a_face_outweighs_what_is_around_it(judge: Predictor) -> None:
+    assert judge.predict(pictured(draw_people((64, 96, SAD), ground=GREEN))).label == "sad"
+    assert judge.predict(pictured(draw_people(ground=GREEN))).label == "happy"
 
 
-def test_where_there_is_no_face_the_whole_picture_is_judged(judge: Judge) -> None:
+def test_where_there_is_no_face_the_whole_picture_is_judged(judge: Predictor) -> None:
     picture = pictured(draw_people(ground=GREEN))
-    evidence, verdict = judge.evidence(picture), judge.judge(picture)
+    evidence, verdict = judge.run_networks(picture), judge.predict(picture)
     assert verdict.faces == ()
     assert evidence.face_logits.shape == (0, 2)
     assert verdict.scores["happy"] == pytest.approx(softmax(evidence.whole_logits)[0])
@@ -103,9 +103,9 @@ def test_where_there_is_no_face_the_whole_picture_is_judged(judge: Judge) -> Non
 @pytest.mark.parametrize("size", [(640, 480), (640, 21), (21, 640), (8, 8), (1, 1)], ids=str)
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255)], ids=["black", "white"])
 def test_a_picture_of_any_shape_has_a_verdict(
-    judge: Judge, size: tuple[int, int], colour: tuple[int, int, int]
+    judge: Predictor, size: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
-    verdict = judge.judge(pictured(Image.new("RGB", size, colour)))
+    verdict = judge.predict(pictured(Image.new("RGB", size, colour)))
     assert sum(verdict.scores.values()) == pytest.approx(1)
     assert verdict.faces is not None
     for face in verdict.faces:
@@ -113,9 +113,9 @@ def test_a_picture_of_any_shape_has_a_verdict(
         assert 0 <= face.top <= face.top + face.height <= size[1]
 
 
-def test_of_many_faces_the_most_that_the_manifest_says_are_read(judge: Judge) -> None:
+def test_of_many_faces_the_most_that_the_manifest_says_are_read(judge: Predictor) -> None:
     crowd = draw_people(*((left, top, SAD) for left in range(0, 512, 96) for top in range(0, 384, 96)))
-    assert len(judge.judge(pictured(crowd)).faces or ()) == FACES.most
+    assert len(judge.predict(pictured(crowd)).faces or ()) == FACES.most
 
 
 # What is wrong with a bundle of several stages.
@@ -136,19 +136,19 @@ def change_stage(folder: Path, place: int, **changes: Any) -> None:
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_the_self_test_runs_every_stage(copied: Path, place: int) -> None:
     stage = load_bundle(copied).manifest.stages[place]
-    Judge(load_bundle(copied)).self_test()
+    Predictor(load_bundle(copied)).self_test()
     path = copied / stage.golden.file
     with np.load(path) as arrays:
         inputs, answers = arrays["inputs"], arrays["answers"]
     np.savez(path, inputs=inputs, answers=answers + 1)
-    golden = replace(stage.golden, sha256=file_sha256(path))
+    golden = replace(stage.golden, sha256=hash_file(path))
     manifest = json.loads((copied / "manifest.json").read_text())
     manifest["stages"][place]["golden"]["sha256"] = golden.sha256
     (copied / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(
         BundleError, match=rf"{stage.file}: (logits|answers) differ from the golden ones by 1 "
     ):
-        Judge(load_bundle(copied)).self_test()
+        Predictor(load_bundle(copied)).self_test()
 
 
 def test_a_finder_of_another_shape_than_the_manifest_says_is_refused(copied: Path) -> None:
@@ -157,17 +157,17 @@ def test_a_finder_of_another_shape_than_the_manifest_says_is_refused(copied: Pat
     with pytest.raises(
         BundleError, match=r"takes uint8 \(1, 192, 256, 3\) and gives float32 \(1, 24, 32, 4\)"
     ):
-        Judge(load_bundle(copied))
+        Predictor(load_bundle(copied))
 
 
 def test_a_finders_golden_answers_leave_room_for_another_processor(face_bundle: Path) -> None:
     stage = load_bundle(face_bundle).manifest.stages[0]
     network = Network(face_bundle, stage, classes=2)
-    inputs = golden_inputs(stage.input, 0)
+    inputs = draw_golden_inputs(stage.input, 0)
     assert inputs.shape == (4, 192, 256, 3)
     answers = np.stack([network.run(pixels) for pixels in inputs])
     assert answers.shape == (4, 24, 32, 4)
-    assert 0.05 <= golden_tolerance(network.path, inputs, answers) == stage.golden.tolerance < 1
+    assert 0.05 <= measure_tolerance(network.path, inputs, answers) == stage.golden.tolerance < 1
 
 
 # In the commands.
@@ -182,7 +182,7 @@ def test_faces_are_recorded_with_the_prediction(home: Home, face_bundle: Path) -
     home.drop("nobody.png", encoded(draw_people(ground=GREEN), "PNG"))
     home.run_once()
     home.check_promises()
-    with open_reader(home.database_url) as reader:
+    with open_read_connection(home.database_url) as reader:
         rows = reader.query(
             "SELECT name, faces FROM predictions JOIN photos ON photos.id = photo_id ORDER BY name"
         )
@@ -338,14 +338,14 @@ def test_a_bundle_that_finds_faces_is_tried_on_photos_as_the_worker_judges_them(
         for number in range(3):
             image = draw_people((16 * number, 96, colour), ground=(0, 20 * number, 0))
             image.save(tmp_path / "data" / label / f"{number}.png")
-    trials = try_bundles([face_bundle], tmp_path / "data", lambda outcome: None)
+    trials = evaluate_bundles([face_bundle], tmp_path / "data", lambda outcome: None)
     (trial,) = trials.trials
     assert trial.answers.right().all()
 
-    judge = Judge(load_bundle(face_bundle))
+    judge = Predictor(load_bundle(face_bundle))
     data = trials.paths[0].read_bytes()
-    evidence = judge.evidence(read_picture(data, max_pixels=10**6, working_side=640))
-    assert trial.answers.uncalibrated[0] == pytest.approx(softmax(fused(evidence, FACES)), abs=1e-6)
-    study = study_of_trial(trials, tmp_path / "data", (), "a test", with_pictures=True)
+    evidence = judge.run_networks(decode_photo(data, max_pixels=10**6, max_side=640))
+    assert trial.answers.uncalibrated[0] == pytest.approx(softmax(fuse_logits(evidence, FACES)), abs=1e-6)
+    study = make_evaluation_study(trials, tmp_path / "data", (), "a test", with_pictures=True)
     assert study.pictures is not None
     assert study.pictures.samples.shape == (6, 24, 24, 3)

@@ -13,10 +13,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.drawing import photo_bytes
-from worker.fileio import Identity, identity_of
-from worker.filing import Changed, Filing, Hindered, Move, Moved, Operations, Result, Taken
+from worker.fileio import FileIdentity, identify_file
+from worker.filing import (
+    DestinationTaken,
+    FileOperations,
+    Move,
+    Moved,
+    MoveHindered,
+    Mover,
+    MoveResult,
+    SourceChanged,
+)
 
-CALLS = tuple(field.name for field in fields(Operations))
+CALLS = tuple(field.name for field in fields(FileOperations))
 BYSTANDER = b"a bystander, not to be touched"
 
 
@@ -34,8 +43,8 @@ def drop(root: Path, name: str = "a.jpg", content: bytes | None = None) -> Path:
     return path
 
 
-def identity(path: Path) -> Identity:
-    found = identity_of(path.lstat())
+def identity(path: Path) -> FileIdentity:
+    found = identify_file(path.lstat())
     assert found is not None
     return found
 
@@ -46,8 +55,8 @@ def move_of(source: Path, photo_id: int = 1, name: str | None = None) -> Move:
     return Move(photo_id, source, destination, identity(source))
 
 
-def file(move: Move, **replaced: Callable[..., Any]) -> Result:
-    (result,) = Filing(replace(Operations(), **replaced)).move_all([move])
+def file(move: Move, **replaced: Callable[..., Any]) -> MoveResult:
+    (result,) = Mover(replace(FileOperations(), **replaced)).move_all([move])
     return result
 
 
@@ -65,7 +74,7 @@ def refusing(number: int) -> Callable[..., Any]:
 
 def across_mounts(number: int = errno.EXDEV) -> dict[str, Callable[..., Any]]:
     """Make links and renames fail as between two mounts: a taken name is told first by link alone."""
-    real = Operations()
+    real = FileOperations()
 
     def link(source: Path, destination: Path) -> None:
         if source.parent == destination.parent:
@@ -106,14 +115,14 @@ def test_folders_below_the_label_are_made(root: Path) -> None:
 def test_a_taken_name_is_never_written_over(root: Path) -> None:
     move = move_of(drop(root))
     move.destination.write_bytes(BYSTANDER)
-    assert file(move) == Taken(move)
+    assert file(move) == DestinationTaken(move)
     assert files_below(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": photo_bytes()}
 
 
 def test_a_twin_with_the_name_and_the_content_of_a_photo_is_not_taken_for_it(root: Path) -> None:
     move = move_of(drop(root))
     move.destination.write_bytes(photo_bytes())
-    assert file(move) == Taken(move)
+    assert file(move) == DestinationTaken(move)
     assert len(files_below(root)) == 2
 
 
@@ -126,7 +135,7 @@ def test_a_name_that_is_taken_by_something_else_than_a_file_is_taken(root: Path,
         move.destination.mkdir()
     else:
         os.mkfifo(move.destination)
-    assert file(move) == Taken(move)
+    assert file(move) == DestinationTaken(move)
     assert list(files_below(root)) == ["inbox/a.jpg"]
 
 
@@ -144,22 +153,22 @@ def test_a_batch_is_moved_as_one_and_one_refusal_hinders_only_itself(root: Path)
     moves[2].destination.write_bytes(BYSTANDER)
     moves[3].source.unlink()
 
-    results = Filing().move_all(moves)
+    results = Mover().move_all(moves)
 
-    assert [type(result) for result in results] == [Moved, Moved, Taken, Changed, Moved]
+    assert [type(result) for result in results] == [Moved, Moved, DestinationTaken, SourceChanged, Moved]
     assert [result.move for result in results] == moves
 
 
 def test_a_folder_is_synced_once_for_a_batch(root: Path) -> None:
     synced: list[Path] = []
     moves = [move_of(drop(root, f"{number}.jpg"), number) for number in range(8)]
-    Filing(replace(Operations(), sync_folder=synced.append)).move_all(moves)
+    Mover(replace(FileOperations(), sync_folder=synced.append)).move_all(moves)
     assert synced == [root / "happy", root / "inbox"]
 
 
 def test_the_new_name_is_durable_before_the_old_one_is_removed(root: Path) -> None:
     told: list[str] = []
-    real = Operations()
+    real = FileOperations()
 
     def note(name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -179,7 +188,7 @@ def test_a_photo_that_was_written_to_since_it_was_judged_stays(root: Path) -> No
     move = move_of(drop(root))
     with move.source.open("ab") as photo:
         photo.write(b"more")
-    assert file(move) == Changed(move)
+    assert file(move) == SourceChanged(move)
     assert list(files_below(root)) == ["inbox/a.jpg"]
 
 
@@ -187,14 +196,14 @@ def test_a_photo_that_was_replaced_since_it_was_judged_stays(root: Path) -> None
     move = move_of(drop(root))
     other = drop(root, "b.jpg", b"another")
     other.replace(move.source)
-    assert file(move) == Changed(move)
+    assert file(move) == SourceChanged(move)
     assert files_below(root) == {"inbox/a.jpg": b"another"}
 
 
 def test_a_photo_that_has_gone_is_told_as_changed(root: Path) -> None:
     move = move_of(drop(root))
     move.source.unlink()
-    assert file(move) == Changed(move)
+    assert file(move) == SourceChanged(move)
     assert files_below(root) == {}
 
 
@@ -228,7 +237,7 @@ def test_what_changes_while_it_is_copied_is_not_filed(root: Path) -> None:
             photo.write(b"!")
         return os.write(descriptor, data)
 
-    assert file(move, write=write, **across_mounts()) == Changed(move)
+    assert file(move, write=write, **across_mounts()) == SourceChanged(move)
     assert list(files_below(root)) == ["inbox/a.jpg"]
 
 
@@ -275,9 +284,9 @@ def test_a_copy_cut_short_by_a_crash_is_replaced(root: Path) -> None:
 def test_a_copy_cut_short_by_a_crash_is_discarded(root: Path) -> None:
     hidden = root / "happy" / ".moodsort-7.part"
     hidden.write_bytes(b"half")
-    Filing().discard_copy(7, root / "happy" / "a.jpg")
-    Filing().discard_copy(7, root / "happy" / "a.jpg")
-    Filing().discard_copy(7, root / "nowhere" / "a.jpg")
+    Mover().discard_copy(7, root / "happy" / "a.jpg")
+    Mover().discard_copy(7, root / "happy" / "a.jpg")
+    Mover().discard_copy(7, root / "nowhere" / "a.jpg")
     assert not hidden.exists()
 
 
@@ -292,7 +301,7 @@ def test_a_copy_that_arrived_before_a_crash_is_not_made_again(root: Path) -> Non
 def test_another_file_across_mounts_is_not_taken_for_the_photo(root: Path) -> None:
     move = move_of(drop(root))
     move.destination.write_bytes(BYSTANDER)
-    assert file(move, **across_mounts()) == Taken(move)
+    assert file(move, **across_mounts()) == DestinationTaken(move)
     assert files_below(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": photo_bytes()}
 
 
@@ -312,7 +321,7 @@ def test_where_links_are_refused_the_photo_is_renamed_without_replacing(root: Pa
 def test_a_rename_never_replaces(root: Path) -> None:
     move = move_of(drop(root))
     move.destination.write_bytes(BYSTANDER)
-    assert file(move, link=refusing(errno.EPERM)) == Taken(move)
+    assert file(move, link=refusing(errno.EPERM)) == DestinationTaken(move)
     assert files_below(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": photo_bytes()}
 
 
@@ -329,7 +338,7 @@ def test_a_file_in_the_way_of_a_folder_hinders_and_stays(root: Path) -> None:
     move = move_of(drop(root, "2024/a.jpg"))
     (root / "happy" / "2024").write_bytes(BYSTANDER)
     result = file(move)
-    assert isinstance(result, Hindered)
+    assert isinstance(result, MoveHindered)
     assert "ENOTDIR" in result.detail
     assert files_below(root) == {"happy/2024": BYSTANDER, "inbox/2024/a.jpg": photo_bytes()}
 
@@ -354,25 +363,25 @@ def test_a_refused_call_hinders_and_the_same_move_made_again_finishes(
 
     result = file(move, **ways | {call: refusing(number)})
 
-    assert isinstance(result, Hindered)
+    assert isinstance(result, MoveHindered)
     assert errno.errorcode[number] in result.detail
     assert photo_bytes() in files_below(root).values()
 
     assert file(move, **ways) == Moved(move)
-    Filing().discard_copy(move.photo_id, move.destination)
+    Mover().discard_copy(move.photo_id, move.destination)
     assert files_below(root) == {"happy/2024/a.jpg": photo_bytes(), "happy/b.jpg": BYSTANDER}
 
 
 class Failing:
     """Operations of which some calls fail: the numbers say at which call, before or after its effect."""
 
-    def __init__(self, base: Operations, faults: dict[int, tuple[int, bool]]) -> None:
+    def __init__(self, base: FileOperations, faults: dict[int, tuple[int, bool]]) -> None:
         self._base = base
         self._faults = faults
         self._count = 0
 
-    def operations(self) -> Operations:
-        return Operations(**{name: self._failing(name) for name in CALLS})
+    def operations(self) -> FileOperations:
+        return FileOperations(**{name: self._failing(name) for name in CALLS})
 
     def mend(self) -> None:
         self._faults = {}
@@ -416,16 +425,16 @@ def test_after_any_faults_a_move_finishes_with_the_photo_at_one_place(
     ways = {"link": {}, "copy": across_mounts(), "rename": {"link": refusing(errno.EPERM)}}[way]
     # A rename may take effect and fail; of a file of which nothing is known, that cannot be told.
     faults = {call: (number, is_after and is_known) for call, (number, is_after) in faults.items()}
-    failing = Failing(replace(Operations(), **ways), faults)
-    filing = Filing(failing.operations())
+    failing = Failing(replace(FileOperations(), **ways), faults)
+    filing = Mover(failing.operations())
 
     results = [filing.move_all([move])[0] for _ in range(tries)]
-    while isinstance(results[-1], Hindered):
+    while isinstance(results[-1], MoveHindered):
         assert photo_bytes() in files_below(root).values()
         failing.mend()
         results += filing.move_all([move])
 
-    first_end = next(result for result in results if not isinstance(result, Hindered))
+    first_end = next(result for result in results if not isinstance(result, MoveHindered))
     assert first_end == Moved(move)
     failing.mend()
     filing.discard_copy(move.photo_id, move.destination)

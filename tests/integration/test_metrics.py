@@ -9,7 +9,7 @@ import pytest
 from tests.drawing import photo_bytes
 from tests.home import Home, until
 from worker.config import ConfigError
-from worker.ops.metrics import Metrics, serve_metrics
+from worker.ops.metrics import WorkerMetrics, serve_metrics
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
@@ -40,7 +40,7 @@ def test_a_running_worker_tells_how_many_photos_it_has_finished(home: Home, port
 
 def test_a_worker_that_has_not_stepped_for_long_is_not_healthy() -> None:
     now = [0.0]
-    metrics = Metrics(lambda: now[0])
+    metrics = WorkerMetrics(lambda: now[0])
     assert metrics.is_healthy
     now[0] = 1000.0
     assert not metrics.is_healthy

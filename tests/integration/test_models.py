@@ -17,14 +17,14 @@ from click.testing import CliRunner
 
 from tests.drawing import photo_bytes
 from tests.home import Home, until
-from tests.one_reader import one_reader
+from tests.scene_bundle import make_scene_bundle
 from worker.cli import moodsort
 from worker.config import BUILT_IN_BUNDLE, load_config
 from worker.daemon.locks import hold_locks
 from worker.errors import ConfigError, MoodsortError
-from worker.inference.bundle import file_sha256, load_bundle, write_manifest
-from worker.registry.choice import previous_bundle, set_bundle
-from worker.registry.reload_signal import Hearing, Told, tell_worker
+from worker.inference.bundle import hash_file, load_bundle, write_manifest
+from worker.registry.choice import find_previous_bundle, set_bundle
+from worker.registry.reload_signal import ReloadReply, ReloadResult, request_reload
 
 CLASSES = load_bundle(BUILT_IN_BUNDLE).manifest.classes
 
@@ -52,7 +52,7 @@ def second(home: Home) -> Path:
 
 def copied(folder: Path, **changes: Any) -> Path:
     """Make a bundle of one reader and change fields of its manifest."""
-    one_reader(folder)
+    make_scene_bundle(folder)
     changes.setdefault("name", folder.name)
     write_manifest(folder, replace(load_bundle(folder).manifest, **changes))
     return folder
@@ -249,7 +249,7 @@ def test_a_bundle_that_fails_its_self_test_is_refused_even_by_force(home: Home, 
         inputs, answers = arrays["inputs"], arrays["answers"]
     np.savez(golden, inputs=inputs, answers=answers + 1)
     (stage,) = manifest.stages
-    stage = replace(stage, golden=replace(stage.golden, sha256=file_sha256(golden)))
+    stage = replace(stage, golden=replace(stage.golden, sha256=hash_file(golden)))
     write_manifest(second, replace(manifest, stages=(stage,)))
     assert "logits differ" in refused(home, "use", second, "--force")
 
@@ -299,17 +299,17 @@ def test_a_configuration_that_cannot_be_written_is_as_it_was(home: Home, second:
     with pytest.raises(ConfigError, match="cannot be written"):
         set_bundle(home.config, BUILT_IN_BUNDLE, second, replace_unless_failing)
     assert home.config.read_bytes() == before
-    assert previous_bundle(home.config, in_use(home)) is None
+    assert find_previous_bundle(home.config, in_use(home)) is None
     assert not list(home.folder.glob("*.new")) + list(home.folder.glob(".*.new"))
 
 
 def test_what_was_in_use_before_is_found_whatever_was_configured_by_hand(home: Home, second: Path) -> None:
     third = copied(home.folder / "third")
     set_bundle(home.config, BUILT_IN_BUNDLE, second)
-    assert previous_bundle(home.config, third) == BUILT_IN_BUNDLE
+    assert find_previous_bundle(home.config, third) == BUILT_IN_BUNDLE
     set_bundle(home.config, second, third)
-    assert previous_bundle(home.config, third) == second
-    assert previous_bundle(home.config, second) == BUILT_IN_BUNDLE
+    assert find_previous_bundle(home.config, third) == second
+    assert find_previous_bundle(home.config, second) == BUILT_IN_BUNDLE
 
 
 def test_a_damaged_memory_of_bundles_is_told(home: Home) -> None:
@@ -330,16 +330,16 @@ def test_a_process_that_does_not_hold_the_lock_is_sent_nothing(home: Home, lock:
     sent: list[int] = []
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         lock.write_text(f"{other.pid}\n")
-        told = tell_worker(load_config(home.config), lambda process, _: sent.append(process))
+        told = request_reload(load_config(home.config), lambda process, _: sent.append(process))
         other.communicate(b"\n")
-    assert (told, sent) == (Told(Hearing.UNKNOWN), [])
+    assert (told, sent) == (ReloadReply(ReloadResult.UNKNOWN), [])
 
 
 def test_a_worker_of_another_user_is_told_of(home: Home, lock: Path) -> None:
     def forbid(process: int, number: int) -> None:
         raise PermissionError
 
-    assert tell_worker(load_config(home.config), forbid) == Told(Hearing.FORBIDDEN)
+    assert request_reload(load_config(home.config), forbid) == ReloadReply(ReloadResult.FORBIDDEN)
 
 
 def test_a_benchmark_measures_drawn_and_given_photos(home: Home) -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from tests.drawing import draw_photo, encoded, photo_bytes, pixel_bomb
-from tests.one_reader import one_reader
+from tests.scene_bundle import make_scene_bundle
 from worker.config import BUILT_IN_BUNDLE
 from worker.errors import BundleError, Reason
 from worker.inference.bundle import load_bundle
-from worker.inference.predictor import Judge
+from worker.inference.predictor import Predictor
 from worker.pool.pool import START_SECONDS, Pool, spawn_process
 from worker.pool.process import Reader
 from worker.pool.protocol import Delayed, Gone, Job, Judged, Opened, Outcome, Refused, Setup
@@ -77,7 +77,7 @@ class Driver:
         while not self.pool.room:
             self.turn()
 
-    def judge(self, *paths: Path) -> dict[int, Outcome]:
+    def predict(self, *paths: Path) -> dict[int, Outcome]:
         """Judge the files as one batch; the keys are their places in it."""
         self.make_ready()
         self.pool.submit([Job(key, path) for key, path in enumerate(paths)], self.now)
@@ -119,7 +119,7 @@ def test_a_batch_is_judged_and_each_outcome_names_what_was_read(tmp_path: Path) 
     photos = [photo_bytes(seed) for seed in range(3)]
     paths = [write(tmp_path, f"{number}.jpg", photo) for number, photo in enumerate(photos)]
     with closing(Driver(spawn=spawn_process)) as driver:
-        found = driver.judge(*paths, write(tmp_path, "text.jpg", b"Dear diary"))
+        found = driver.predict(*paths, write(tmp_path, "text.jpg", b"Dear diary"))
     for number, photo in enumerate(photos):
         outcome = found[number]
         assert isinstance(outcome, Judged)
@@ -162,7 +162,7 @@ def test_a_killer_is_refused_and_its_batch_mates_are_judged(
     paths = [write(tmp_path, f"{number}.jpg", photo_bytes(number)) for number in range(4)]
     paths[1] = write(tmp_path, "killer.jpg", killer)
 
-    found = driver.judge(*paths)
+    found = driver.predict(*paths)
 
     assert [type(found[key]) for key in range(4)] == [Judged, Refused, Judged, Judged]
     refused = found[1]
@@ -180,14 +180,14 @@ def test_two_killers_in_a_batch_are_both_refused_and_their_mates_judged(
     paths = [write(tmp_path, f"{number}.jpg", photo_bytes(number)) for number in range(4)]
     paths[0] = write(tmp_path, "one.jpg", b"SEGFAULT one")
     paths[2] = write(tmp_path, "two.jpg", b"LEAVE two")
-    found = driver.judge(*paths)
+    found = driver.predict(*paths)
     assert [type(found[key]) for key in range(4)] == [Refused, Judged, Refused, Judged]
 
 
 def test_an_error_that_nobody_foresaw_is_the_files_and_not_the_workers(
     driver: Driver, tmp_path: Path
 ) -> None:
-    found = driver.judge(write(tmp_path, "a.jpg", b"RAISE it"))
+    found = driver.predict(write(tmp_path, "a.jpg", b"RAISE it"))
     assert isinstance(found[0], Refused)
     assert found[0].reason is Reason.DECODER_CRASHED
 
@@ -228,7 +228,7 @@ def test_one_slow_photo_does_not_use_up_the_time_of_the_next(driver: Driver, tmp
 
 def test_a_photo_whose_process_died_is_given_out_as_retried(tmp_path: Path) -> None:
     with closing(Driver(spawn=spawn_dying)) as driver:
-        found = driver.judge(tmp_path / "a.jpg")
+        found = driver.predict(tmp_path / "a.jpg")
     assert found == {0: Delayed(0, "retried")}
     assert len(driver.started) == 2
 
@@ -249,13 +249,13 @@ def test_an_idle_process_that_dies_is_replaced(driver: Driver, tmp_path: Path) -
     driver.make_ready()
     driver.started[0].kill()
     driver.started[0].wait()
-    assert isinstance(driver.judge(write(tmp_path, "a.jpg", photo_bytes()))[0], Judged)
+    assert isinstance(driver.predict(write(tmp_path, "a.jpg", photo_bytes()))[0], Judged)
 
 
 def test_a_picture_beyond_the_memory_limit_is_refused_for_its_pixels(tmp_path: Path) -> None:
     setup = replace(SETUP, max_pixels=1 << 40, memory_bytes=1 << 29, decode_seconds=60)
     with closing(Driver(setup, spawn=spawn_process)) as driver:
-        found = driver.judge(write(tmp_path, "a.png", pixel_bomb(14_000)))
+        found = driver.predict(write(tmp_path, "a.png", pixel_bomb(14_000)))
     assert isinstance(found[0], Refused)
     assert found[0].reason is Reason.TOO_MANY_PIXELS
     assert "limits.memory_bytes" in found[0].detail
@@ -280,7 +280,7 @@ def test_a_process_that_never_gets_ready_is_replaced() -> None:
 
 
 def test_a_bundle_that_fails_its_test_is_told_in_its_own_words(tmp_path: Path) -> None:
-    folder = one_reader(tmp_path / "bundle")
+    folder = make_scene_bundle(tmp_path / "bundle")
     (folder / "reader.tflite").write_bytes(b"spoilt")
     with (
         closing(Driver(replace(SETUP, bundle_folder=folder), spawn=spawn_process)) as driver,
@@ -320,7 +320,7 @@ def test_nothing_is_left_of_a_pool_that_was_closed(tmp_path: Path) -> None:
 def test_nothing_is_left_of_processes_that_were_replaced(driver: Driver, tmp_path: Path) -> None:
     driver.make_ready()
     before = descriptors()
-    driver.judge(write(tmp_path, "a.jpg", b"LEAVE now"))
+    driver.predict(write(tmp_path, "a.jpg", b"LEAVE now"))
     driver.make_ready()
     assert len(descriptors()) == len(before)
     assert [popen.returncode for popen in driver.started] == [3, 3, None]
@@ -353,7 +353,7 @@ def test_classifier_processes_end_when_their_worker_is_killed(tmp_path: Path, co
 @contextmanager
 def reading(sync: Callable[[int], None] = os.fsync) -> Iterator[Reader]:
     bundle = load_bundle(BUILT_IN_BUNDLE)
-    with closing(Reader(SETUP, Judge(bundle), bundle.manifest.working_side, sync)) as reader:
+    with closing(Reader(SETUP, Predictor(bundle), bundle.manifest.max_side, sync)) as reader:
         yield reader
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.answering import draw_answers
 from tests.drawing import draw_pixels, photo_bytes
-from trainer.evaluation.metrics import measured
-from trainer.report import Pictures, Study, write_report
+from tests.drawn_predictions import draw_predictions
+from trainer.evaluation.metrics import compute_metrics
+from trainer.report import Study, StudyPictures, write_report
 from trainer.training.progress import Epoch
 from worker.errors import BundleError
 
@@ -59,7 +59,7 @@ window.onload = () => {
 
 
 def draw_study(count: int = 60, classes: tuple[str, ...] = ("happy", "sad")) -> Study:
-    test = draw_answers(count, len(classes), seed=1)
+    test = draw_predictions(count, len(classes), seed=1)
     pixels = np.stack([draw_pixels(seed, (48, 48)) for seed in range(count)])
     return Study(
         title="moods & <b>more</b>",
@@ -69,12 +69,12 @@ def draw_study(count: int = 60, classes: tuple[str, ...] = ("happy", "sad")) -> 
         training_pictures=500,
         about_test="The test pictures are a tenth of the same album.",
         temperature=2.0,
-        validation=draw_answers(80, len(classes), seed=2),
+        validation=draw_predictions(80, len(classes), seed=2),
         test=test,
-        metrics=measured(test, classes, "held-out test split"),
+        metrics=compute_metrics(test, classes, "held-out test split"),
         epochs=tuple(Epoch(n, 1 / n, 1 - 0.5 / n, 1.1 / n, 1 - 0.6 / n, 0.5, 1e-3, 2.0) for n in range(1, 9)),
         best_epoch=7,
-        pictures=Pictures(
+        pictures=StudyPictures(
             samples=pixels[:10],
             sample_labels=test.labels[:10],
             augmented=pixels[10:20],

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.answering import answers_both_ways
+from tests.drawn_predictions import run_both_ways
 from trainer.cli.train import train
-from trainer.training.checkpoint import training_folder
+from trainer.training.checkpoint import find_checkpoint_folder
 from worker.errors import MoodsortError
 from worker.inference.bundle import load_bundle
 
@@ -77,13 +77,13 @@ def test_a_stopped_and_a_killed_training_go_on_to_the_weights_of_an_undisturbed_
     status, _ = stop_after_epoch(2, command(data, out), signal.SIGKILL)
     assert status == -signal.SIGKILL
     assert not out.exists()
-    assert training_folder(out).is_dir()
+    assert find_checkpoint_folder(out).is_dir()
 
     resumed = run(command(data, out))
     assert resumed.returncode == 0, resumed.stderr
     assert "going on after epoch" in resumed.stdout
     assert "epoch 1:" not in resumed.stdout
-    assert not training_folder(out).exists()
+    assert not find_checkpoint_folder(out).exists()
     versions = {load_bundle(folder).manifest.version for folder in (out, tmp_path / "undisturbed")}
     assert len(versions) == 1
 
@@ -117,7 +117,7 @@ def test_a_bundle_is_trained_further_and_a_budget_too_short_is_one_line(tutorial
 
 @pytest.mark.timeout(200)
 def test_the_tutorials_bundle_is_not_averaged_over_mirror_images(tutorial):
-    straight, mirrored = answers_both_ways(tutorial)
+    straight, mirrored = run_both_ways(tutorial)
     assert np.abs(straight - mirrored).max() > 0.01 * np.ptp(straight)
 
 

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from worker.cli.service import service
-from worker.ops.systemd.unit import UNIT_NAME, Service, render_system, render_user
+from worker.ops.systemd.unit import UNIT_NAME, UnitSettings, render_system, render_user
 
 AWKWARD = ' it\'s 100% "odd" \\x41 $HOME ${PATH} #1; [é]'
 
@@ -30,12 +30,12 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def awkward(open_folder: Path) -> Service:
+def awkward(open_folder: Path) -> UnitSettings:
     base = open_folder / AWKWARD
     command = open_folder / "bin %h $x" / "moodsort"
     command.parent.mkdir()
     command.touch(mode=0o755)
-    return Service(
+    return UnitSettings(
         command=command,
         config=base / f"{AWKWARD}.toml",
         root=base / "photos",
@@ -74,16 +74,16 @@ def as_systemd_reads_it(kind: str, unit: Path) -> str:
     return done.stdout[done.stdout.index(f"Unit {UNIT_NAME}:") :]
 
 
-def test_systemd_has_nothing_to_say_against_a_users_unit(awkward: Service, open_folder: Path) -> None:
+def test_systemd_has_nothing_to_say_against_a_users_unit(awkward: UnitSettings, open_folder: Path) -> None:
     assert verify("user", written(open_folder, render_user(awkward))) == (0, "")
 
 
 @pytest.mark.parametrize("has_server", [False, True])
 def test_systemd_has_nothing_to_say_against_a_systems_unit(
-    awkward: Service, open_folder: Path, has_server: bool
+    awkward: UnitSettings, open_folder: Path, has_server: bool
 ) -> None:
     user = pwd.getpwuid(os.getuid()).pw_name
-    described = Service(
+    described = UnitSettings(
         awkward.command,
         awkward.config,
         awkward.root,
@@ -93,12 +93,12 @@ def test_systemd_has_nothing_to_say_against_a_systems_unit(
     assert verify("system", written(open_folder, render_system(described, user))) == (0, "")
 
 
-def test_systemd_would_speak_up_about_a_unit_that_is_wrong(awkward: Service, open_folder: Path) -> None:
+def test_systemd_would_speak_up_about_a_unit_that_is_wrong(awkward: UnitSettings, open_folder: Path) -> None:
     _, said = verify("user", written(open_folder, render_user(awkward) + "Wanted=more\n"))
     assert "'Wanted'" in said
 
 
-def test_systemd_reads_every_path_as_it_is(awkward: Service, open_folder: Path) -> None:
+def test_systemd_reads_every_path_as_it_is(awkward: UnitSettings, open_folder: Path) -> None:
     unit = written(open_folder, render_system(awkward, "root"))
     read = as_systemd_reads_it("system", unit)
     database_folder = Path(str(awkward.database)).parent

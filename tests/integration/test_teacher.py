@@ -18,7 +18,7 @@ from scipy import ndimage
 from trainer.detection.teacher import Teacher
 from worker.errors import ConfigError
 from worker.inference.decode import Pixels
-from worker.inference.detector import Box
+from worker.inference.detector import Detection
 
 
 class BlobDetector:
@@ -90,7 +90,7 @@ def test_a_picture_is_looked_at_in_three_sizes_and_a_large_one_is_not_enlarged(d
 
 def test_it_finds_faces_as_a_finder_does_the_largest_first_and_within_the_picture(teacher):
     found = teacher.find(photo((100, 60, 30, 30, 0.9), (0, 200, 20, 50, 0.9), (300, 60, 40, 40, 0.4)))
-    assert found == (Box(0, 200, 35, 250, 1.0), Box(100, 60, 130, 90, 1.0))
+    assert found == (Detection(0, 200, 35, 250, 1.0), Detection(100, 60, 130, 90, 1.0))
     assert teacher.find(photo()) == ()
 
 

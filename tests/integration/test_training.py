@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.answering import answers_both_ways
+from tests.drawn_predictions import run_both_ways
 from trainer.cli.train import train
-from trainer.data.atomic_directory import prepared_folder
+from trainer.data.atomic_directory import prepare_directory
 from trainer.data.dataset import read_dataset
-from trainer.training.configuration import Recipe
+from trainer.training.configuration import TrainingConfig
 from worker.errors import BundleError, ConfigError
 from worker.inference.bundle import InputSpec, load_bundle
-from worker.inference.decode import read_picture
-from worker.inference.predictor import Judge
+from worker.inference.decode import decode_photo
+from worker.inference.predictor import Predictor
 
 CLASSES = ("bars", "disc", "stripes")
 
@@ -70,8 +70,8 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
 
 
-def recipe_of(folder: Path, out: Path) -> Recipe:
-    return Recipe((folder,), out, "drawn", InputSpec(32, 32, "rgb", "stretch"), "a test")
+def recipe_of(folder: Path, out: Path) -> TrainingConfig:
+    return TrainingConfig((folder,), out, "drawn", InputSpec(32, 32, "rgb", "stretch"), "a test")
 
 
 @pytest.fixture(scope="module")
@@ -100,21 +100,21 @@ def test_a_bundle_is_trained_from_folders_and_judges_as_the_worker_does(trained,
     assert {metric.name for metric in manifest.metrics} >= {"accuracy", "precision", "recall"}
     assert sorted(path.name for path in out.parent.iterdir()) == ["bundle", "drawn", "more"]
 
-    judge = Judge(bundle)
+    judge = Predictor(bundle)
     judge.self_test()
     right = 0
     for label in CLASSES:
         for seed in range(1000, 1010):
             path = tmp_path / "new.png"
             drawn(label, seed).save(path)
-            picture = read_picture(path.read_bytes(), max_pixels=10**6, working_side=manifest.working_side)
-            right += judge.judge(picture).label == label
+            picture = decode_photo(path.read_bytes(), max_pixels=10**6, max_side=manifest.max_side)
+            right += judge.predict(picture).label == label
     assert right >= 20  # 10 by chance
 
 
 @pytest.mark.timeout(120)
 def test_a_trained_bundle_answers_the_same_to_a_picture_and_to_its_mirror_image(trained):
-    straight, mirrored = answers_both_ways(trained[0])
+    straight, mirrored = run_both_ways(trained[0])
     assert mirrored == pytest.approx(straight, abs=0.01 * float(np.ptp(straight)))
 
 
@@ -205,7 +205,7 @@ def test_files_that_cannot_be_read_are_left_out_and_named(tmp_path):
 
     dataset = read_dataset(recipe_of(data, tmp_path / "out"), said.append)
 
-    assert [unread.path.name for unread in dataset.unread] == ["notes.txt"]
+    assert [unread.path.name for unread in dataset.unreadable] == ["notes.txt"]
     assert any("notes.txt: nothing in it looks like a picture" in line for line in said)
 
 
@@ -264,7 +264,7 @@ def test_what_is_not_a_bundle_is_never_replaced(tmp_path):
     (tmp_path / "album" / "photo").write_text("kept")
 
     for name in ("file", "album"):
-        with pytest.raises(ConfigError, match="give --out another name"), prepared_folder(tmp_path / name):
+        with pytest.raises(ConfigError, match="give --out another name"), prepare_directory(tmp_path / name):
             pass
 
     assert (tmp_path / "file").read_text() == (tmp_path / "album" / "photo").read_text() == "kept"
@@ -272,7 +272,7 @@ def test_what_is_not_a_bundle_is_never_replaced(tmp_path):
 
 
 def write_half_of_one(out: Path) -> None:
-    with prepared_folder(out) as draft:
+    with prepare_directory(out) as draft:
         (draft / "manifest.json").write_text("half")
         raise BundleError("unfinished")
 
@@ -286,7 +286,7 @@ def test_an_older_bundle_is_replaced_only_by_a_finished_one(tmp_path):
         write_half_of_one(out)
     assert (out / "manifest.json").read_text() == "older"
 
-    with prepared_folder(out) as draft:
+    with prepare_directory(out) as draft:
         (draft / "manifest.json").write_text("newer")
     assert (out / "manifest.json").read_text() == "newer"
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

@@ -17,13 +17,13 @@ import pytest
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileSystemEvent
 
 from tests.drawing import photo_bytes
-from worker.config import Inbox as InboxConfig
-from worker.fileio import identity_of
+from worker.config import InboxConfig as InboxConfig
+from worker.fileio import identify_file
 from worker.inbox import Inbox
-from worker.inbox.candidates import Look, Writer
+from worker.inbox.candidates import Inspection, Writer
 from worker.inbox.inbox import CHECK_SECONDS
-from worker.inbox.scanner import look_at
-from worker.inbox.watcher import Wakeup, Watcher, _Handler
+from worker.inbox.scanner import inspect_file
+from worker.inbox.watcher import Wakeup, Watcher, _EventHandler
 
 PHOTO = photo_bytes()
 PATIENCE_SECONDS = 20.0
@@ -294,10 +294,10 @@ def test_a_look_never_waits_for_anything_and_never_fails(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "file").write_bytes(PHOTO)
-    nothing = Look(None, Writer.UNKNOWN)
+    nothing = Inspection(None, Writer.UNKNOWN)
     for path in ("fifo", "loop", "loop/a.jpg", "file/a.jpg", "none", "n" * 300, "."):
-        assert look_at(tmp_path / path) == nothing
-    assert look_at(tmp_path / "file").identity == identity_of((tmp_path / "file").lstat())
+        assert inspect_file(tmp_path / path) == nothing
+    assert inspect_file(tmp_path / "file").identity == identify_file((tmp_path / "file").lstat())
 
 
 def test_a_file_that_another_program_has_leased_for_writing_has_a_writer(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_file_that_another_program_has_leased_for_writing_has_a_writer(tmp_pat
     try:
         with path.open("r+b") as leased:
             fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-            assert look_at(path).writer is Writer.PRESENT
+            assert inspect_file(path).writer is Writer.PRESENT
     finally:
         signal.signal(signal.SIGIO, before)
 
@@ -477,7 +477,7 @@ def test_no_event_ends_the_observers_thread(folder: Path, event: FileSystemEvent
     wakeup = Wakeup()
     watcher = Watcher(folder, recursive=True, polling=False, wakeup=wakeup)
     try:
-        _Handler(watcher).on_any_event(event)
+        _EventHandler(watcher).on_any_event(event)
         assert watcher.is_alive
     finally:
         watcher.close()

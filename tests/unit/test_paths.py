@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.paths import NAME_MAX, numbered, raw, restored, shown
+from worker.paths import NAME_MAX, encode_undecodable, format_path, number_name, restore_path
 
 NAMES = st.binary(min_size=1, max_size=NAME_MAX).filter(
     lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b"..")
@@ -24,22 +24,22 @@ TEXTS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
 @example(b"two\nlines\r.jpg")
 def test_any_name_is_restored_from_what_is_stored_of_it(name: bytes) -> None:
     path = Path("inbox") / os.fsdecode(name)
-    assert os.fsencode(restored(shown(path), raw(path))) == b"inbox/" + name
+    assert os.fsencode(restore_path(format_path(path), encode_undecodable(path))) == b"inbox/" + name
 
 
 @given(NAMES)
 def test_what_is_shown_of_a_name_is_always_utf8(name: bytes) -> None:
-    shown(Path(os.fsdecode(name))).encode("utf-8")
+    format_path(Path(os.fsdecode(name))).encode("utf-8")
 
 
 @given(TEXTS)
 def test_a_name_in_utf8_is_shown_as_it_is_and_kept_once(name: str) -> None:
-    assert shown(Path(name)) == str(Path(name))
-    assert raw(Path(name)) is None
+    assert format_path(Path(name)) == str(Path(name))
+    assert encode_undecodable(Path(name)) is None
 
 
 def test_bytes_that_are_not_utf8_are_shown_as_such() -> None:
-    assert shown(Path(os.fsdecode(b"f\xfcr.jpg"))) == r"f\xfcr.jpg"
+    assert format_path(Path(os.fsdecode(b"f\xfcr.jpg"))) == r"f\xfcr.jpg"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_bytes_that_are_not_utf8_are_shown_as_such() -> None:
     ],
 )
 def test_a_number_goes_before_the_extension(name: str, number: int, expected: str) -> None:
-    assert numbered(name, number) == expected
+    assert number_name(name, number) == expected
 
 
 @given(NAMES, st.integers(2, 10**9))
@@ -65,20 +65,20 @@ def test_a_number_goes_before_the_extension(name: str, number: int, expected: st
 @example("ü".encode() * 125 + b".jpeg", 10)
 @example(b"\xff" * 255, 2)
 def test_a_numbered_name_fits_and_differs(name: bytes, number: int) -> None:
-    found = os.fsencode(numbered(os.fsdecode(name), number))
+    found = os.fsencode(number_name(os.fsdecode(name), number))
     assert len(found) <= NAME_MAX
     assert found != name
     assert b"/" not in found
-    assert found != os.fsencode(numbered(os.fsdecode(name), number + 1))
+    assert found != os.fsencode(number_name(os.fsdecode(name), number + 1))
 
 
 @given(NAMES, st.sampled_from([b".jpg", b".jpeg", b".HEIC", b".\xfc"]))
 def test_a_numbered_name_keeps_its_extension(stem: bytes, extension: bytes) -> None:
     stem = stem.strip(b".")[: NAME_MAX - len(extension)] or b"a"
-    assert os.fsencode(numbered(os.fsdecode(stem + extension), 12)).endswith(b" (12)" + extension)
+    assert os.fsencode(number_name(os.fsdecode(stem + extension), 12)).endswith(b" (12)" + extension)
 
 
 @given(TEXTS, st.integers(2, 10**6))
 @example("日" * 85, 2)
 def test_a_numbered_name_never_cuts_a_character(name: str, number: int) -> None:
-    os.fsencode(numbered(name, number)).decode("utf-8")
+    os.fsencode(number_name(name, number)).decode("utf-8")

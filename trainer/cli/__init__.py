@@ -57,12 +57,12 @@ def require_libraries(purpose: str, names: Sequence[str], extra: str = "train") 
         )
 
 
-def shown_command(arguments: Sequence[str] | None = None) -> str:
+def format_command(arguments: Sequence[str] | None = None) -> str:
     """Return the call for the manifest, less the folders above the named ones: nobody's business."""
     taken = sys.argv[1:] if arguments is None else arguments
-    return shlex.join(["moodsort", *(_shown_argument(argument) for argument in taken)])
+    return shlex.join(["moodsort", *(_format_argument(argument) for argument in taken)])
 
 
-def _shown_argument(argument: str) -> str:
+def _format_argument(argument: str) -> str:
     path = Path(argument)
     return path.name if path.is_absolute() else argument

@@ -1,86 +1,81 @@
-"""The command `moodsort compose`."""
+"""The command `moodsort bundle`."""
 
 from pathlib import Path
 
 import click
 
-from trainer.cli import require_libraries, shown_command
-from trainer.cli.messages import say, unheard
+from trainer.cli import format_command, require_libraries
+from trainer.cli.messages import print_metrics, say
 from worker.cli import config_option
 from worker.config import load_config
+from worker.fileio import silence_stderr
 
 
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--finder", required=True, type=click.Path(path_type=Path), help="What `finder train` wrote.")
 @click.option(
-    "--face",
-    "faces",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A bundle trained on faces; what several say is averaged.",
+    "--detector", required=True, type=click.Path(path_type=Path), help="What `detector train` wrote."
 )
 @click.option(
-    "--whole",
-    "wholes",
+    "--face-classifier",
+    "face_classifiers",
     multiple=True,
     required=True,
     type=click.Path(path_type=Path),
-    help="A bundle trained on whole pictures; what several say is averaged.",
+    help="A bundle trained on faces; the logits of several are averaged.",
+)
+@click.option(
+    "--scene-classifier",
+    "scene_classifiers",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A bundle trained on whole pictures; the logits of several are averaged.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
 @click.option("--name", help="The bundle's name.  [default: the name of its folder]")
 @click.option(
-    "--most",
+    "--max-faces",
     default=16,
     show_default=True,
     type=click.IntRange(1, 1000),
     help="Read the largest faces of a picture, at most so many.",
 )
 @config_option
-def compose(
+def bundle(
     data: tuple[Path, ...],
-    finder: Path,
-    faces: tuple[Path, ...],
-    wholes: tuple[Path, ...],
+    detector: Path,
+    face_classifiers: tuple[Path, ...],
+    scene_classifiers: tuple[Path, ...],
     out: Path,
     name: str | None,
-    most: int,
+    max_faces: int,
     config_file: Path | None,
 ) -> None:
-    """Make one bundle of a finder of faces, a reader of faces and a reader of whole pictures.
+    """Make one bundle of a face detector, face classifiers and scene classifiers.
 
     DATA is one or more folders that hold train, valid and test, as `dataset split` makes them, and as the
-    parts were trained on. What each part counts is fitted to valid; test, where there is one, is only
+    networks were trained on. The weights of the fusion are fitted to valid; test, where there is one, is only
     measured.
     """
-    require_libraries("compose", ("scipy",))
-    from trainer.data.atomic_directory import check_place
-    from trainer.detection.detector_folder import load_finder
-    from trainer.evaluation.metrics import shown_interval, shown_value
-    from trainer.pipelines.train_bundle import Order
-    from trainer.pipelines.train_bundle import compose as composed
+    require_libraries("bundle", ("scipy",))
+    from trainer.data.atomic_directory import check_output
+    from trainer.detection.detector_folder import load_detector
+    from trainer.pipelines.train_bundle import BundleConfig, train_bundle
 
     out = out.resolve()
-    check_place(out)
-    order = Order(
+    check_output(out)
+    config = BundleConfig(
         data=data,
-        finder=finder,
-        faces=faces,
-        wholes=wholes,
+        detector=detector,
+        face_classifiers=face_classifiers,
+        scene_classifiers=scene_classifiers,
         out=out,
         name=name or out.name,
-        most=most,
+        max_faces=max_faces,
         max_pixels=load_config(config_file).limits.max_pixels,
-        command=shown_command(),
+        command=format_command(),
     )
-    with unheard():
-        load_finder(finder)  # the first network of the process, of which LiteRT tells
-    manifest = composed(order, say)
-    for metric in manifest.metrics:
-        of = f" of {metric.label}" if metric.label is not None else ""
-        click.echo(
-            f"{metric.name}{of}: {shown_value(metric, metric.value)} ({shown_interval(metric)}), "
-            f"{metric.pictures} of the {metric.test_set}"
-        )
+    with silence_stderr():
+        load_detector(detector)  # the first network of the process, of which LiteRT tells
+    print_metrics(train_bundle(config, say).metrics)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from trainer.cli import require_libraries
-from trainer.cli.messages import bar, say
+from trainer.cli.messages import say, show_bar
 from worker.cli import config_option
 from worker.cli.output import Row, format_option, print_rows
 from worker.config import load_config
-from worker.paths import shown
+from worker.paths import format_path
 
 if TYPE_CHECKING:
     from trainer.data.audit.examination import Examination
-    from trainer.data.audit.findings import Finding, Judged
+    from trainer.data.audit.findings import AuditFinding, AuditReport
     from trainer.data.class_folders import ClassFile
 
 _COLUMNS = ("kind", "certain", "paths", "detail")
@@ -52,94 +52,94 @@ def check(
     require_libraries("dataset check", ("scipy", *(("jinja2",) if page else ())))
     if labels:
         require_libraries("--labels", ("cleanlab", "sklearn"))
-    from trainer.data.audit.audit_page import check_page, summary, write_page
+    from trainer.data.audit.audit_page import check_page_path, summarize, write_page
     from trainer.data.class_folders import find_classes
 
     if page is not None:
-        check_page(page)
+        check_page_path(page)
     found = find_classes(data)
-    examination = _examined(found, load_config(config_file).limits.max_pixels)
-    judged = _judged(examination, labels)
+    examination = _examine(found, load_config(config_file).limits.max_pixels)
+    judged = _collect_findings(examination, labels)
     if page is not None:
         write_page(page, data, examination, judged)
-        say(f"wrote {shown(page)}")
+        say(f"wrote {format_path(page)}")
     moved = _set_aside(examination) if fix else set()
     _print(judged, output_format)
-    say(summary(examination))
+    say(summarize(examination))
     for note in judged.notes:
         say(note)
     return 1 if any(_is_left(finding, moved) for finding in judged.findings) else 0
 
 
-def _examined(found: "dict[str, list[ClassFile]]", max_pixels: int) -> "Examination":
+def _examine(found: "dict[str, list[ClassFile]]", max_pixels: int) -> "Examination":
     from trainer.data.audit.examination import examine
 
-    with bar("reading", sum(map(len, found.values()))) as on_file:
+    with show_bar("reading", sum(map(len, found.values()))) as on_file:
         return examine(found, on_file, max_pixels)
 
 
-def _judged(examination: "Examination", with_labels: bool) -> "Judged":
-    from trainer.data.audit.findings import groups_of, judge, labels_of
+def _collect_findings(examination: "Examination", with_labels: bool) -> "AuditReport":
+    from trainer.data.audit.findings import collect_findings, collect_labels, group_images
 
-    groups = groups_of(examination.pictures)
+    groups = group_images(examination.pictures)
     if not with_labels:
-        return judge(examination, groups, None)
-    from trainer.data.audit.label_issues import doubted_labels
+        return collect_findings(examination, groups, None)
+    from trainer.data.audit.label_issues import find_label_issues
 
     say("looking for wrong labels")
-    numbers = labels_of(examination)
-    doubts = doubted_labels(examination.pictures, numbers, groups)
+    numbers = collect_labels(examination)
+    doubts = find_label_issues(examination.pictures, numbers, groups)
     if doubts is None:
         say("labels are not looked at: there are not ten different pictures of two classes")
-    return judge(examination, groups, doubts)
+    return collect_findings(examination, groups, doubts)
 
 
 def _set_aside(examination: "Examination") -> set[Path]:
-    from trainer.data.audit.set_aside import set_aside, superfluous
+    from trainer.data.audit.set_aside import find_superfluous, set_aside
 
     moved = set()
-    for each in set_aside(list(superfluous(examination))):
+    for each in set_aside(list(find_superfluous(examination))):
         moved.add(each.source)
-        say(f"moved {shown(each.source)} to {shown(each.destination)}: {each.reason}")
+        say(f"moved {format_path(each.source)} to {format_path(each.destination)}: {each.reason}")
     return moved
 
 
-def _is_left(finding: "Finding", moved: set[Path]) -> bool:
+def _is_left(finding: "AuditFinding", moved: set[Path]) -> bool:
     """Tell whether a finding is beyond doubt and still true of the files that were not moved."""
-    from trainer.data.audit.findings import Kind
+    from trainer.data.audit.findings import FindingKind
 
     if not finding.is_certain:
         return False
-    if finding.kind is Kind.FEW_PICTURES:
+    if finding.kind is FindingKind.FEW_PICTURES:
         return True
     left = len(set(finding.paths) - moved)
-    return left > (0 if finding.kind is Kind.UNREADABLE else 1)
+    return left > (0 if finding.kind is FindingKind.UNREADABLE else 1)
 
 
-def _print(judged: "Judged", output_format: str) -> None:
+def _print(judged: "AuditReport", output_format: str) -> None:
     if output_format != "table":
         print_rows(map(_row, judged.findings), _COLUMNS, output_format, ())
     elif judged.findings:
-        print_rows(_counted(judged.findings), (), output_format, _TABLE)
+        print_rows(_count_findings(judged.findings), (), output_format, _TABLE)
     else:
         click.echo("nothing found")
 
 
-def _row(finding: "Finding") -> Row:
+def _row(finding: "AuditFinding") -> Row:
     return {
         "kind": finding.kind.value,
         "certain": finding.is_certain,
-        "paths": [shown(path) for path in finding.paths],
+        "paths": [format_path(path) for path in finding.paths],
         "detail": finding.detail,
     }
 
 
-def _counted(findings: "Sequence[Finding]") -> Iterator[Row]:
+def _count_findings(findings: "Sequence[AuditFinding]") -> Iterator[Row]:
     from trainer.data.audit.audit_page import TITLES
 
     for kind, each in groupby(findings, key=lambda finding: finding.kind):
         first, *rest = each
-        where = f"{shown(first.paths[0])}: " if first.paths else ""
+        where = f"{format_path(first.paths[0])}: " if first.paths else ""
         yield {
             "finding": TITLES[kind].lower(),
             "count": len(rest) + 1,

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from trainer.cli import require_libraries
-from trainer.cli.messages import bar, say, unheard
+from trainer.cli.messages import say, show_bar
 from trainer.cli.shares import Share
 from worker.cli import config_option
 from worker.cli.output import Row, format_option, print_rows
 from worker.config import load_config
 from worker.errors import ConfigError
-from worker.paths import shown
+from worker.fileio import silence_stderr
+from worker.paths import format_path
 
 if TYPE_CHECKING:
     from trainer.data.class_folders import ClassFile
-    from trainer.data.face_crops import Choice, Cut, Reader, Tools
+    from trainer.data.face_crops import CropOptions, CropResult, CropTools, FaceClassifier
     from worker.inference.bundle import Bundle
 
 _COLUMNS = ("class", "part", "photos", "with_faces", "whole", "faces", "doubted")
@@ -84,14 +85,14 @@ def faces(
     `dataset split`: each photo's faces stay in its part. OUT gets the same folders, with a PNG for each face,
     just as the worker cuts it out, reduced to 96 pixels at most.
     """
-    from trainer.data.atomic_directory import check_free
+    from trainer.data.atomic_directory import check_unused
     from trainer.data.class_folders import find_classes
-    from trainer.data.destinations import check_apart
+    from trainer.data.destinations import check_outside
 
     if agree is None and (least is not None or agree_everywhere):
         raise click.UsageError("--least and --agree-everywhere go with --agree")
-    check_free(out)
-    check_apart(out, data)
+    check_unused(out)
+    check_outside(out, data)
     found = find_classes(data)
     tools = _tools(finder, agree, tuple(found))
     files = [file for each in found.values() for file in each]
@@ -100,53 +101,55 @@ def faces(
     cuts = _cut(files, data, out, tools, choice, load_config(config_file).limits.max_pixels)
     print_rows(_rows(cuts), _COLUMNS, output_format, _COLUMNS)
     say(
-        f"wrote {shown(out)}: {sum(each.written for each in cuts)} faces of {len(cuts)} photos, "
+        f"wrote {format_path(out)}: {sum(each.written for each in cuts)} faces of {len(cuts)} photos, "
         f"{sum(each.found > 0 for each in cuts)} of which show any; "
         f"{sum(each.doubted for each in cuts)} faces left out as likely wrong labels, "
         f"{len(files) - len(cuts)} files as unreadable"
     )
 
 
-def _tools(finder: Path, agree: Path | None, classes: tuple[str, ...]) -> "Tools":
-    from trainer.data.face_crops import Tools
-    from trainer.detection.detector_folder import load_finder
+def _tools(finder: Path, agree: Path | None, classes: tuple[str, ...]) -> "CropTools":
+    from trainer.data.face_crops import CropTools
+    from trainer.detection.detector_folder import load_detector
 
     reader = None if agree is None else _reader(agree, classes)
     if finder.suffix == ".onnx":
-        require_libraries("a teacher", ("cv2",), "finder")
+        require_libraries("a teacher", ("cv2",), "detector")
         from trainer.detection.teacher import Teacher
 
         Teacher(finder)
-        return Tools(partial(Teacher, finder), reader)
-    if not (finder / "finder.json").is_file():
-        raise ConfigError(f"{shown(finder)}: is no finder; make one by `moodsort finder train`")
-    with unheard():
-        load_finder(finder)  # what is wrong with it is told before anything is read
-    return Tools(partial(load_finder, finder), reader)
+        return CropTools(partial(Teacher, finder), reader)
+    if not (finder / "detector.json").is_file():
+        raise ConfigError(f"{format_path(finder)}: is no finder; make one by `moodsort finder train`")
+    with silence_stderr():
+        load_detector(finder)  # what is wrong with it is told before anything is read
+    return CropTools(partial(load_detector, finder), reader)
 
 
-def _reader(folder: Path, classes: tuple[str, ...]) -> "Callable[[], Reader]":
+def _reader(folder: Path, classes: tuple[str, ...]) -> "Callable[[], FaceClassifier]":
     from worker.inference.bundle import load_bundle
-    from worker.inference.predictor import Judge
+    from worker.inference.predictor import Predictor
 
     bundle = load_bundle(folder)
     _check_reader(bundle, classes)
-    return partial(Judge, bundle)
+    return partial(Predictor, bundle)
 
 
 def _check_reader(bundle: "Bundle", classes: tuple[str, ...]) -> None:
     manifest = bundle.manifest
-    if manifest.faces is not None:
-        raise ConfigError(f"{shown(bundle.folder)}: finds faces itself; --agree takes one that reads a face")
+    if manifest.detection is not None:
+        raise ConfigError(
+            f"{format_path(bundle.folder)}: finds faces itself; --agree takes one that reads a face"
+        )
     if missing := sorted(set(classes).difference(manifest.classes)):
         raise ConfigError(
-            f"{shown(bundle.folder)}: knows {', '.join(manifest.classes)}, not DATA's class "
+            f"{format_path(bundle.folder)}: knows {', '.join(manifest.classes)}, not DATA's class "
             f"{', '.join(missing)}; give --agree a bundle that knows it"
         )
 
 
 def _warn_of_undivided(files: "Sequence[ClassFile]") -> None:
-    undivided = dict.fromkeys(shown(file.data) for file in files if file.part is None)
+    undivided = dict.fromkeys(format_path(file.data) for file in files if file.split is None)
     if undivided:
         say(
             f"warning: {', '.join(undivided)}: not divided; training may learn from one face of a photo and "
@@ -154,37 +157,37 @@ def _warn_of_undivided(files: "Sequence[ClassFile]") -> None:
         )
 
 
-def _choice(smallest: int, most: int, wholes: bool, least: float, everywhere: bool) -> "Choice":
-    from trainer.data.class_folders import Part
-    from trainer.data.face_crops import Choice
+def _choice(smallest: int, most: int, wholes: bool, least: float, everywhere: bool) -> "CropOptions":
+    from trainer.data.class_folders import Split
+    from trainer.data.face_crops import CropOptions
 
-    doubted = frozenset((None, *Part)) if everywhere else frozenset((None, Part.TRAINING))
-    return Choice(smallest, most, wholes, least, doubted)
+    doubted = frozenset((None, *Split)) if everywhere else frozenset((None, Split.TRAIN))
+    return CropOptions(smallest, most, wholes, least, doubted)
 
 
 def _cut(
     files: "list[ClassFile]",
     data: tuple[Path, ...],
     out: Path,
-    tools: "Tools",
-    choice: "Choice",
+    tools: "CropTools",
+    choice: "CropOptions",
     max_pixels: int,
-) -> "list[Cut]":
-    from trainer.data.atomic_directory import prepared_folder
-    from trainer.data.dataset import Unread
-    from trainer.data.face_crops import cut_faces
+) -> "list[CropResult]":
+    from trainer.data.atomic_directory import prepare_directory
+    from trainer.data.dataset import UnreadableFile
+    from trainer.data.face_crops import crop_faces
 
     cuts = []
-    with prepared_folder(out) as draft:
-        with bar("cutting", len(files)) as on_file:
-            for outcome in cut_faces(files, data, draft, tools, choice, max_pixels):
+    with prepare_directory(out) as draft:
+        with show_bar("cutting", len(files)) as on_file:
+            for outcome in crop_faces(files, data, draft, tools, choice, max_pixels):
                 on_file()
-                if isinstance(outcome, Unread):
-                    say(f"left out {shown(outcome.path)}: {outcome.detail}")
+                if isinstance(outcome, UnreadableFile):
+                    say(f"left out {format_path(outcome.path)}: {outcome.detail}")
                 else:
                     cuts.append(outcome)
         if not any(each.written for each in cuts):
-            named = ", ".join(map(shown, data))
+            named = ", ".join(map(format_path, data))
             raise ConfigError(f"{named}: no face to cut out of {len(cuts)} pictures; {_REMEDY}")
     return cuts
 
@@ -192,12 +195,12 @@ def _cut(
 _REMEDY = "name photos of people, or give a smaller --smallest, or --or-whole for pictures that are faces"
 
 
-def _rows(cuts: "Sequence[Cut]") -> Iterator[Row]:
-    from trainer.data.class_folders import Part
+def _rows(cuts: "Sequence[CropResult]") -> Iterator[Row]:
+    from trainer.data.class_folders import Split
 
     for label in dict.fromkeys(each.file.label for each in cuts):
-        for part in (*Part, None):
-            own = [each for each in cuts if (each.file.label, each.file.part) == (label, part)]
+        for part in (*Split, None):
+            own = [each for each in cuts if (each.file.label, each.file.split) == (label, part)]
             if own:
                 yield {
                     "class": label,

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import click
 
 from trainer.cli import require_libraries
-from trainer.cli.messages import bar, say
+from trainer.cli.messages import say, show_bar
 from trainer.cli.shares import Share
 from worker.cli import config_option
 from worker.cli.output import Row, format_option, print_rows
 from worker.config import load_config
-from worker.paths import shown
+from worker.paths import format_path
 
 if TYPE_CHECKING:
     from trainer.data.class_folders import ClassFile
-    from trainer.data.dataset import Sample, Unread
-    from trainer.data.split_folders import Division
-    from trainer.data.splits import Shares
+    from trainer.data.dataset import Sample, UnreadableFile
+    from trainer.data.split_folders import SplitPlan
+    from trainer.data.splits import HoldOutShares
 
 _COLUMNS = ("class", "train", "valid", "test")
 
@@ -52,27 +52,27 @@ def split(
     left out.
     """
     require_libraries("dataset split", ("scipy",))
-    from trainer.data.atomic_directory import check_free
+    from trainer.data.atomic_directory import check_unused
     from trainer.data.class_folders import find_classes
-    from trainer.data.destinations import check_apart
-    from trainer.data.split_folders import link_parts
-    from trainer.data.splits import Shares
+    from trainer.data.destinations import check_outside
+    from trainer.data.split_folders import link_splits
+    from trainer.data.splits import HoldOutShares
 
     _check_shares(valid_share, test_share)
-    check_free(out)
-    check_apart(out, data)
+    check_unused(out)
+    check_outside(out, data)
     found = find_classes(data)
-    division = _divided(
-        found, Shares(valid_share, test_share), seed, load_config(config_file).limits.max_pixels
+    division = _split(
+        found, HoldOutShares(valid_share, test_share), seed, load_config(config_file).limits.max_pixels
     )
-    link_parts(division, data, out)
+    link_splits(division, data, out)
     print_rows(_rows(division), _COLUMNS, output_format, _COLUMNS)
     for leakage in division.leakages:
         if leakage.leaked:
             say(f"leakage: {leakage}, as they were given")
     say(
-        f"wrote {shown(out)}: {len(division.files)} pictures, {division.different} of them different, "
-        f"{len(division.unread)} left out"
+        f"wrote {format_path(out)}: {len(division.files)} pictures, {division.different} of them different, "
+        f"{len(division.unreadable)} left out"
     )
 
 
@@ -83,22 +83,24 @@ def _check_shares(validation: float, test: float) -> None:
         raise click.UsageError("--valid-share and --test-share are both 0; then there is nothing to divide")
 
 
-def _divided(found: "dict[str, list[ClassFile]]", shares: "Shares", seed: int, max_pixels: int) -> "Division":
-    from trainer.data.dataset import Unread
-    from trainer.data.split_folders import divide
+def _split(
+    found: "dict[str, list[ClassFile]]", shares: "HoldOutShares", seed: int, max_pixels: int
+) -> "SplitPlan":
+    from trainer.data.dataset import UnreadableFile
+    from trainer.data.split_folders import split_files
 
-    with bar("reading", sum(map(len, found.values()))) as on_file:
+    with show_bar("reading", sum(map(len, found.values()))) as on_file:
 
-        def tell(outcome: "Sample | Unread") -> None:
+        def tell(outcome: "Sample | UnreadableFile") -> None:
             on_file()
-            if isinstance(outcome, Unread):
-                say(f"left out {shown(outcome.path)}: {outcome.detail}")
+            if isinstance(outcome, UnreadableFile):
+                say(f"left out {format_path(outcome.path)}: {outcome.detail}")
 
-        return divide(found, shares, seed, max_pixels, tell)
+        return split_files(found, shares, seed, max_pixels, tell)
 
 
-def _rows(division: "Division") -> Iterator[Row]:
-    from trainer.data.class_folders import Part
+def _rows(division: "SplitPlan") -> Iterator[Row]:
+    from trainer.data.class_folders import Split
 
     for label in division.classes:
-        yield {"class": label} | {part.value: division.count(part, label) for part in Part}
+        yield {"class": label} | {part.value: division.count(part, label) for part in Split}

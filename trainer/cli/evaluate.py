@@ -1,30 +1,28 @@
 """The command `moodsort evaluate`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-import worker
-from trainer.cli import require_libraries, shown_command
+from trainer.cli import format_command, require_libraries
 from worker.cli import config_option
 from worker.cli.output import format_option, print_rows
-from worker.config import load_config
-from worker.paths import printable, shown
+from worker.config import BUILT_IN_BUNDLE, load_config
+from worker.paths import escape_unprintable, format_path
 
 if TYPE_CHECKING:
-    from trainer.evaluation.comparison import Comparison
-    from trainer.evaluation.judging import Limits, Outcome
-    from trainer.pipelines.evaluate import Trial, Trials
+    from trainer.evaluation.bundle_evaluation import BundleEvaluation, Evaluation, SkippedFile
+    from trainer.evaluation.comparison import PairedComparison
     from worker.inference.bundle import Metric
 
 _COLUMNS = ("bundle", "version", "metric", "label", "value", "low", "high", "pictures")
 _TABLE = ("metric", "label", "value", "95 % interval", "pictures")
-_DIFFERING = ("path", "label", "first", "first_confidence", "second", "second_confidence")
+_DIFFERENCES = ("path", "label", "first", "first_confidence", "second", "second_confidence")
 
-_SHOWN_DIFFERING = 50
+_MAX_SHOWN = 50
 
 _BUILT_IN = "default"
 
@@ -32,7 +30,7 @@ _BUILT_IN = "default"
 @click.command()
 @click.argument("bundle", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--report", type=click.Path(path_type=Path), help="Write a page with figures into this folder.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a page with charts into this folder.")
 @click.option("--no-pictures", is_flag=True, help="Leave the pictures themselves out of the report.")
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Of the resampling."
@@ -50,79 +48,67 @@ def evaluate(
 ) -> None:
     """Measure a bundle, or compare two, on pictures whose classes are known.
 
-    DATA is a folder that holds one folder of pictures for each class of the BUNDLE. Of one that is divided
-    into train, valid and test, the test is taken. The bundle judges as in the worker, under the limits of
-    its configuration, and every figure comes with its 95 % interval. Of two bundles, McNemar's exact test
-    says whether one is better.
+    DATA is a folder that holds one folder of pictures for each class of the BUNDLE. Of one that is split into
+    train, valid and test, the test is taken. The bundle predicts as in the worker, under the limits of its
+    configuration, and every metric comes with its 95 % interval. Of two bundles, McNemar's exact test says
+    whether one is better.
     """
     if len(bundle) > 2:
         raise click.UsageError(f"{len(bundle)} bundles; name one, or two to compare")
     if report is not None and len(bundle) == 2:
         raise click.UsageError("--report is of one bundle; leave the other out")
     require_libraries("evaluation", ("scipy", *(("matplotlib", "jinja2") if report else ())))
-    from trainer.evaluation.metrics import measured
-    from trainer.pipelines.evaluate import try_bundles
+    from trainer.evaluation.metrics import compute_metrics
+    from trainer.pipelines.evaluate import evaluate_bundles
 
-    folders = [_found(folder) for folder in bundle]
-    trials = try_bundles(folders, data, _telling(), _limits(config_file))
-    found = [measured(trial.answers, _classes(trials), "", seed) for trial in trials.trials]
+    folders = [_find_bundle(folder) for folder in bundle]
+    evaluation = evaluate_bundles(folders, data, load_config(config_file).limits, _report_file)
+    classes = _list_classes(evaluation)
+    metrics = [compute_metrics(each.predictions, classes, "", seed) for each in evaluation.bundles]
     if output_format == "json":
-        click.echo(json.dumps(_as_json(trials, found, seed), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(_make_json(evaluation, metrics, seed), ensure_ascii=False, indent=2))
     elif output_format == "table":
-        _print_tables(trials, data, found, seed)
+        _print_tables(evaluation, data, metrics, seed)
     else:
-        print_rows(_rows(trials, found), _COLUMNS, output_format, _COLUMNS)
+        print_rows(_make_rows(evaluation, metrics), _COLUMNS, output_format, _COLUMNS)
     if report is not None:
         from trainer.report import write_report
-        from trainer.report.evaluation_study import study_of_trial
+        from trainer.report.evaluation_study import make_evaluation_study
 
-        study = study_of_trial(trials, data, found[0], shown_command(), with_pictures=not no_pictures)
+        study = make_evaluation_study(
+            evaluation, data, metrics[0], format_command(), with_pictures=not no_pictures
+        )
         write_report(report, study)
-        click.echo(f"wrote {shown(report / 'index.html')}", err=True)
+        click.echo(f"wrote {format_path(report / 'index.html')}", err=True)
 
 
-def _found(folder: Path) -> Path:
+def _find_bundle(folder: Path) -> Path:
     """Return the built-in bundle's folder for its name, unless a folder here has it."""
-    if folder == Path(_BUILT_IN) and not folder.exists():
-        return Path(worker.__file__).parent / "bundles" / _BUILT_IN
-    return folder
+    return BUILT_IN_BUNDLE if folder == Path(_BUILT_IN) and not folder.exists() else folder
 
 
-def _limits(config_file: Path | None) -> "Limits":
-    from trainer.evaluation.judging import Limits
-
-    limits = load_config(config_file).limits
-    return Limits(limits.max_file_bytes, limits.max_pixels, limits.memory_bytes, limits.decode_seconds)
-
-
-def _classes(trials: "Trials") -> tuple[str, ...]:
-    return trials.trials[0].bundle.manifest.classes
+def _report_file(skipped: "SkippedFile | None") -> None:
+    if skipped is not None:
+        line = f"left out {format_path(skipped.path)}: {skipped.detail} ({skipped.reason})"
+        click.echo(escape_unprintable(line), err=True)
 
 
-def _telling() -> Any:
-    from trainer.evaluation.judging import Unjudged
-
-    def tell(outcome: "Outcome") -> None:
-        if isinstance(outcome, Unjudged):
-            click.echo(
-                printable(f"left out {shown(outcome.path)}: {outcome.detail} ({outcome.reason})"), err=True
-            )
-
-    return tell
+def _list_classes(evaluation: "Evaluation") -> tuple[str, ...]:
+    return evaluation.bundles[0].bundle.manifest.classes
 
 
-def _rows(trials: "Trials", found: list[tuple["Metric", ...]]) -> Iterator[dict[str, Any]]:
-    for trial, metrics in zip(trials.trials, found, strict=True):
-        for metric in metrics:
-            yield _named(trial) | _figure(metric)
+def _make_rows(evaluation: "Evaluation", metrics: Sequence[tuple["Metric", ...]]) -> Iterator[dict[str, Any]]:
+    for measured, of_bundle in zip(evaluation.bundles, metrics, strict=True):
+        for metric in of_bundle:
+            yield _name_bundle(measured) | _make_metric_fields(metric)
 
 
-def _named(trial: "Trial") -> dict[str, Any]:
-    manifest = trial.bundle.manifest
+def _name_bundle(evaluated: "BundleEvaluation") -> dict[str, Any]:
+    manifest = evaluated.bundle.manifest
     return {"bundle": manifest.name, "version": manifest.version}
 
 
-def _figure(metric: "Metric") -> dict[str, Any]:
+def _make_metric_fields(metric: "Metric") -> dict[str, Any]:
     return {
         "metric": metric.name,
         "label": metric.label,
@@ -133,33 +119,36 @@ def _figure(metric: "Metric") -> dict[str, Any]:
     }
 
 
-def _as_json(trials: "Trials", found: list[tuple["Metric", ...]], seed: int) -> dict[str, Any]:
-    comparison = _comparison(trials, seed)
+def _make_json(
+    evaluation: "Evaluation", metrics: Sequence[tuple["Metric", ...]], seed: int
+) -> dict[str, Any]:
+    comparison = _compare(evaluation, seed)
     return {
-        "pictures": len(trials.paths),
-        "fingerprint": trials.fingerprint,
-        "unjudged": [
-            {"path": shown(each.path), "reason": each.reason, "detail": each.detail}
-            for each in trials.unjudged
+        "pictures": len(evaluation.paths),
+        "fingerprint": evaluation.fingerprint,
+        "skipped": [
+            {"path": format_path(file.path), "reason": file.reason.value, "detail": file.detail}
+            for file in evaluation.skipped
         ],
         "bundles": [
-            _named(trial) | {"metrics": [_figure(metric) for metric in metrics]}
-            for trial, metrics in zip(trials.trials, found, strict=True)
+            _name_bundle(evaluated) | {"metrics": [_make_metric_fields(metric) for metric in of_bundle]}
+            for evaluated, of_bundle in zip(evaluation.bundles, metrics, strict=True)
         ],
-        "comparison": comparison and _compared(comparison) | {"differing": list(_differing(trials))},
+        "comparison": comparison
+        and _describe_comparison(comparison) | {"differences": list(_list_differences(evaluation))},
     }
 
 
-def _comparison(trials: "Trials", seed: int) -> "Comparison | None":
-    from trainer.evaluation.comparison import compared
+def _compare(evaluation: "Evaluation", seed: int) -> "PairedComparison | None":
+    from trainer.evaluation.comparison import compare_predictions
 
-    if len(trials.trials) < 2:
+    if len(evaluation.bundles) < 2:
         return None
-    first, second = trials.trials
-    return compared(first.answers, second.answers, seed)
+    first, second = evaluation.bundles
+    return compare_predictions(first.predictions, second.predictions, seed)
 
 
-def _compared(comparison: "Comparison") -> dict[str, Any]:
+def _describe_comparison(comparison: "PairedComparison") -> dict[str, Any]:
     return {
         "only_first_right": comparison.only_first,
         "only_second_right": comparison.only_second,
@@ -170,58 +159,63 @@ def _compared(comparison: "Comparison") -> dict[str, Any]:
     }
 
 
-def _differing(trials: "Trials") -> Iterator[dict[str, Any]]:
-    first, second = (trial.answers for trial in trials.trials)
-    classes = _classes(trials)
-    sure = first.confidence(), second.confidence()
-    for place in (first.predicted != second.predicted).nonzero()[0]:
+def _list_differences(evaluation: "Evaluation") -> Iterator[dict[str, Any]]:
+    first, second = (evaluated.predictions for evaluated in evaluation.bundles)
+    classes = _list_classes(evaluation)
+    first_confidence, second_confidence = first.confidence(), second.confidence()
+    for index in (first.predicted != second.predicted).nonzero()[0]:
         yield {
-            "path": shown(trials.paths[place]),
-            "label": classes[first.labels[place]],
-            "first": classes[first.predicted[place]],
-            "first_confidence": float(sure[0][place]),
-            "second": classes[second.predicted[place]],
-            "second_confidence": float(sure[1][place]),
+            "path": format_path(evaluation.paths[index]),
+            "label": classes[first.labels[index]],
+            "first": classes[first.predicted[index]],
+            "first_confidence": float(first_confidence[index]),
+            "second": classes[second.predicted[index]],
+            "second_confidence": float(second_confidence[index]),
         }
 
 
-def _print_tables(trials: "Trials", data: Path, found: list[tuple["Metric", ...]], seed: int) -> None:
-    part = f", its {trials.part} part" if trials.part else ""
-    left_out = f", {len(trials.unjudged)} files left out" if trials.unjudged else ""
-    click.echo(f"{len(trials.paths)} pictures of {printable(shown(data))}{part}{left_out}")
-    for trial in trials.trials:
-        if trial.bundle.manifest.training_data.fingerprint == trials.fingerprint:
-            name = trial.bundle.manifest.name
-            click.echo(f"{name} was trained on these very pictures: it will do worse on new ones", err=True)
-    if len(trials.trials) == 1:
-        _print_one(found[0])
-        _print_coverage(trials.trials[0])
+def _print_tables(
+    evaluation: "Evaluation", data: Path, metrics: Sequence[tuple["Metric", ...]], seed: int
+) -> None:
+    split = f", its {evaluation.split} split" if evaluation.split else ""
+    left_out = f", {len(evaluation.skipped)} files left out" if evaluation.skipped else ""
+    folder = escape_unprintable(format_path(data))
+    click.echo(f"{len(evaluation.paths)} pictures of {folder}{split}{left_out}")
+    for evaluated in evaluation.bundles:
+        manifest = evaluated.bundle.manifest
+        if manifest.training_data.fingerprint == evaluation.fingerprint:
+            click.echo(
+                f"{manifest.name} was trained on these very pictures: it will do worse on new ones", err=True
+            )
+    if len(evaluation.bundles) == 1:
+        _print_one(metrics[0])
+        _print_coverage(evaluation.bundles[0])
     else:
-        _print_two(trials, found)
-        _print_comparison(trials, seed)
+        _print_two(evaluation, metrics)
+        _print_comparison(evaluation, seed)
 
 
 def _print_one(metrics: tuple["Metric", ...]) -> None:
-    print_rows(map(_shown_figure, metrics), _TABLE, "table", _TABLE)
+    print_rows(map(_format_metric, metrics), _TABLE, "table", _TABLE)
 
 
-def _shown_figure(metric: "Metric") -> dict[str, Any]:
-    from trainer.evaluation.metrics import shown_interval, shown_value
+def _format_metric(metric: "Metric") -> dict[str, Any]:
+    from trainer.evaluation.metrics import format_interval, format_value
 
-    return _figure(metric) | {
-        "value": shown_value(metric, metric.value),
-        "95 % interval": shown_interval(metric),
+    return _make_metric_fields(metric) | {
+        "value": format_value(metric, metric.value),
+        "95 % interval": format_interval(metric),
     }
 
 
-def _print_coverage(trial: "Trial") -> None:
-    from trainer.evaluation.coverage import TARGET_ACCURACY, kept_at, suggested_threshold
+def _print_coverage(evaluated: "BundleEvaluation") -> None:
+    from trainer.evaluation.coverage import TARGET_ACCURACY, measure_coverage, suggest_threshold
 
-    threshold = suggested_threshold(trial.answers)
+    threshold = suggest_threshold(evaluated.predictions)
     if threshold is None:
         click.echo(f"no min_confidence keeps {TARGET_ACCURACY:.0%} right of these pictures")
         return
-    kept = kept_at(trial.answers, threshold)
+    kept = measure_coverage(evaluated.predictions, threshold)
     low, high = kept.interval
     click.echo(
         f"min_confidence = {threshold:.2f} files {kept.coverage:.1%} of them with {kept.accuracy:.1%} right "
@@ -229,33 +223,34 @@ def _print_coverage(trial: "Trial") -> None:
     )
 
 
-def _print_two(trials: "Trials", found: list[tuple["Metric", ...]]) -> None:
-    from trainer.evaluation.metrics import shown_interval, shown_value
+def _print_two(evaluation: "Evaluation", metrics: Sequence[tuple["Metric", ...]]) -> None:
+    from trainer.evaluation.metrics import format_interval, format_value
 
-    names = [f"{trial.bundle.manifest.name} {trial.bundle.manifest.version}" for trial in trials.trials]
+    manifests = [evaluated.bundle.manifest for evaluated in evaluation.bundles]
+    names = [f"{manifest.name} {manifest.version}" for manifest in manifests]
     if names[0] == names[1]:
         names = [f"first: {names[0]}", f"second: {names[1]}"]
     rows: dict[tuple[str, str | None], dict[str, Any]] = {}
-    for name, metrics in zip(names, found, strict=True):
-        for metric in metrics:
+    for name, of_bundle in zip(names, metrics, strict=True):
+        for metric in of_bundle:
             row = rows.setdefault(
                 (metric.name, metric.label),
                 {"metric": metric.name, "label": metric.label} | dict.fromkeys(names),
             )
-            row[name] = f"{shown_value(metric, metric.value)} ({shown_interval(metric)})"
+            row[name] = f"{format_value(metric, metric.value)} ({format_interval(metric)})"
     print_rows(rows.values(), ("metric", "label", *names), "table", ("metric", "label", *names))
 
 
-def _print_comparison(trials: "Trials", seed: int) -> None:
-    comparison = _comparison(trials, seed)
+def _print_comparison(evaluation: "Evaluation", seed: int) -> None:
+    comparison = _compare(evaluation, seed)
     assert comparison is not None
-    differing = list(_differing(trials))
-    if differing:
-        print_rows(differing[:_SHOWN_DIFFERING], _DIFFERING, "table", _DIFFERING)
-    if len(differing) > _SHOWN_DIFFERING:
-        click.echo(f"and {len(differing) - _SHOWN_DIFFERING} more, which --format json lists")
+    differences = list(_list_differences(evaluation))
+    if differences:
+        print_rows(differences[:_MAX_SHOWN], _DIFFERENCES, "table", _DIFFERENCES)
+    if len(differences) > _MAX_SHOWN:
+        click.echo(f"and {len(differences) - _MAX_SHOWN} more, which --format json lists")
     click.echo(
-        f"they differ on {len(differing)} pictures: {comparison.only_first} only the first has right, "
+        f"they differ on {len(differences)} pictures: {comparison.only_first} only the first has right, "
         f"{comparison.only_second} only the second; McNemar's exact test: p = {comparison.p_value:.3g}"
     )
     click.echo(

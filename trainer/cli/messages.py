@@ -1,37 +1,37 @@
-"""Tell on standard error what a command does, and how far it is."""
+"""Print on standard error what a command does, and how far it is; and on standard output what it has measured."""
 
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from worker.paths import printable
+from worker.paths import escape_unprintable
+
+if TYPE_CHECKING:
+    from worker.inference.bundle import Metric
 
 
 def say(sentence: str) -> None:
     """Print a sentence, whatever names are in it."""
-    click.echo(printable(sentence), err=True)
+    click.echo(escape_unprintable(sentence), err=True)
+
+
+def print_metrics(metrics: Iterable["Metric"]) -> None:
+    """Print each metric with its interval and the pictures that it was measured on."""
+    from trainer.evaluation.metrics import format_interval, format_value
+
+    for metric in metrics:
+        label = f" of {metric.label}" if metric.label is not None else ""
+        click.echo(
+            f"{metric.name}{label}: {format_value(metric, metric.value)} ({format_interval(metric)}), "
+            f"{metric.pictures} pictures of the {metric.test_set}"
+        )
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """Turn away what libraries write to descriptor 2 past Python, as LiteRT does with its first network."""
-    sys.stderr.flush()
-    shown = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(shown, 2)
-        os.close(shown)
-
-
-@contextmanager
-def bar(task: str, total: int) -> Iterator[Callable[[], None]]:
+def show_bar(task: str, total: int) -> Iterator[Callable[[], None]]:
     """Show how far it is, on a terminal; lend what is called for each step."""
     from rich.console import Console
     from rich.progress import Progress

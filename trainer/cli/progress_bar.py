@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def shown_progress() -> Iterator[Progress]:
+def show_progress() -> Iterator[Progress]:
     """Lend the records that are shown while the body runs. Raises Abort where a person stops it."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
     bars = Bars(
@@ -33,13 +33,13 @@ def shown_progress() -> Iterator[Progress]:
     )
     with bars:
         try:
-            yield _progress(console, bars)
+            yield _make_progress(console, bars)
         except KeyboardInterrupt as stop:
             click.echo("stopped; the same command goes on after the last whole epoch", err=True)
             raise click.Abort from stop
 
 
-def _progress(console: Console, bars: Bars) -> Progress:
+def _make_progress(console: Console, bars: Bars) -> Progress:
     task: TaskID | None = None
 
     def on_step(step: Step) -> None:
@@ -53,7 +53,7 @@ def _progress(console: Console, bars: Bars) -> Progress:
             epochs=step.epochs,
             loss=step.loss,
             score=f"{step.score_name} {step.score:.1%}",
-            left=_left(step.seconds_left),
+            left=_format_time_left(step.seconds_left),
         )
 
     def on_epoch(epoch: Epoch) -> None:
@@ -66,7 +66,7 @@ def _progress(console: Console, bars: Bars) -> Progress:
     return Progress(console.print, on_epoch, on_step)
 
 
-def _left(seconds: float | None) -> str:
+def _format_time_left(seconds: float | None) -> str:
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)

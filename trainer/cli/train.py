@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trainer.cli import require_training_libraries, shown_command, start_tensorflow
+from trainer.cli import format_command, require_training_libraries, start_tensorflow
 from trainer.cli.durations import Duration
 from worker.cli import config_option
 from worker.config import load_config
 from worker.errors import ConfigError
 
 if TYPE_CHECKING:
-    from trainer.training.configuration import Recipe
+    from trainer.training.configuration import TrainingConfig
 
-_NETWORKS = ("small", "medium", "trunk", "tutorial", "mobilenet_v3_small", "efficientnet_v2_b0")
+_NETWORKS = ("small", "medium", "backbone", "tutorial", "mobilenet_v3_small", "efficientnet_v2_b0")
 """The keys of `trainer.models.architectures.NETWORKS`, here so that --help waits for nothing."""
 
 _TOLD = ("accuracy", "precision", "recall")
@@ -119,35 +119,35 @@ def train(**options: Any) -> None:
     require_training_libraries()
     recipe = _recipe(**options)
     start_tensorflow()
-    from trainer.cli.progress_bar import shown_progress
-    from trainer.evaluation.metrics import shown_value
-    from trainer.pipelines.train_classifier import build_bundle
+    from trainer.cli.progress_bar import show_progress
+    from trainer.evaluation.metrics import format_value
+    from trainer.pipelines.train_classifier import train_classifier
 
-    with shown_progress() as progress:
-        manifest = build_bundle(recipe, progress)
+    with show_progress() as progress:
+        manifest = train_classifier(recipe, progress)
     for metric in manifest.metrics:
         if metric.name not in _TOLD:
             continue
         of = f" of {metric.label}" if metric.label is not None else ""
-        low, high = shown_value(metric, metric.low), shown_value(metric, metric.high)
+        low, high = format_value(metric, metric.low), format_value(metric, metric.high)
         click.echo(
-            f"{metric.name}{of}: {shown_value(metric, metric.value)} ({low} to {high}), "
+            f"{metric.name}{of}: {format_value(metric, metric.value)} ({low} to {high}), "
             f"{metric.pictures} pictures of the {metric.test_set}"
         )
 
 
 def _recipe(
     *, data: tuple[Path, ...], out: Path, name: str | None, network: str, input_size: int | None, **rest: Any
-) -> "Recipe":
+) -> "TrainingConfig":
     """Check what can be checked before TensorFlow, which takes seconds to start, and fill in the rest."""
-    from trainer.data.atomic_directory import check_place
+    from trainer.data.atomic_directory import check_output
     from trainer.data.class_folders import find_classes
     from trainer.export.interchange import check_exports
-    from trainer.models.architectures import input_of, method_of
-    from trainer.training.configuration import Recipe
+    from trainer.models.architectures import choose_hyperparameters, choose_input
+    from trainer.training.configuration import TrainingConfig
 
     out = out.resolve()
-    check_place(out)
+    check_output(out)
     check_exports(rest["exports"])
     found = find_classes(data)
     files = [file.path for name in found for file in found[name]]
@@ -157,21 +157,21 @@ def _recipe(
     elif rest["new_head"]:
         raise ConfigError("--new-head goes with --start-from")
     else:
-        spec = input_of(network, input_size, rest["colour"], files)
+        spec = choose_input(network, input_size, rest["colour"], files)
     keep = ("start_from", "new_head", "epochs", "patience", "seed", "threads", "fresh", "exports")
     settings = {key: rest[key] for key in keep}
     if rest["allow_leakage"]:
         settings["leakage_limit"] = 1.0
-    return Recipe(
+    return TrainingConfig(
         max_pixels=load_config(rest["config_file"]).limits.max_pixels,
         folders=data,
         out=out,
         name=name or out.name,
         input=spec,
-        command=shown_command(),
+        command=format_command(),
         network=network,
         weights=weights,
-        method=method_of(
+        hyperparameters=choose_hyperparameters(
             network,
             knows_something=start is not None or weights != "none",
         ),
@@ -185,9 +185,9 @@ def _recipe(
 
 
 def _weights(network: str, weights: str | None, start: Path | None) -> str:
-    from trainer.models.architectures import IMAGENET, NETWORKS, NO_WEIGHTS
+    from trainer.models.architectures import ARCHITECTURES, IMAGENET, NO_WEIGHTS
 
-    design = NETWORKS[network]
+    design = ARCHITECTURES[network]
     if weights is None:
         return IMAGENET if design.weights == IMAGENET and start is None else NO_WEIGHTS
     if start is not None:
@@ -209,14 +209,14 @@ def _start_input(start: Path, classes: tuple[str, ...], *, new_head: bool) -> An
             f"{start}: its classes are {', '.join(manifest.classes)}, DATA's are {', '.join(classes)}; "
             "--new-head replaces its last layer"
         )
-    if manifest.faces is not None:
+    if manifest.detection is not None:
         raise ConfigError(
             f"{start}: is made of several networks, of which none is trained further alone; "
             "name a bundle that finds no faces"
         )
     if not (start / "model.keras").is_file():
         raise ConfigError(f"{start}: has no model.keras to be trained further; train it without --no-keras")
-    return manifest.stages[-1].input
+    return manifest.networks[-1].input
 
 
 def _board(given: str | None, out: Path) -> Path | None:

@@ -60,7 +60,7 @@ def _remove(folder: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Operations:
+class DirectoryOperations:
     """The calls to the file system, as publication uses them; each raises OSError."""
 
     sync: Callable[[Path], None] = _sync
@@ -69,7 +69,7 @@ class Operations:
     remove: Callable[[Path], None] = _remove
 
 
-def check_place(out: Path) -> None:
+def check_output(out: Path) -> None:
     """Raise ConfigError where a bundle cannot go: what is there is none, or its folder cannot be had."""
     try:
         if len(os.fsencode(out.name)) + _MARKS > NAME_MAX:
@@ -81,28 +81,32 @@ def check_place(out: Path) -> None:
         elif any(out.iterdir()) and not (out / MANIFEST_NAME).is_file():
             raise ConfigError(f"{out}: is a folder of something else, not a bundle; give --out another name")
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{out}: cannot be looked at ({_cause(error)}); give --out another name") from error
+        raise ConfigError(
+            f"{out}: cannot be looked at ({_explain(error)}); give --out another name"
+        ) from error
 
 
-def check_free(out: Path) -> None:
+def check_unused(out: Path) -> None:
     """Raise ConfigError where `out` is anything but an empty folder or nothing, or cannot be had."""
     try:
         is_empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{out}: cannot be looked at ({_cause(error)}); give --out another name") from error
+        raise ConfigError(
+            f"{out}: cannot be looked at ({_explain(error)}); give --out another name"
+        ) from error
     if os.path.lexists(out) and not is_empty:
         raise ConfigError(f"{out}: is there already; give --out another name, or remove it")
-    check_place(out)
+    check_output(out)
 
 
 @contextmanager
-def prepared_folder(out: Path, operations: Operations | None = None) -> Iterator[Path]:
+def prepare_directory(out: Path, operations: DirectoryOperations | None = None) -> Iterator[Path]:
     """Lend an empty folder beside `out`; after the body has ended well, `out` is that folder.
 
     An older bundle stays in its place until then. What runs that were killed have left beside it is
     cleared away. Raises BundleError where the disk refuses.
     """
-    do = operations or Operations()
+    do = operations or DirectoryOperations()
     out = out.absolute()
     made = [folder for folder in out.parents if not folder.exists()]
     try:
@@ -111,17 +115,19 @@ def prepared_folder(out: Path, operations: Operations | None = None) -> Iterator
         draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=_DRAFT, dir=out.parent))
     except OSError as error:
         _remove_empty(made)
-        raise BundleError(f"{out}: cannot be written ({_cause(error)}); check the folder above it") from error
+        raise BundleError(
+            f"{out}: cannot be written ({_explain(error)}); check the folder above it"
+        ) from error
     try:
-        with _held(draft):
+        with _hold_lock(draft):
             yield draft
             draft.chmod(0o755)
             _sync_all(draft, do)
-            _put(draft, out, do)
-        for older in _siblings(out, _OLDER):
+            _publish(draft, out, do)
+        for older in _list_siblings(out, _OLDER):
             _discard(older, do)
     except OSError as error:
-        raise BundleError(f"{out}: cannot be written ({_cause(error)}); check the disk") from error
+        raise BundleError(f"{out}: cannot be written ({_explain(error)}); check the disk") from error
     finally:
         # Either what was not finished, or the older bundle after it has been exchanged.
         _discard(draft, do)
@@ -136,9 +142,9 @@ def _check_above(out: Path) -> None:
         raise ConfigError(f"{out}: cannot be made, {above} is not writable for you; give --out another name")
 
 
-def _put(draft: Path, out: Path, do: Operations) -> None:
+def _publish(draft: Path, out: Path, do: DirectoryOperations) -> None:
     """Bring the draft to its place, durably; an older bundle is then where the draft was, or beside it."""
-    check_place(out)
+    check_output(out)
     if not out.exists():
         do.rename(draft, out)
         undo: Callable[[], None] = partial(do.rename, out, draft)
@@ -151,7 +157,7 @@ def _put(draft: Path, out: Path, do: Operations) -> None:
         raise
 
 
-def _replace(draft: Path, out: Path, do: Operations) -> Callable[[], None]:
+def _replace(draft: Path, out: Path, do: DirectoryOperations) -> Callable[[], None]:
     """Replace the older bundle and return what takes that back."""
     try:
         do.exchange(draft, out)
@@ -176,26 +182,26 @@ def _replace(draft: Path, out: Path, do: Operations) -> Callable[[], None]:
     return undo
 
 
-def _clear_leftovers(out: Path, do: Operations) -> None:
-    for folder in _siblings(out, _OLDER):
+def _clear_leftovers(out: Path, do: DirectoryOperations) -> None:
+    for folder in _list_siblings(out, _OLDER):
         if os.path.lexists(out):
             _discard(folder, do)
         else:
             do.rename(folder, out)
-    for folder in _siblings(out, _DRAFT):
+    for folder in _list_siblings(out, _DRAFT):
         # Another run that is still alive holds its draft.
-        with _held(folder) as is_ours:
+        with _hold_lock(folder) as is_ours:
             if is_ours:
                 _discard(folder, do)
 
 
-def _discard(folder: Path, do: Operations) -> None:
+def _discard(folder: Path, do: DirectoryOperations) -> None:
     # What cannot be removed now is cleared away by the next run.
     with suppress(OSError):
         do.remove(folder)
 
 
-def _siblings(out: Path, suffix: str) -> list[Path]:
+def _list_siblings(out: Path, suffix: str) -> list[Path]:
     # Not glob: a bundle's name may have brackets.
     return sorted(
         path
@@ -205,7 +211,7 @@ def _siblings(out: Path, suffix: str) -> list[Path]:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[bool]:
+def _hold_lock(folder: Path) -> Iterator[bool]:
     """Hold a folder's lock, which ends with the process; False where another has it or it has none."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -220,7 +226,7 @@ def _held(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _sync_all(draft: Path, do: Operations) -> None:
+def _sync_all(draft: Path, do: DirectoryOperations) -> None:
     for folder, _, names in os.walk(draft, topdown=False):
         for path in (Path(folder, name) for name in names):
             if not path.is_symlink():  # what a link leads to was there before
@@ -234,7 +240,7 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def _cause(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     """Say on one line what the system answered; h5py's errors carry no `strerror`."""
     found = getattr(error, "strerror", None) or str(error)
     return " ".join(str(found).split())

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.class_folders import ClassFile, Part, find_classes
-from trainer.data.near_duplicates import Bits, difference_bits
-from trainer.training.configuration import Recipe
+from trainer.data.class_folders import ClassFile, Split, find_classes
+from trainer.data.near_duplicates import Bits, hash_differences
+from trainer.training.configuration import TrainingConfig
 from worker.errors import BadPhoto, ConfigError, Reason
-from worker.inference.decode import Picture, Pixels, read_picture
-from worker.inference.preprocess import fit
-from worker.paths import printable, shown
+from worker.inference.decode import Picture, Pixels, decode_photo
+from worker.inference.preprocess import resize_to_input
+from worker.paths import escape_unprintable, format_path
 
 FEWEST_PICTURES = 3
 """One picture of a class for each of training, validation and test."""
@@ -38,7 +38,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadableFile:
     """A file in a class folder that is not a picture the worker would judge, and why."""
 
     file: ClassFile
@@ -67,8 +67,8 @@ class Dataset:
     mirrored_bits: Bits
     hashes: tuple[str, ...]
     paths: tuple[Path, ...]
-    parts: tuple[Part | None, ...]
-    unread: tuple[Unread, ...]
+    splits: tuple[Split | None, ...]
+    unreadable: tuple[UnreadableFile, ...]
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over the files' own hashes and their labels, whatever their names and order."""
@@ -83,7 +83,7 @@ class Dataset:
         return int(np.count_nonzero(self.labels == label))
 
 
-def read_dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
+def read_dataset(recipe: TrainingConfig, say: Callable[[str], None]) -> Dataset:
     """Read every picture below the class folders of all the recipe's folders.
 
     A file that cannot be judged is left out and named in `unread`. Raises ConfigError where the folders do
@@ -94,42 +94,42 @@ def read_dataset(recipe: Recipe, say: Callable[[str], None]) -> Dataset:
     files = [file for name in classes for file in found[name]]
     say(f"reading {len(files)} files of {len(classes)} classes: {', '.join(classes)}")
     # Touched only where a picture is put, so that files which are no pictures cost no memory.
-    pixels = np.empty((len(files), *_shape(recipe)), np.uint8)
+    pixels = np.empty((len(files), *_input_shape(recipe)), np.uint8)
     samples: list[Sample] = []
-    unread: list[Unread] = []
+    unread: list[UnreadableFile] = []
 
-    def read(file: ClassFile, row: Pixels) -> Sample | Unread:
+    def read(file: ClassFile, row: Pixels) -> Sample | UnreadableFile:
         return _read(file, row, recipe)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for place, outcome in enumerate(pool.map(read, files, pixels)):
-            if isinstance(outcome, Unread):
+            if isinstance(outcome, UnreadableFile):
                 unread.append(outcome)
-                say(f"left out {printable(shown(outcome.path))}: {outcome.detail}")
+                say(f"left out {escape_unprintable(format_path(outcome.path))}: {outcome.detail}")
                 continue
             if place != len(samples):
                 pixels[len(samples)] = pixels[place]
             samples.append(outcome)
     check_counts(classes, samples, recipe.folders)
-    return _dataset(classes, pixels[: len(samples)], samples, unread)
+    return _make_dataset(classes, pixels[: len(samples)], samples, unread)
 
 
 def read_samples(
-    files: Sequence[ClassFile], *, max_pixels: int, working_side: int
-) -> Iterator[Sample | Unread]:
+    files: Sequence[ClassFile], *, max_pixels: int, max_side: int
+) -> Iterator[Sample | UnreadableFile]:
     """Read every file for what tells whether another shows the same, in the files' order."""
 
-    def read(file: ClassFile) -> Sample | Unread:
+    def read(file: ClassFile) -> Sample | UnreadableFile:
         try:
-            return _sample(file, *read_file(file.path, max_pixels=max_pixels, working_side=working_side))
+            return _make_sample(file, *read_image(file.path, max_pixels=max_pixels, max_side=max_side))
         except BadPhoto as error:
-            return Unread(file, error.reason, error.detail)
+            return UnreadableFile(file, error.reason, error.detail)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(read, files)
 
 
-def read_file(path: Path, *, max_pixels: int, working_side: int) -> tuple[bytes, Picture]:
+def read_image(path: Path, *, max_pixels: int, max_side: int) -> tuple[bytes, Picture]:
     """Read a file's bytes and the picture in them. Raises BadPhoto where there is none that is judged."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
@@ -137,44 +137,44 @@ def read_file(path: Path, *, max_pixels: int, working_side: int) -> tuple[bytes,
         data = path.read_bytes()
     except OSError as error:
         raise BadPhoto(Reason.UNREADABLE, f"it cannot be read ({error.strerror})") from error
-    return data, read_picture(data, max_pixels=max_pixels, working_side=working_side)
+    return data, decode_photo(data, max_pixels=max_pixels, max_side=max_side)
 
 
-def _shape(recipe: Recipe) -> tuple[int, int, int]:
+def _input_shape(recipe: TrainingConfig) -> tuple[int, int, int]:
     return recipe.input.height, recipe.input.width, 3 if recipe.input.colour == "rgb" else 1
 
 
-def _read(file: ClassFile, row: Pixels, recipe: Recipe) -> Sample | Unread:
+def _read(file: ClassFile, row: Pixels, recipe: TrainingConfig) -> Sample | UnreadableFile:
     try:
-        data, picture = read_file(file.path, max_pixels=recipe.max_pixels, working_side=recipe.working_side)
+        data, picture = read_image(file.path, max_pixels=recipe.max_pixels, max_side=recipe.max_side)
     except BadPhoto as error:
-        return Unread(file, error.reason, error.detail)
-    row[...] = fit(picture.pixels, recipe.input)
-    return _sample(file, data, picture)
+        return UnreadableFile(file, error.reason, error.detail)
+    row[...] = resize_to_input(picture.pixels, recipe.input)
+    return _make_sample(file, data, picture)
 
 
-def _sample(file: ClassFile, data: bytes, picture: Picture) -> Sample:
-    bits, mirrored_bits = difference_bits(picture.pixels)
+def _make_sample(file: ClassFile, data: bytes, picture: Picture) -> Sample:
+    bits, mirrored_bits = hash_differences(picture.pixels)
     return Sample(file, hashlib.sha256(data).hexdigest(), bits, mirrored_bits)
 
 
 def check_counts(classes: tuple[str, ...], samples: list[Sample], folders: Sequence[Path]) -> None:
     """Raise ConfigError where a class has too few pictures to be divided."""
     if not samples:
-        named = ", ".join(map(shown, folders))
+        named = ", ".join(map(format_path, folders))
         raise ConfigError(f"{named}: no file in it could be read as a picture; add pictures to each class")
     counts = Counter(sample.file.label for sample in samples)
     for name in classes:
         if counts[name] < FEWEST_PICTURES:
             noun = "picture" if counts[name] == 1 else "pictures"
             raise ConfigError(
-                f"class {printable(name)} has {counts[name]} readable {noun}; "
+                f"class {escape_unprintable(name)} has {counts[name]} readable {noun}; "
                 f"add pictures until it has {FEWEST_PICTURES} or more, or take its folder away"
             )
 
 
-def _dataset(
-    classes: tuple[str, ...], pixels: Pixels, samples: list[Sample], unread: list[Unread]
+def _make_dataset(
+    classes: tuple[str, ...], pixels: Pixels, samples: list[Sample], unread: list[UnreadableFile]
 ) -> Dataset:
     return Dataset(
         classes=classes,
@@ -184,6 +184,6 @@ def _dataset(
         mirrored_bits=np.stack([sample.mirrored_bits for sample in samples]),
         hashes=tuple(sample.sha256 for sample in samples),
         paths=tuple(sample.file.path for sample in samples),
-        parts=tuple(sample.file.part for sample in samples),
-        unread=tuple(unread),
+        splits=tuple(sample.file.split for sample in samples),
+        unreadable=tuple(unread),
     )

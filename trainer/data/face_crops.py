@@ -11,13 +11,13 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from trainer.data.class_folders import ClassFile, Part
-from trainer.data.dataset import Unread, read_file
-from trainer.data.destinations import placed
+from trainer.data.class_folders import ClassFile, Split
+from trainer.data.dataset import UnreadableFile, read_image
+from trainer.data.destinations import assign_destinations
 from worker.errors import BadPhoto
 from worker.inference.decode import Picture, Pixels
-from worker.inference.detector import Box, cut
-from worker.inference.prediction import Verdict
+from worker.inference.detector import Detection, crop_face
+from worker.inference.prediction import Prediction
 from worker.paths import NAME_MAX
 
 LARGEST_SIDE = 96
@@ -28,34 +28,34 @@ _LONGEST_ENDING = len(" (99999)-999.png")
 """What a name may have to end in where it is taken already."""
 
 
-class Finder(Protocol):
+class FaceDetector(Protocol):
     """What finds the faces in a picture."""
 
     @property
-    def working_side(self) -> int:
+    def max_side(self) -> int:
         """The longest side of the pictures that it looks at."""
 
-    def find(self, pixels: Pixels) -> tuple[Box, ...]:
+    def detect(self, pixels: Pixels) -> tuple[Detection, ...]:
         """Find faces in a picture, uint8 (H, W, 3), the largest first."""
 
 
-class Reader(Protocol):
+class FaceClassifier(Protocol):
     """What reads a face, to tell whether its folder may be the wrong one."""
 
-    def judge(self, picture: Picture) -> Verdict:
+    def predict(self, picture: Picture) -> Prediction:
         """Judge the picture of a face."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class CropTools:
     """How a thread gets a finder and a reader of its own; None where nothing is to be doubted."""
 
-    finder: Callable[[], Finder]
-    reader: Callable[[], Reader] | None = None
+    finder: Callable[[], FaceDetector]
+    reader: Callable[[], FaceClassifier] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class CropOptions:
     """Which faces are cut out.
 
     Of those whose side has `smallest` pixels or more the `most` largest; where there is none and `wholes`
@@ -67,11 +67,11 @@ class Choice:
     most: int
     wholes: bool
     least: float
-    doubted_parts: frozenset[Part | None]
+    doubted_parts: frozenset[Split | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class CropResult:
     """What came of one photo: the faces found in it, the pictures written, left out, and written whole."""
 
     file: ClassFile
@@ -81,71 +81,71 @@ class Cut:
     wholes: int
 
 
-def cut_faces(
+def crop_faces(
     files: Sequence[ClassFile],
     folders: Sequence[Path],
     out: Path,
-    tools: Tools,
-    choice: Choice,
+    tools: CropTools,
+    choice: CropOptions,
     max_pixels: int,
-) -> Iterator[Cut | Unread]:
+) -> Iterator[CropResult | UnreadableFile]:
     """Write the faces of each file below `out` as part/label/NAME-K.png, and say what came of each, in order.
 
     Raises OSError where the disk refuses, and BundleError where a finder or a reader cannot be loaded.
     """
-    places = placed(((file, file.part) for file in files), folders, _stem)
-    bench = _Bench(tools)
+    places = assign_destinations(((file, file.split) for file in files), folders, _shorten_stem)
+    bench = _ThreadTools(tools)
 
-    def cut_one(file: ClassFile, place: Path) -> Cut | Unread:
+    def cut_one(file: ClassFile, place: Path) -> CropResult | UnreadableFile:
         try:
-            side = bench.finder.working_side
-            _, picture = read_file(file.path, max_pixels=max_pixels, working_side=side)
+            side = bench.finder.max_side
+            _, picture = read_image(file.path, max_pixels=max_pixels, max_side=side)
         except BadPhoto as bad:
-            return Unread(file, bad.reason, bad.detail)
-        faces = _faces(picture.pixels, bench.finder, choice)
+            return UnreadableFile(file, bad.reason, bad.detail)
+        faces = _find_faces(picture.pixels, bench.finder, choice)
         wholes = [picture.pixels] if choice.wholes and not faces and _is_crop(picture) else []
         crops = faces or wholes
         is_grey = not np.ptp(picture.pixels, axis=2).any()
         written = 0
         for number, crop in enumerate(crops, start=1):
-            if not _is_doubted(crop, file, bench.reader, choice):
+            if not _is_mislabeled(crop, file, bench.reader, choice):
                 _write(crop[..., 0] if is_grey else crop, out / f"{place}{_ENDING.format(number)}")
                 written += 1
-        return Cut(file, len(faces), written, len(crops) - written, min(written, len(wholes)))
+        return CropResult(file, len(faces), written, len(crops) - written, min(written, len(wholes)))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(cut_one, files, places)
 
 
-class _Bench(threading.local):
+class _ThreadTools(threading.local):
     """A thread's own tools: `__init__` runs again in each thread that asks for one, as LiteRT wants it."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: CropTools) -> None:
         self.finder = tools.finder()
         self.reader = tools.reader() if tools.reader is not None else None
 
 
-def _stem(name: str) -> str:
+def _shorten_stem(name: str) -> str:
     """Return a name without its extension, with room for what the crops' names end in."""
     stem = os.fsencode(os.path.splitext(name)[0])
     return stem[: NAME_MAX - _LONGEST_ENDING].decode("utf-8", "ignore") or "unnamed"
 
 
-def _faces(pixels: Pixels, finder: Finder, choice: Choice) -> list[Pixels]:
-    boxes = [box for box in finder.find(pixels) if box.side >= choice.smallest]
+def _find_faces(pixels: Pixels, finder: FaceDetector, choice: CropOptions) -> list[Pixels]:
+    boxes = [box for box in finder.detect(pixels) if box.side >= choice.smallest]
     boxes.sort(key=lambda box: -box.side)
-    return [cut(pixels, box) for box in boxes[: choice.most]]
+    return [crop_face(pixels, box) for box in boxes[: choice.most]]
 
 
 def _is_crop(picture: Picture) -> bool:
     return max(picture.width, picture.height) <= LARGEST_SIDE
 
 
-def _is_doubted(crop: Pixels, file: ClassFile, reader: Reader | None, choice: Choice) -> bool:
-    if reader is None or file.part not in choice.doubted_parts:
+def _is_mislabeled(crop: Pixels, file: ClassFile, reader: FaceClassifier | None, choice: CropOptions) -> bool:
+    if reader is None or file.split not in choice.doubted_parts:
         return False
     height, width, _ = crop.shape
-    return reader.judge(Picture(crop, width, height)).scores[file.label] < choice.least
+    return reader.predict(Picture(crop, width, height)).probabilities[file.label] < choice.least
 
 
 def _write(crop: Pixels, path: Path) -> None:

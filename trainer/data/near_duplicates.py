@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from worker.inference.bundle import InputSpec
 from worker.inference.decode import Pixels
-from worker.inference.preprocess import fit
+from worker.inference.preprocess import resize_to_input
 
 Bits = NDArray[np.uint64]
 
@@ -31,35 +31,35 @@ Measured on 2000 web photos and 2000 faces, with both limits: of the copies save
 _BLOCK = 512
 
 
-def difference_bits(pixels: Pixels) -> tuple[Bits, Bits]:
+def hash_differences(pixels: Pixels) -> tuple[Bits, Bits]:
     """Hash RGB pixels, uint8 (H, W, 3), and their mirror image: uint64 (8,) each.
 
     The bits say where grey grows to the right and downwards: the difference hash of N. Krawetz ("Kind of
     Like That", 2013) at 16 × 16 instead of 8 × 8, in both directions: bars across the whole picture do not
     change from left to right.
     """
-    grey = fit(pixels, _VIEW)[..., 0]
-    return _growing(grey), _growing(grey[:, ::-1])
+    grey = resize_to_input(pixels, _VIEW)[..., 0]
+    return _compute_gradient_bits(grey), _compute_gradient_bits(grey[:, ::-1])
 
 
-def _growing(grey: Pixels) -> Bits:
+def _compute_gradient_bits(grey: Pixels) -> Bits:
     rightwards = grey[:-1, 1:] > grey[:-1, :-1]
     downwards = grey[1:, :-1] > grey[:-1, :-1]
     return np.packbits(np.stack([rightwards, downwards])).view(np.uint64)
 
 
-def near_duplicate_groups(bits: Bits, mirrored_bits: Bits, hashes: Sequence[str]) -> NDArray[np.int64]:
+def group_near_duplicates(bits: Bits, mirrored_bits: Bits, hashes: Sequence[str]) -> NDArray[np.int64]:
     """Give each picture the number of its group, one of pictures that are the same: int64 (N,).
 
     Pictures are the same by their hashes, or by way of others that are. `bits` and `mirrored_bits` are
     uint64 (N, 8); `hashes` the files' own, of which equal ones always group.
     """
     count = len(bits)
-    pairs = [_equal(hashes)]
+    pairs = [_pair_equal_hashes(hashes)]
     for start in range(0, count, _BLOCK):
         rows = bits[start : start + _BLOCK]
         for others in (bits, mirrored_bits):
-            near = np.argwhere(_alike(rows, others[start:]))
+            near = np.argwhere(_compare_bits(rows, others[start:]))
             pairs.append(near + start)
     links = np.concatenate(pairs)
     graph = coo_array((np.ones(len(links), np.int8), (links[:, 0], links[:, 1])), shape=(count, count))
@@ -67,20 +67,20 @@ def near_duplicate_groups(bits: Bits, mirrored_bits: Bits, hashes: Sequence[str]
     return groups.astype(np.int64)
 
 
-def _equal(hashes: Sequence[str]) -> NDArray[np.int64]:
+def _pair_equal_hashes(hashes: Sequence[str]) -> NDArray[np.int64]:
     _, first, group = np.unique(np.array(hashes), return_index=True, return_inverse=True)
     return np.column_stack([np.arange(len(hashes)), first[group]])
 
 
-def _alike(rows: Bits, others: Bits) -> NDArray[np.bool_]:
+def _compare_bits(rows: Bits, others: Bits) -> NDArray[np.bool_]:
     differing = np.zeros((len(rows), len(others)), np.uint16)
     for word in range(rows.shape[1]):
         differing += np.bitwise_count(rows[:, word, None] ^ others[None, :, word])
     alike: NDArray[np.bool_] = differing <= FARTHEST
-    alike &= differing * LEAST_SHARED < _set_bits(rows)[:, None] + _set_bits(others)[None, :]
+    alike &= differing * LEAST_SHARED < _count_bits(rows)[:, None] + _count_bits(others)[None, :]
     return alike
 
 
-def _set_bits(bits: Bits) -> NDArray[np.uint16]:
+def _count_bits(bits: Bits) -> NDArray[np.uint16]:
     total: NDArray[np.uint16] = np.bitwise_count(bits).sum(axis=1, dtype=np.uint16)
     return total

@@ -7,44 +7,44 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.atomic_directory import prepared_folder
+from trainer.data.atomic_directory import prepare_directory
 from trainer.data.audit.examination import WORKING_SIDE
-from trainer.data.class_folders import ClassFile, Part
-from trainer.data.dataset import Sample, Unread, check_counts, read_samples
-from trainer.data.destinations import placed
-from trainer.data.near_duplicates import near_duplicate_groups
-from trainer.data.splits import Leakage, Shares, completed_splits, leakages
+from trainer.data.class_folders import ClassFile, Split
+from trainer.data.dataset import Sample, UnreadableFile, check_counts, read_samples
+from trainer.data.destinations import assign_destinations
+from trainer.data.near_duplicates import group_near_duplicates
+from trainer.data.splits import HoldOutShares, Leakage, complete_splits, measure_leakage
 
 
 @dataclass(frozen=True, slots=True)
-class Division:
-    """Which picture is for what; `different` counts near-duplicates once, `leakages` are of given parts."""
+class SplitPlan:
+    """Which picture is for what; `different` counts near-duplicates once, `measure_leakage` are of given parts."""
 
     classes: tuple[str, ...]
-    files: tuple[tuple[ClassFile, Part], ...]
+    files: tuple[tuple[ClassFile, Split], ...]
     different: int
     leakages: tuple[Leakage, ...]
-    unread: tuple[Unread, ...]
+    unreadable: tuple[UnreadableFile, ...]
 
-    def count(self, part: Part, label: str) -> int:
+    def count(self, part: Split, label: str) -> int:
         """Count the pictures of a class in a part."""
         return sum(own is part and file.label == label for file, own in self.files)
 
 
 @dataclass(frozen=True, slots=True)
-class _Divisible:
+class _LabeledSamples:
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
-    parts: tuple[Part | None, ...]
+    splits: tuple[Split | None, ...]
 
 
-def divide(
+def split_files(
     found: dict[str, list[ClassFile]],
-    shares: Shares,
+    shares: HoldOutShares,
     seed: int,
     max_pixels: int,
-    on_file: Callable[[Sample | Unread], None],
-) -> Division:
+    on_file: Callable[[Sample | UnreadableFile], None],
+) -> SplitPlan:
     """Read the files of each class, as `find_classes` gives them, and divide them by near-duplicates.
 
     Parts that are given are kept. `on_file` is told of each file. Raises ConfigError where a class has too
@@ -52,40 +52,40 @@ def divide(
     """
     classes, samples, unread = tuple(found), [], []
     files = [file for each in found.values() for file in each]
-    for outcome in read_samples(files, max_pixels=max_pixels, working_side=WORKING_SIDE):
+    for outcome in read_samples(files, max_pixels=max_pixels, max_side=WORKING_SIDE):
         on_file(outcome)
-        if isinstance(outcome, Unread):
+        if isinstance(outcome, UnreadableFile):
             unread.append(outcome)
         else:
             samples.append(outcome)
     check_counts(classes, samples, list(dict.fromkeys(file.data for file in files)))
-    groups = near_duplicate_groups(
+    groups = group_near_duplicates(
         np.stack([sample.bits for sample in samples]),
         np.stack([sample.mirrored_bits for sample in samples]),
         [sample.sha256 for sample in samples],
     )
     labels = np.array([classes.index(sample.file.label) for sample in samples], np.int64)
-    given = tuple(sample.file.part for sample in samples)
-    splits = completed_splits(_Divisible(classes, labels, given), groups, shares, seed)
+    given = tuple(sample.file.split for sample in samples)
+    splits = complete_splits(_LabeledSamples(classes, labels, given), groups, shares, seed)
     parts = np.empty(len(samples), object)
-    for part, positions in zip(Part, (splits.training, splits.validation, splits.test), strict=True):
+    for part, positions in zip(Split, (splits.training, splits.validation, splits.test), strict=True):
         parts[positions] = part
-    return Division(
+    return SplitPlan(
         classes,
         tuple((sample.file, part) for sample, part in zip(samples, parts, strict=True)),
         int(groups.max()) + 1,
-        tuple(leakages(parts.tolist(), groups)),
+        tuple(measure_leakage(parts.tolist(), groups)),
         tuple(unread),
     )
 
 
-def link_parts(division: Division, folders: Sequence[Path], out: Path) -> None:
+def link_splits(division: SplitPlan, folders: Sequence[Path], out: Path) -> None:
     """Make a folder for each part, with its class folders of links to the files themselves.
 
     Raises BundleError where the disk refuses; then nothing is left.
     """
-    with prepared_folder(out) as draft:
-        places = placed(division.files, folders)
+    with prepare_directory(out) as draft:
+        places = assign_destinations(division.files, folders)
         for (file, _), place in zip(division.files, places, strict=True):
             link = draft / place
             link.parent.mkdir(parents=True, exist_ok=True)

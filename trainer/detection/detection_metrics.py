@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.detection.boxes import Marks, Squares, overlaps
+from trainer.detection.boxes import Annotations, Boxes, compute_iou
 from worker.inference.bundle import Metric
 from worker.stats import wilson_interval
 
@@ -19,16 +19,16 @@ _SCORES = np.round(np.arange(0.1, 0.91, 0.05), 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DetectionResult:
     """What a finder found in a picture, float32 (N, 3) squares and (N,) scores, and what the teacher did."""
 
-    squares: Squares
+    squares: Boxes
     scores: np.ndarray
-    marks: Marks
+    marks: Annotations
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class DetectionCounts:
     """Counts at one least score.
 
     `hits` of `faces` that the teacher found, of 24 pixels and more; `right` of `finds` that the teacher
@@ -74,29 +74,31 @@ class Tally:
         )
 
 
-def tallies(pictures: Sequence[Found]) -> tuple[Tally, ...]:
+def count_at_thresholds(pictures: Sequence[DetectionResult]) -> tuple[DetectionCounts, ...]:
     """Count at each of several least scores."""
-    return tuple(_tally(pictures, float(score)) for score in _SCORES)
+    return tuple(_count_at(pictures, float(score)) for score in _SCORES)
 
 
-def best_tally(counted: Sequence[Tally]) -> Tally:
+def choose_best(counted: Sequence[DetectionCounts]) -> DetectionCounts:
     """Return the tally of the best F3."""
     return max(counted, key=lambda tally: tally.f3)
 
 
-def _tally(pictures: Sequence[Found], least: float) -> Tally:
+def _count_at(pictures: Sequence[DetectionResult], least: float) -> DetectionCounts:
     hits = faces = right = finds = alarms = empty = 0
     for picture in pictures:
         squares = picture.squares[picture.scores >= least]
         truth, doubtful = picture.marks.faces, picture.marks.doubtful
         asked = truth[truth[:, 2] >= LEAST_SIDE]
         faces += len(asked)
-        hits += int((overlaps(asked, squares) >= MATCH).any(axis=1).sum())
-        shared = (overlaps(squares, truth) >= MATCH).any(axis=1)
-        open_to_doubt = (overlaps(squares, doubtful) >= MATCH / 2).any(axis=1) | (squares[:, 2] < LEAST_SIDE)
+        hits += int((compute_iou(asked, squares) >= MATCH).any(axis=1).sum())
+        shared = (compute_iou(squares, truth) >= MATCH).any(axis=1)
+        open_to_doubt = (compute_iou(squares, doubtful) >= MATCH / 2).any(axis=1) | (
+            squares[:, 2] < LEAST_SIDE
+        )
         right += int(shared.sum())
         finds += int((shared | ~open_to_doubt).sum())
         if not len(truth) and not len(doubtful):
             empty += 1
             alarms += bool(len(squares))
-    return Tally(least, hits, faces, right, finds, alarms, empty)
+    return DetectionCounts(least, hits, faces, right, finds, alarms, empty)

@@ -1,36 +1,37 @@
-"""A finder as it lies on disk between its training and the bundle that it goes into."""
+"""A detector as it lies on disk between its training and the bundle that it goes into."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 from worker.errors import BundleError
-from worker.inference.bundle import Faces, Metric, Stage, TrainingData, file_sha256
+from worker.fileio import hash_file
+from worker.inference.bundle import DetectionSettings, Metric, NetworkSpec, TrainingData
 from worker.inference.decode import Pixels
-from worker.inference.detector import Box, found
+from worker.inference.detector import Detection, decode_detections
 from worker.inference.network import Network
-from worker.inference.preprocess import fit
+from worker.inference.preprocess import resize_to_input
 from worker.tables import Problems, Range, read_table
 
-MANIFEST_NAME = "finder.json"
-NETWORK_FILE = "finder.tflite"
-KERAS_FILE = "finder.keras"
-"""What `moodsort train --network trunk --weights` begins with."""
+MANIFEST_NAME = "detector.json"
+NETWORK_FILE = "detector.tflite"
+KERAS_FILE = "detector.keras"
+"""What `moodsort train --network backbone --weights` begins with."""
 
-COARSEST = 32
-"""Pixels of the input on a side of a cell of a finder's coarsest level."""
-
-_MOST = 1000
+_MAX_FACES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class FinderManifest:
-    """What a bundle needs to know of a finder; `least_score` is the one of the best F3 on held-out photos."""
+class DetectorManifest:
+    """What a bundle needs to know of a detector.
 
-    stage: Stage
-    working_side: Annotated[int, Range(16, 8192)]
-    least_score: Annotated[float, Range(0, 1)]
+    `score_threshold` is the one of the best F3 on held-out photos.
+    """
+
+    network: NetworkSpec
+    max_side: Annotated[int, Range(16, 8192)]
+    score_threshold: Annotated[float, Range(0, 1)]
     training_data: TrainingData
     metrics: tuple[Metric, ...]
     libraries: dict[str, str]
@@ -38,56 +39,55 @@ class FinderManifest:
     created_at: str
 
 
-class LoadedFinder:
-    """A finder that is ready to run."""
+class TrainedDetector:
+    """A detector that is ready to run."""
 
-    def __init__(self, folder: Path, manifest: FinderManifest) -> None:
+    def __init__(self, folder: Path, manifest: DetectorManifest) -> None:
+        """Load the network. Raises BundleError where LiteRT refuses it."""
         self.manifest = manifest
-        self.working_side = manifest.working_side
-        self.network = Network(folder, manifest.stage, classes=0)
-        self._faces = Faces(least_score=manifest.least_score, most=_MOST, face=1.0, whole=0.0, alone=1.0)
+        self.max_side = manifest.max_side
+        self.network = Network(folder, manifest.network, classes=0)
 
-    def find(self, pixels: Pixels, least_score: float | None = None) -> tuple[Box, ...]:
-        """Find faces in a picture, uint8 (H, W, 3) of at most the working side, the largest first."""
-        faces = self._faces if least_score is None else replace(self._faces, least_score=least_score)
-        spec = self.manifest.stage.input
+    def detect(self, pixels: Pixels, score_threshold: float | None = None) -> tuple[Detection, ...]:
+        """Detect faces in a picture, uint8 (H, W, 3) of at most `max_side`, the largest first."""
+        threshold = self.manifest.score_threshold if score_threshold is None else score_threshold
+        spec = self.manifest.network.input
         height, width = pixels.shape[:2]
-        return found(self.network.run(fit(pixels, spec)), faces, spec, width, height)
+        heatmap = self.network.run(resize_to_input(pixels, spec))["heatmap"]
+        return decode_detections(heatmap, DetectionSettings(threshold, _MAX_FACES), spec, width, height)
 
 
-def load_finder(folder: Path) -> LoadedFinder:
-    """Load a finder's folder. Raises BundleError naming the file and the remedy."""
+def load_detector(folder: Path) -> TrainedDetector:
+    """Load a detector's folder. Raises BundleError naming the file and the remedy."""
     path = folder / MANIFEST_NAME
     try:
         table = json.loads(path.read_bytes())
     except OSError as error:
         raise BundleError(
-            f"{path}: cannot be read ({error.strerror}); make it by `moodsort finder train`"
+            f"{path}: cannot be read ({error.strerror}); make it by `moodsort detector train`"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: is not JSON ({error}); train the finder again") from error
+        raise BundleError(f"{path}: is not JSON ({error}); train the detector again") from error
     problems = Problems()
-    manifest = read_table(FinderManifest, table, problems)
+    manifest = read_table(DetectorManifest, table, problems)
     if manifest is None:
-        raise BundleError("\n".join(f"{path}: {problem}; train the finder again" for problem in problems))
-    for file, sha256 in (
-        (manifest.stage.file, manifest.stage.sha256),
-        (manifest.stage.golden.file, manifest.stage.golden.sha256),
-    ):
+        raise BundleError("\n".join(f"{path}: {problem}; train the detector again" for problem in problems))
+    network = manifest.network
+    for file, sha256 in ((network.file, network.sha256), (network.golden.file, network.golden.sha256)):
         _check_hash(folder / file, sha256)
-    return LoadedFinder(folder, manifest)
+    return TrainedDetector(folder, manifest)
+
+
+def write_detector_manifest(folder: Path, manifest: DetectorManifest) -> None:
+    """Write the manifest into a detector's folder."""
+    text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
+    (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
 
 
 def _check_hash(path: Path, expected: str) -> None:
     try:
-        found = file_sha256(path)
+        sha256 = hash_file(path)
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror}); train the finder again") from error
-    if found != expected:
-        raise BundleError(f"{path}: its SHA-256 is not the manifest's; train the finder again")
-
-
-def write_finder(folder: Path, manifest: FinderManifest) -> None:
-    """Write the manifest into a finder's folder."""
-    text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
-    (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); train the detector again") from error
+    if sha256 != expected:
+        raise BundleError(f"{path}: its SHA-256 is not the manifest's; train the detector again")

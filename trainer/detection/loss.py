@@ -11,10 +11,10 @@ _SIZE_SHARE = 2.0
 """What place and side weigh beside the heat."""
 
 
-def finding_objective(answers: Any, wanted: Any) -> tuple[Any, Any]:
+def compute_detection_loss(answers: Any, wanted: Any) -> tuple[Any, Any]:
     """Return the loss of a batch, and how much its squares overlap the true ones, 0 to 1.
 
-    `answers` float32 (B, H, W, 4), `wanted` float32 (B, H, W, 6). Focal loss on the heat (Lin et al. 2017, in
+    `run_all` float32 (B, H, W, 4), `wanted` float32 (B, H, W, 6). Focal loss on the heat (Lin et al. 2017, in
     the form of Zhou et al. 2019), and for cells that answer for a face one minus the overlap (Yu et al. 2016,
     "UnitBox"), with the distance of offset and log side, which pulls even where nothing overlaps.
     """
@@ -26,7 +26,7 @@ def finding_objective(answers: Any, wanted: Any) -> tuple[Any, Any]:
     alarm = (1.0 - is_centre) * (1.0 - heat) ** _NEAR_MISS * chance**2 * tf.nn.softplus(logits)
     centres = tf.maximum(tf.reduce_sum(is_centre), 1.0)
     heat_loss = tf.reduce_sum(counts * (hit + alarm)) / centres
-    overlap = _overlap(answers[..., 1:], wanted[..., 3:])
+    overlap = _compute_iou(answers[..., 1:], wanted[..., 3:])
     away = tf.abs(answers[..., 1:] - wanted[..., 3:])
     sides = tf.exp(wanted[..., 5])
     distance = (away[..., 0] + away[..., 1]) / tf.maximum(sides, 1.0) + away[..., 2]
@@ -35,7 +35,7 @@ def finding_objective(answers: Any, wanted: Any) -> tuple[Any, Any]:
     return heat_loss + _SIZE_SHARE * size_loss, tf.reduce_sum(own * overlap) / owned
 
 
-def _overlap(found: Any, wanted: Any) -> Any:
+def _compute_iou(found: Any, wanted: Any) -> Any:
     """Intersection over union of squares told by offset and log side, float32 (…, 3) each."""
     side, true_side = tf.exp(tf.minimum(found[..., 2:], 8.0)), tf.exp(wanted[..., 2:])
     low = tf.maximum(found[..., :2] - side / 2, wanted[..., :2] - true_side / 2)

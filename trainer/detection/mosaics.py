@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.dataset import read_file
-from trainer.detection.boxes import Marks, Squares, no_squares, visible_shares
-from trainer.detection.targets import targets
+from trainer.data.dataset import read_image
+from trainer.detection.boxes import Annotations, Boxes, compute_visible_shares, make_no_boxes
+from trainer.detection.targets import make_targets
 from worker.errors import BadPhoto
 from worker.inference.decode import Pixels
-from worker.paths import printable, shown
+from worker.paths import escape_unprintable, format_path
 
 _FACE_PICTURES = 0.2
 """The share of canvases that show pictures which are faces, rather than a photo."""
@@ -57,25 +57,25 @@ _CONTRAST = (0.6, 1.3)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class AnnotatedImage:
     """A picture, uint8 (H, W, 3), and what is known of it."""
 
     pixels: Pixels
-    marks: Marks
+    marks: Annotations
 
 
-def read_pictures(
+def read_annotated_images(
     paths: Sequence[Path],
-    working_side: int,
+    max_side: int,
     max_pixels: int,
-    mark: Callable[[Pixels], Marks],
+    mark: Callable[[Pixels], Annotations],
     say: Callable[[str], None],
-) -> list[Shown]:
+) -> list[AnnotatedImage]:
     """Read and mark pictures; what cannot be read is named and left out."""
 
     def read(path: Path) -> Pixels | BadPhoto:
         try:
-            return read_file(path, max_pixels=max_pixels, working_side=working_side)[1].pixels
+            return read_image(path, max_pixels=max_pixels, max_side=max_side)[1].pixels
         except BadPhoto as error:
             return error
 
@@ -83,22 +83,24 @@ def read_pictures(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path, found in zip(paths, pool.map(read, paths), strict=True):
             if isinstance(found, BadPhoto):
-                say(f"left out {printable(shown(path))}: {found.detail}")
+                say(f"left out {escape_unprintable(format_path(path))}: {found.detail}")
             else:
-                pictures.append(Shown(found, mark(found)))
+                pictures.append(AnnotatedImage(found, mark(found)))
     return pictures
 
 
-def whole_face(pixels: Pixels) -> Marks:
+def annotate_whole_image(pixels: Pixels) -> Annotations:
     """Mark a picture that is one face from edge to edge."""
     height, width = pixels.shape[:2]
-    return Marks(np.array([[width / 2, height / 2, max(width, height)]], np.float32), no_squares())
+    return Annotations(np.array([[width / 2, height / 2, max(width, height)]], np.float32), make_no_boxes())
 
 
-class Canvases:
+class Mosaics:
     """Draws what a finder is shown: canvas number N of a seed is always the same."""
 
-    def __init__(self, photos: Sequence[Shown], faces: Sequence[Shown], side: int, seed: int) -> None:
+    def __init__(
+        self, photos: Sequence[AnnotatedImage], faces: Sequence[AnnotatedImage], side: int, seed: int
+    ) -> None:
         self._photos = photos
         self._faces = faces
         self._side = side
@@ -108,19 +110,19 @@ class Canvases:
     def batch(self, number: int, size: int) -> tuple[Pixels, NDArray[np.float32]]:
         """Draw uint8 (size, side, side, 3) and what the map should be, float32 (size, cells, cells, 6)."""
         drawn = [self.canvas(number * size + place) for place in range(size)]
-        wanted = [targets(shown.marks, self._side) for shown in drawn]
+        wanted = [make_targets(shown.marks, self._side) for shown in drawn]
         return np.stack([shown.pixels for shown in drawn]), np.stack(wanted)
 
-    def canvas(self, number: int) -> Shown:
+    def canvas(self, number: int) -> AnnotatedImage:
         """Draw one canvas."""
         draw = np.random.default_rng((self._seed, number))
         if self._faces and draw.random() < _FACE_PICTURES:
             placed = self._face_pictures(draw)
         else:
             placed = self._photo(draw)
-        return Shown(_relit(placed.pixels, draw), placed.marks)
+        return AnnotatedImage(_jitter_colors(placed.pixels, draw), placed.marks)
 
-    def _photo(self, draw: np.random.Generator) -> Shown:
+    def _photo(self, draw: np.random.Generator) -> AnnotatedImage:
         by_face = bool(self._with_faces) and draw.random() < _BY_FACE
         pool = self._with_faces if by_face else self._photos
         shown = pool[int(draw.integers(len(pool)))]
@@ -137,16 +139,17 @@ class Canvases:
         to = self._side / 2 + draw.uniform(-1, 1, 2) * free
         return self._placed(shown, scale, (width / 2, height / 2), to, draw)
 
-    def _clipped(self, scale: float, shown: Shown) -> float:
+    def _clipped(self, scale: float, shown: AnnotatedImage) -> float:
         least = _LEAST_LONG * self._side / max(shown.pixels.shape[:2])
         return float(min(max(scale, least), max(_MOST_ENLARGED, least)))
 
-    def _face_pictures(self, draw: np.random.Generator) -> Shown:
+    def _face_pictures(self, draw: np.random.Generator) -> AnnotatedImage:
         """Fill the canvas with one face, or with a grid of faces of one size."""
         rows = int(draw.choice([1, 1, 2, 3, 5, 8]))
         tile = self._side / rows
-        canvas = Shown(
-            np.full((self._side, self._side, 3), _GREY, np.uint8), Marks(no_squares(), no_squares())
+        canvas = AnnotatedImage(
+            np.full((self._side, self._side, 3), _GREY, np.uint8),
+            Annotations(make_no_boxes(), make_no_boxes()),
         )
         if rows == 1:
             face = self._face(draw)
@@ -162,22 +165,22 @@ class Canvases:
                 pixels = self._face(draw).pixels
                 side = int(tile * draw.uniform(0.6, 1.0))
                 left, top = (int(place * tile + draw.uniform(0, tile - side)) for place in (column, row))
-                canvas.pixels[top : top + side, left : left + side] = _resized(pixels, (side, side))
+                canvas.pixels[top : top + side, left : left + side] = _resize(pixels, (side, side))
                 found.append((left + side / 2, top + side / 2, side))
         marked = np.array(found, np.float32).reshape(-1, 3)
-        return Shown(canvas.pixels, _kept(marked, no_squares(), self._side))
+        return AnnotatedImage(canvas.pixels, _filter_annotations(marked, make_no_boxes(), self._side))
 
-    def _face(self, draw: np.random.Generator) -> Shown:
+    def _face(self, draw: np.random.Generator) -> AnnotatedImage:
         return self._faces[int(draw.integers(len(self._faces)))]
 
     def _placed(
         self,
-        shown: Shown,
+        shown: AnnotatedImage,
         scale: float,
         middle: tuple[float, float],
         to: NDArray[np.float64],
         draw: np.random.Generator,
-    ) -> Shown:
+    ) -> AnnotatedImage:
         """Show a picture on the canvas so that its point `middle` comes to the point `to`, perhaps turned."""
         pixels = shown.pixels
         mirrored = draw.random() < 0.5
@@ -186,7 +189,7 @@ class Canvases:
         shrunk = min(1.0, 1.5 * scale)
         if shrunk < 1:
             size = tuple(max(1, round(side * shrunk)) for side in pixels.shape[1::-1])
-            pixels = _resized(pixels, size)
+            pixels = _resize(pixels, size)
         across = -scale if mirrored else scale
         turn = np.array(
             [
@@ -213,25 +216,25 @@ class Canvases:
             np.concatenate([each[:, :2] @ turn.T + shift, each[:, 2:] * scale], axis=1).astype(np.float32)
             for each in (shown.marks.faces, shown.marks.doubtful)
         )
-        return Shown(canvas, _kept(faces, doubtful, self._side))
+        return AnnotatedImage(canvas, _filter_annotations(faces, doubtful, self._side))
 
 
-def _kept(faces: Squares, doubtful: Squares, side: int) -> Marks:
+def _filter_annotations(faces: Boxes, doubtful: Boxes, side: int) -> Annotations:
     """Sort out what is still to be seen on the canvas."""
-    visible = visible_shares(faces, side, side)
+    visible = compute_visible_shares(faces, side, side)
     inside = ((faces[:, :2] >= 0) & (faces[:, :2] < side)).all(axis=1)
     counts = (visible >= _LEAST_VISIBLE) & inside & (faces[:, 2] >= _TOO_SMALL)
     hinted = ~counts & (visible >= _SOME_VISIBLE)
-    return Marks(faces[counts], np.concatenate([faces[hinted], doubtful]))
+    return Annotations(faces[counts], np.concatenate([faces[hinted], doubtful]))
 
 
-def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def _resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     resized: Any = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     found: Pixels = resized
     return found
 
 
-def _relit(pixels: Pixels, draw: np.random.Generator) -> Pixels:
+def _jitter_colors(pixels: Pixels, draw: np.random.Generator) -> Pixels:
     """Change light, contrast and colour, and compress some."""
     tones = np.arange(256) / 255.0
     gamma = np.exp(draw.uniform(*np.log(_CURVE)))

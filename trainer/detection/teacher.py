@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.detection.boxes import Marks, Squares, corners_of, no_squares, overlaps
+from trainer.detection.boxes import Annotations, Boxes, compute_corners, compute_iou, make_no_boxes
 from worker.errors import ConfigError
 from worker.inference.decode import Pixels
-from worker.inference.detector import Box
-from worker.paths import shown
+from worker.inference.detector import Detection
+from worker.paths import format_path
 
 SURE = 0.6
 """From this score on a face counts; YuNet's authors use 0.6 in their examples (OpenCV Zoo)."""
@@ -24,7 +24,7 @@ _SAME = 0.3
 _SCALES = (1.0, 0.5, 2.0)
 """At its own size a picture's faces count first; smaller and larger ones are added from the other two."""
 
-WORKING_SIDE = 640
+MAX_SIDE = 640
 """The longest side in pixels of the pictures in which faces are looked for and from which they are cut."""
 
 _LARGEST_SIDE = 1280
@@ -56,48 +56,48 @@ class Teacher:
             self._found(np.zeros((*_TRIED, 3), np.uint8), 1.0)
         except OSError as error:
             raise ConfigError(
-                f"{shown(file)}: cannot be read ({error.strerror}); give YuNet's ONNX file"
+                f"{format_path(file)}: cannot be read ({error.strerror}); give YuNet's ONNX file"
             ) from error
         except cv2.error as error:
             raise ConfigError(
-                f"{shown(file)}: is no face detector that OpenCV reads; give YuNet's ONNX file"
+                f"{format_path(file)}: is no face detector that OpenCV reads; give YuNet's ONNX file"
             ) from error
 
-    def marks(self, pixels: Pixels) -> Marks:
+    def marks(self, pixels: Pixels) -> Annotations:
         """Find faces in a picture, uint8 (H, W, 3), RGB."""
-        faces, doubtful = no_squares(), no_squares()
+        faces, doubtful = make_no_boxes(), make_no_boxes()
         for scale in _SCALES:
             if scale > 1 and scale * max(pixels.shape[:2]) > _LARGEST_SIDE:
                 continue
             found, scores = self._found(pixels, scale)
-            is_new = _is_new(found, faces)
+            is_new = _find_new(found, faces)
             is_sure = scores >= SURE
             faces = np.concatenate([faces, found[is_new & is_sure]])
             doubtful = np.concatenate([doubtful, found[is_new & ~is_sure]])
-        return Marks(faces, doubtful[_is_new(doubtful, faces)])
+        return Annotations(faces, doubtful[_find_new(doubtful, faces)])
 
     @property
-    def working_side(self) -> int:
+    def max_side(self) -> int:
         """The longest side of the pictures that it is shown where it stands in for a finder."""
-        return WORKING_SIDE
+        return MAX_SIDE
 
-    def find(self, pixels: Pixels) -> tuple[Box, ...]:
+    def detect(self, pixels: Pixels) -> tuple[Detection, ...]:
         """Find faces as a finder does, the largest first."""
         height, width = pixels.shape[:2]
-        corners = corners_of(self.marks(pixels).faces)
+        corners = compute_corners(self.marks(pixels).faces)
         whole = np.clip(corners.round(), 0, [width, height, width, height]).astype(int).tolist()
-        boxes = [Box(left, top, right, bottom, 1.0) for left, top, right, bottom in whole]
+        boxes = [Detection(left, top, right, bottom, 1.0) for left, top, right, bottom in whole]
         visible = [box for box in boxes if min(box.right - box.left, box.bottom - box.top) >= _LEAST_PIXELS]
         return tuple(sorted(visible, key=lambda box: -box.side))
 
-    def _found(self, pixels: Pixels, scale: float) -> tuple[Squares, NDArray[np.float32]]:
+    def _found(self, pixels: Pixels, scale: float) -> tuple[Boxes, NDArray[np.float32]]:
         height, width = pixels.shape[:2]
         size = max(1, round(width * scale)), max(1, round(height * scale))
         scaled = pixels if scale == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         self._detector.setInputSize(size)
         _, rows = self._detector.detect(np.ascontiguousarray(scaled[:, :, ::-1]))
         if rows is None:
-            return no_squares(), np.zeros(0, np.float32)
+            return make_no_boxes(), np.zeros(0, np.float32)
         left, top, across, down = rows[:, :4].T / scale
         # FER2013's frames are squares around the middle of YuNet's boxes, as high as these: the median of
         # 668 of 800 frames is 0.95 of the box's height, and their middles are 0.2 and 1.3 % of it apart.
@@ -107,6 +107,6 @@ class Teacher:
         return squares, scores
 
 
-def _is_new(found: Squares, known: Squares) -> NDArray[np.bool_]:
-    is_known = np.asarray((overlaps(found, known) > _SAME).any(axis=1), bool)
+def _find_new(found: Boxes, known: Boxes) -> NDArray[np.bool_]:
+    is_known = np.asarray((compute_iou(found, known) > _SAME).any(axis=1), bool)
     return ~is_known

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from trainer.evaluation.bootstrap import Figures, Weights
-from worker.inference.predictor import softmax
+from trainer.evaluation.bootstrap import MetricValues, Weights
+from worker.inference.fusion import softmax
 from worker.stats import wilson_interval
 
 _BOUNDS = (-3.0, 3.0)
@@ -27,7 +27,7 @@ _LEAST_CHANCE = 2.3e-16
 """A probability of 0 counts as this, float64's epsilon, as in scikit-learn's log_loss."""
 
 
-def fitted_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Return the temperature of least log loss (Guo et al. 2017).
 
     `logits` float32 (N, classes), of pictures that the network was not trained on; `labels` int64 (N,).
@@ -35,25 +35,27 @@ def fitted_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -
     everyone = np.ones((1, len(labels)), np.float32)
 
     def log_loss(logarithm: float) -> float:
-        return float(log_losses(softmax(logits / np.exp(logarithm)), labels, everyone)[0])
+        return float(compute_log_losses(softmax(logits / np.exp(logarithm)), labels, everyone)[0])
 
     found = minimize_scalar(log_loss, bounds=_BOUNDS, method="bounded")
     return float(np.exp(found.x))
 
 
-def log_losses(chances: NDArray[np.float64], labels: NDArray[np.int64], weights: Weights) -> Figures:
+def compute_log_losses(
+    chances: NDArray[np.float64], labels: NDArray[np.int64], weights: Weights
+) -> MetricValues:
     """Return the mean negative logarithm of the right class's probability for each weighting: float64 (R,).
 
     `chances` float64 (N, classes), `labels` int64 (N,), `weights` float32 (R, N).
     """
     losses = -np.log(np.maximum(chances[np.arange(len(labels)), labels], _LEAST_CHANCE))
-    found: Figures = (weights @ losses) / weights.sum(axis=1)
+    found: MetricValues = (weights @ losses) / weights.sum(axis=1)
     return found
 
 
-def calibration_errors(
+def compute_calibration_errors(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], weights: Weights
-) -> Figures:
+) -> MetricValues:
     """Return the expected calibration error for each weighting: float64 (R,), 0 to 1.
 
     It is the mean gap between confidence, float64 (N,), and accuracy in bins of equal mass. Pictures of equal
@@ -66,18 +68,18 @@ def calibration_errors(
     mass = np.add.reduceat(drawn, starts, axis=1, dtype=np.float64)
     gaps = np.add.reduceat(drawn * (right[..., order] - ordered), starts, axis=1, dtype=np.float64)
     total = mass.sum(axis=1, keepdims=True)
-    bins = bin_count(len(confidence))
+    bins = count_bins(len(confidence))
     middles = (np.cumsum(mass, axis=1) - mass / 2) / total
     of = np.minimum((middles * bins).astype(np.int64), bins - 1)
     of += bins * np.arange(len(weights))[:, None]
     binned = np.bincount(of.ravel(), gaps.ravel(), minlength=bins * len(weights))
-    found: Figures = np.abs(binned.reshape(-1, bins)).sum(axis=1) / total[:, 0]
+    found: MetricValues = np.abs(binned.reshape(-1, bins)).sum(axis=1) / total[:, 0]
     return found
 
 
-def honest_errors(
+def simulate_calibrated_errors(
     confidence: NDArray[np.float64], groups: NDArray[np.int64], seed: int, resamples: int
-) -> Figures:
+) -> MetricValues:
     """Return calibration errors that honest confidences would show on so many pictures: float64 (resamples,).
 
     Each picture is right with the probability of its confidence, float64 (N,), those of a group, int64 (N,),
@@ -89,11 +91,11 @@ def honest_errors(
     found = []
     for _ in range(resamples):
         right = draw.random(int(group.max()) + 1)[group] < confidence
-        found.append(calibration_errors(confidence, right, np.ones((1, len(confidence)), np.float32)))
+        found.append(compute_calibration_errors(confidence, right, np.ones((1, len(confidence)), np.float32)))
     return np.concatenate(found)
 
 
-def bin_count(pictures: int) -> int:
+def count_bins(pictures: int) -> int:
     """Return how many bins so many pictures fill."""
     return max(1, min(BINS, pictures // FEWEST_IN_BIN))
 
@@ -112,11 +114,11 @@ class Reliability:
     high: NDArray[np.float64]
 
 
-def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Reliability:
+def compute_reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Reliability:
     """Compare confidence, float64 (N,), with accuracy in bins of as many pictures, the least sure first."""
     order = np.argsort(confidence, kind="stable")
     rows = []
-    for places in np.array_split(order, bin_count(len(order))):
+    for places in np.array_split(order, count_bins(len(order))):
         hits = int(right[places].sum())
         low, high = wilson_interval(hits, len(places))
         rows.append((confidence[places].mean(), hits / len(places), low, high))

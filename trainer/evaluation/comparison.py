@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.evaluation.bootstrap import Figures, Weights, percentile_intervals
-from trainer.evaluation.metrics import Answers
+from trainer.evaluation.bootstrap import MetricValues, Weights, compute_percentile_intervals
+from trainer.evaluation.metrics import LabeledPredictions
 from worker.stats import mcnemar_exact
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedComparison:
     """How the second network does against the first.
 
     `only_first` and `only_second` count the pictures that only one of them has right, `p_value` is that of
@@ -27,16 +27,20 @@ class Comparison:
     high: float
 
 
-def compared(first: Answers, second: Answers, seed: int = 0) -> Comparison:
+def compare_predictions(
+    first: LabeledPredictions, second: LabeledPredictions, seed: int = 0
+) -> PairedComparison:
     """Compare two networks' answers to the same pictures in the same order."""
     before, after = first.right(), second.right()
     difference = after.astype(np.float32) - before.astype(np.float32)
     only_first, only_second = int((before & ~after).sum()), int((after & ~before).sum())
 
-    def gain(weights: Weights) -> Figures:
+    def gain(weights: Weights) -> MetricValues:
         found: NDArray[np.float64] = np.asarray(weights @ difference, np.float64) / weights.sum(axis=1)
         return found[:, None]
 
-    (low,), (high,) = percentile_intervals(gain, first.groups, seed)
+    (low,), (high,) = compute_percentile_intervals(gain, first.groups, seed)
     p_value = mcnemar_exact(only_first, only_second)
-    return Comparison(only_first, only_second, p_value, float(difference.mean()), float(low), float(high))
+    return PairedComparison(
+        only_first, only_second, p_value, float(difference.mean()), float(low), float(high)
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.evaluation.metrics import Answers
+from trainer.evaluation.metrics import LabeledPredictions
 from worker.stats import wilson_interval
 
 TARGET_ACCURACY = 0.95
@@ -28,7 +28,7 @@ class CoverageCurve:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Coverage:
     """What one threshold keeps of some pictures, and the accuracy of it with its 95 % interval (Wilson)."""
 
     threshold: float
@@ -52,7 +52,7 @@ class Kept:
         return wilson_interval(self.right, self.kept)
 
 
-def coverage_curve(answers: Answers) -> CoverageCurve:
+def compute_coverage_curve(answers: LabeledPredictions) -> CoverageCurve:
     """Keep more and more of the pictures, the surest first; equally sure ones together."""
     confidence = answers.confidence()
     order = np.argsort(-confidence, kind="stable")
@@ -62,20 +62,20 @@ def coverage_curve(answers: Answers) -> CoverageCurve:
     return CoverageCurve((ends + 1) / len(ordered), right / (ends + 1), ordered[ends])
 
 
-def kept_at(answers: Answers, threshold: float) -> Kept:
+def measure_coverage(answers: LabeledPredictions, threshold: float) -> Coverage:
     """Count what the worker keeps, of confidence `threshold` or more."""
     kept = answers.confidence() >= threshold
-    return Kept(threshold, int(kept.sum()), len(kept), int((kept & answers.right()).sum()))
+    return Coverage(threshold, int(kept.sum()), len(kept), int((kept & answers.right()).sum()))
 
 
-def suggested_threshold(answers: Answers, target: float = TARGET_ACCURACY) -> float | None:
+def suggest_threshold(answers: LabeledPredictions, target: float = TARGET_ACCURACY) -> float | None:
     """Return the least `min_confidence` at which the accuracy of what is kept reaches the target.
 
     The answers should be the validation pictures'. None where no threshold that keeps 20 pictures does; 0.0
     where nothing has to be sent to review.
     """
     for step in range(_STEPS):
-        found = kept_at(answers, step / _STEPS)
+        found = measure_coverage(answers, step / _STEPS)
         if found.kept < min(_FEWEST_KEPT, found.pictures):
             return None
         if found.accuracy >= target:

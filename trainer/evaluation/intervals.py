@@ -38,21 +38,21 @@ def auc_interval(auc: float, positives: int, negatives: int) -> Interval:
     The ends are the areas from which the one found is 1.96 of their own standard errors away, so that an
     area of 1 is not taken for certain.
     """
-    return _auc_end(auc, 0.0, positives, negatives), _auc_end(auc, 1.0, positives, negatives)
+    return _find_auc_end(auc, 0.0, positives, negatives), _find_auc_end(auc, 1.0, positives, negatives)
 
 
-def _auc_end(auc: float, outer: float, positives: int, negatives: int) -> float:
+def _find_auc_end(auc: float, outer: float, positives: int, negatives: int) -> float:
     inner = auc
     for _ in range(_HALVINGS):
         middle = (inner + outer) / 2
-        if abs(auc - middle) <= Z_95 * _auc_error(middle, positives, negatives):
+        if abs(auc - middle) <= Z_95 * _compute_auc_error(middle, positives, negatives):
             inner = middle
         else:
             outer = middle
     return inner
 
 
-def _auc_error(auc: float, positives: int, negatives: int) -> float:
+def _compute_auc_error(auc: float, positives: int, negatives: int) -> float:
     half = (positives + negatives) / 2 - 1
     spread = 1 + half * ((1 - auc) / (2 - auc) + auc / (1 + auc))
     return math.sqrt(auc * (1 - auc) * spread / (positives * negatives))

@@ -6,22 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.evaluation.bootstrap import Figures, Weights
-from trainer.evaluation.calibration import calibration_errors, log_losses
+from trainer.evaluation.bootstrap import MetricValues, Weights
+from trainer.evaluation.calibration import compute_calibration_errors, compute_log_losses
 
 Key = tuple[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class FigureSet:
+class MetricSet:
     """The names of K figures, each with its class or None for all, and how to measure them.
 
-    `measure` takes float32 (R, N), how often each picture counts, and gives float64 (R, K), NaN where a
+    `measure_cost` takes float32 (R, N), how often each picture counts, and gives float64 (R, K), NaN where a
     figure is not defined.
     """
 
     keys: tuple[Key, ...]
-    measure: Callable[[Weights], Figures]
+    measure: Callable[[Weights], MetricValues]
 
     @classmethod
     def of(
@@ -30,7 +30,7 @@ class FigureSet:
         uncalibrated: NDArray[np.float64],
         predicted: NDArray[np.int64],
         labels: NDArray[np.int64],
-    ) -> "FigureSet":
+    ) -> "MetricSet":
         """Prepare the figures of these predictions: float64 (N, classes) twice, int64 (N,) twice."""
         classes = chances.shape[1]
         counting = _Counting(predicted, labels, classes)
@@ -38,17 +38,17 @@ class FigureSet:
         right = predicted == labels
         everyone = np.arange(len(labels))
 
-        def measure(weights: Weights) -> Figures:
+        def measure(weights: Weights) -> MetricValues:
             areas = np.stack([each.area(weights) for each in ranking], axis=1)
             precision, recall, f1 = counting.of_classes(weights)
             whole = [
                 counting.accuracy(weights),
-                _mean(recall),
-                _mean(f1),
-                _mean(areas),
-                log_losses(chances, labels, weights),
-                calibration_errors(chances[everyone, predicted], right, weights),
-                calibration_errors(uncalibrated[everyone, predicted], right, weights),
+                _average_defined(recall),
+                _average_defined(f1),
+                _average_defined(areas),
+                compute_log_losses(chances, labels, weights),
+                compute_calibration_errors(chances[everyone, predicted], right, weights),
+                compute_calibration_errors(uncalibrated[everyone, predicted], right, weights),
             ]
             return np.concatenate([np.stack(whole, axis=1), precision, recall, f1, areas], axis=1)
 
@@ -68,10 +68,10 @@ class _Counting:
         self._there = one_hot[labels]
         self._hits = self._there * self._right[:, None]
 
-    def accuracy(self, weights: Weights) -> Figures:
+    def accuracy(self, weights: Weights) -> MetricValues:
         return np.asarray((weights @ self._right) / weights.sum(axis=1), np.float64)
 
-    def of_classes(self, weights: Weights) -> tuple[Figures, Figures, Figures]:
+    def of_classes(self, weights: Weights) -> tuple[MetricValues, MetricValues, MetricValues]:
         """Return precision, recall and F1, each float64 (R, classes).
 
         Precision is NaN where a class was never predicted, recall and F1 where no picture is of it.
@@ -93,7 +93,7 @@ class _Ranking:
         self._starts = np.flatnonzero(np.r_[True, ordered[1:] > ordered[:-1]])
         self._positive = positive[self._order].astype(np.float32)
 
-    def area(self, weights: Weights) -> Figures:
+    def area(self, weights: Weights) -> MetricValues:
         ordered = weights[:, self._order]
         positive = np.add.reduceat(ordered * self._positive, self._starts, axis=1, dtype=np.float64)
         both = np.add.reduceat(ordered, self._starts, axis=1, dtype=np.float64)
@@ -101,13 +101,13 @@ class _Ranking:
         below = np.cumsum(negative, axis=1) - negative / 2
         pairs = positive.sum(axis=1) * negative.sum(axis=1)
         with np.errstate(invalid="ignore"):
-            area: Figures = (positive * below).sum(axis=1) / pairs
+            area: MetricValues = (positive * below).sum(axis=1) / pairs
         return area
 
 
-def _mean(of_classes: Figures) -> Figures:
+def _average_defined(of_classes: MetricValues) -> MetricValues:
     """Return the mean over the classes that are defined, NaN where none is: float64 (R,)."""
     defined = ~np.isnan(of_classes)
     with np.errstate(invalid="ignore"):
-        mean: Figures = np.where(defined, of_classes, 0.0).sum(axis=1) / defined.sum(axis=1)
+        mean: MetricValues = np.where(defined, of_classes, 0.0).sum(axis=1) / defined.sum(axis=1)
     return mean

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.evaluation.bootstrap import RESAMPLES, percentile_intervals
-from trainer.evaluation.calibration import honest_errors
+from trainer.evaluation.bootstrap import RESAMPLES, compute_percentile_intervals
+from trainer.evaluation.calibration import simulate_calibrated_errors
 from trainer.evaluation.intervals import auc_interval, f1_interval, mean_interval
-from trainer.evaluation.metric_set import FigureSet
+from trainer.evaluation.metric_set import MetricSet
 from worker.inference.bundle import Metric
-from worker.inference.predictor import softmax
+from worker.inference.fusion import softmax
 from worker.stats import wilson_interval
 
 Interval = tuple[float, float]
@@ -25,7 +25,7 @@ _NUMBERS = ("auc", "log_loss", "calibration_error")
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class LabeledPredictions:
     """What a network said of N pictures whose classes are known.
 
     `chances` is float64 (N, classes), the calibrated probabilities; `uncalibrated` the same before
@@ -33,7 +33,7 @@ class Answers:
     near-duplicates, which intervals draw as one; where they are not known each picture is a group of its own.
     """
 
-    chances: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
     uncalibrated: NDArray[np.float64]
     predicted: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -41,7 +41,7 @@ class Answers:
 
     def confidence(self) -> NDArray[np.float64]:
         """Return the calibrated probability of each predicted class, float64 (N,)."""
-        confidence: NDArray[np.float64] = self.chances[np.arange(len(self.labels)), self.predicted]
+        confidence: NDArray[np.float64] = self.probabilities[np.arange(len(self.labels)), self.predicted]
         return confidence
 
     def right(self) -> NDArray[np.bool_]:
@@ -50,15 +50,15 @@ class Answers:
         return right
 
 
-def answers_from_logits(
+def make_predictions(
     logits: NDArray[np.float32],
     labels: NDArray[np.int64],
     temperature: float,
     groups: NDArray[np.int64] | None = None,
-) -> Answers:
+) -> LabeledPredictions:
     """Turn logits, float32 (N, classes), into the most probable classes and their probabilities."""
-    return Answers(
-        chances=softmax(logits / temperature),
+    return LabeledPredictions(
+        probabilities=softmax(logits / temperature),
         uncalibrated=softmax(logits),
         predicted=logits.argmax(axis=1).astype(np.int64),
         labels=labels,
@@ -66,8 +66,12 @@ def answers_from_logits(
     )
 
 
-def measured(
-    answers: Answers, classes: tuple[str, ...], test_set: str, seed: int = 0, resamples: int = RESAMPLES
+def compute_metrics(
+    answers: LabeledPredictions,
+    classes: tuple[str, ...],
+    test_set: str,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> tuple[Metric, ...]:
     """Return every figure that is defined on these pictures, those of all classes first.
 
@@ -76,37 +80,37 @@ def measured(
     The calibration error's is reflected at its value, because resampling adds to an error that is
     never negative, and begins at 0 where honest confidences would show as large an error.
     """
-    figures = FigureSet.of(answers.chances, answers.uncalibrated, answers.predicted, answers.labels)
+    figures = MetricSet.of(answers.probabilities, answers.uncalibrated, answers.predicted, answers.labels)
     values = figures.measure(np.ones((1, len(answers.labels)), np.float32))[0]
-    lows, highs = percentile_intervals(figures.measure, answers.groups, seed, resamples)
-    closed = _closed_intervals(answers, dict(zip(figures.keys, values, strict=True)), len(classes))
+    lows, highs = compute_percentile_intervals(figures.measure, answers.groups, seed, resamples)
+    closed = _compute_closed_intervals(answers, dict(zip(figures.keys, values, strict=True)), len(classes))
     metrics = []
     for key, value, low, high in zip(figures.keys, values, lows, highs, strict=True):
         name, label = key
         if np.isnan(value) and name != "precision":
             continue
         if name in _ERRORS:
-            low, high = _calibration_interval(answers, name, (value, low, high), seed, resamples)
-        low, high = _widest(value, (low, high), closed.get(key))
+            low, high = _compute_calibration_interval(answers, name, (value, low, high), seed, resamples)
+        low, high = _widen_interval(value, (low, high), closed.get(key))
         shown = None if label is None else classes[label]
-        pictures = _pictures(answers, name, label)
+        pictures = _count_pictures(answers, name, label)
         metrics.append(Metric(name, shown, float(np.nan_to_num(value)), low, high, test_set, pictures))
     return tuple(metrics)
 
 
-def _calibration_interval(
-    answers: Answers, name: str, found: tuple[float, float, float], seed: int, resamples: int
+def _compute_calibration_interval(
+    answers: LabeledPredictions, name: str, found: tuple[float, float, float], seed: int, resamples: int
 ) -> Interval:
     value, low, high = found
-    chances = answers.chances if name == "calibration_error" else answers.uncalibrated
+    chances = answers.probabilities if name == "calibration_error" else answers.uncalibrated
     confidence = chances[np.arange(len(answers.labels)), answers.predicted]
-    honest = honest_errors(confidence, answers.groups, seed, resamples)
+    honest = simulate_calibrated_errors(confidence, answers.groups, seed, resamples)
     least = 0.0 if value <= np.quantile(honest, _HONEST) else 2 * value - high
     return least, 2 * value - low
 
 
-def _closed_intervals(
-    answers: Answers, values: dict[tuple[str, int | None], float], classes: int
+def _compute_closed_intervals(
+    answers: LabeledPredictions, values: dict[tuple[str, int | None], float], classes: int
 ) -> dict[tuple[str, int | None], Interval]:
     labels, predicted, right = answers.labels, answers.predicted, answers.right()
     found: dict[tuple[str, int | None], Interval] = {
@@ -132,12 +136,12 @@ def _closed_intervals(
     return found
 
 
-def _widest(value: float, resampled: Interval, closed: Interval | None) -> Interval:
+def _widen_interval(value: float, resampled: Interval, closed: Interval | None) -> Interval:
     ends = [end for end in (*resampled, *(closed or ()), value) if not np.isnan(end)]
     return float(max(0.0, min(ends))), float(max(ends))
 
 
-def _pictures(answers: Answers, name: str, label: int | None) -> int:
+def _count_pictures(answers: LabeledPredictions, name: str, label: int | None) -> int:
     if label is None:
         return len(answers.labels)
     if name == "precision":
@@ -145,13 +149,13 @@ def _pictures(answers: Answers, name: str, label: int | None) -> int:
     return int((answers.labels == label).sum())
 
 
-def shown_value(metric: Metric, value: float) -> str:
+def format_value(metric: Metric, value: float) -> str:
     """Return a value of the metric as people write it: shares in percent, what is none as a number."""
     if metric.name.startswith(_NUMBERS):
         return f"{value:.3f}"
     return f"{value:.1%}"
 
 
-def shown_interval(metric: Metric) -> str:
+def format_interval(metric: Metric) -> str:
     """Return the metric's interval as people write it."""
-    return f"{shown_value(metric, metric.low)} to {shown_value(metric, metric.high)}"
+    return f"{format_value(metric, metric.low)} to {format_value(metric, metric.high)}"

@@ -12,23 +12,24 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.splits import Positions
-from trainer.export.golden import answers, golden_inputs, write_golden
+from trainer.data.splits import Indices
+from trainer.export.golden import draw_golden_inputs, run_network, write_golden
 from trainer.export.interchange import EXPORT_FOLDER, write_exports
-from trainer.export.litert import convert, quiet
-from trainer.export.variants import Candidate, Variant, smallest_within, table, variant_metrics
-from trainer.training.configuration import Recipe
+from trainer.export.litert import convert, silence_converter
+from trainer.export.variants import Conversion, Variant, choose_smallest, format_table, make_variant_metrics
+from trainer.training.configuration import TrainingConfig
 from worker.errors import BundleError
+from worker.fileio import hash_file
 from worker.inference.bundle import (
     FORMAT_VERSION,
     Calibration,
     Golden,
     Manifest,
     Metric,
-    Stage,
+    NetworkSpec,
+    OutputSpec,
     TrainingData,
-    file_sha256,
-    weights_version,
+    derive_version,
     write_manifest,
 )
 from worker.inference.decode import Pixels
@@ -47,7 +48,7 @@ _LIBRARIES = ("ai-edge-litert", "keras", "numpy", "pillow", "tensorflow")
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class TrainingResults:
     """What training found out that the manifest records."""
 
     classes: tuple[str, ...]
@@ -57,7 +58,7 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class Networks:
+class ExportNetworks:
     """A network as it was learnt, to be trained further, and as it judges."""
 
     learnt: keras.Model
@@ -65,7 +66,7 @@ class Networks:
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class ExportPictures:
     """What the conversions are made and chosen by.
 
     `calibration` are pictures of the training split as they are, and `validation` those of the validation
@@ -77,14 +78,14 @@ class Pictures:
     labels: NDArray[np.int64]
 
 
-def calibration_positions(training: Positions) -> Positions:
+def choose_representative_dataset(training: Indices) -> Indices:
     """Take evenly spaced positions, at most 256, of all classes because pictures lie class by class."""
     count = min(_CALIBRATION_PICTURES, len(training))
     return training[np.linspace(0, len(training) - 1, count).astype(np.int64)]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ChosenConversion:
     """The conversion that goes into the bundle, as the worker runs it, and what it was chosen from.
 
     `validation` are its logits of the validation pictures, float32 (N, classes).
@@ -93,21 +94,21 @@ class Kept:
     variant: Variant
     network: Network
     validation: NDArray[np.float32]
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Conversion, ...]
 
     def logits(self, pictures: Pixels) -> NDArray[np.float32]:
         """Judge pictures, uint8 (N, H, W, C), as the worker will: float32 (N, classes) logits."""
-        return answers(self.network, pictures)
+        return run_network(self.network, pictures)["logits"]
 
 
 def keep_smallest(
     folder: Path,
     network: keras.Model,
-    recipe: Recipe,
+    recipe: TrainingConfig,
     classes: tuple[str, ...],
-    pictures: Pictures,
+    pictures: ExportPictures,
     say: Callable[[str], None],
-) -> Kept:
+) -> ChosenConversion:
     """Convert the network and leave in the folder the smallest conversion within the recipe's margin.
 
     Raises BundleError where LiteRT answers otherwise than Keras, OSError where the disk refuses.
@@ -115,18 +116,18 @@ def keep_smallest(
     say("converting to LiteRT")
     networks = {}
     for variant, content in convert(network, pictures.calibration, say).items():
-        path = folder / _file_of(variant)
+        path = folder / _name_file(variant)
         path.write_bytes(content)
-        with quiet():
-            networks[variant] = Network(folder, _stage(path, recipe), len(classes))
+        with silence_converter():
+            networks[variant] = Network(folder, _describe_network(path, recipe), len(classes))
     _check_float(network, networks[Variant.FLOAT32], recipe)
 
-    timed = {variant: _timed(each, pictures.validation) for variant, each in networks.items()}
+    timed = {variant: _time_network(each, pictures.validation) for variant, each in networks.items()}
     expected, _ = timed[Variant.FLOAT32]
     candidates = tuple(
-        Candidate(
+        Conversion(
             variant,
-            (folder / _file_of(variant)).stat().st_size,
+            (folder / _name_file(variant)).stat().st_size,
             int(np.count_nonzero(logits.argmax(axis=1) == pictures.labels)),
             len(logits),
             float(np.abs(logits - expected).max()),
@@ -134,26 +135,26 @@ def keep_smallest(
         )
         for variant, (logits, milliseconds) in timed.items()
     )
-    kept = smallest_within(candidates, recipe.margin)
-    say(table(candidates, kept, recipe.margin))
+    kept = choose_smallest(candidates, recipe.margin)
+    say(format_table(candidates, kept, recipe.margin))
     for variant in networks.keys() - {kept.variant}:
         networks[variant].path.unlink()
-    return Kept(kept.variant, networks[kept.variant], timed[kept.variant][0], candidates)
+    return ChosenConversion(kept.variant, networks[kept.variant], timed[kept.variant][0], candidates)
 
 
 def write_bundle(
     folder: Path,
-    networks: Networks,
-    recipe: Recipe,
-    findings: Findings,
-    kept: Kept,
+    networks: ExportNetworks,
+    recipe: TrainingConfig,
+    findings: TrainingResults,
+    kept: ChosenConversion,
     say: Callable[[str], None],
 ) -> Manifest:
     """Write what a bundle has beside its network into the folder and return the manifest.
 
     Raises BundleError where an export answers otherwise than Keras, OSError where the disk refuses.
     """
-    inputs = golden_inputs(recipe.input, recipe.seed)
+    inputs = draw_golden_inputs(recipe.input, recipe.seed)
     if recipe.keep_keras:
         networks.learnt.save(folder / KERAS_FILE)
         size = (folder / KERAS_FILE).stat().st_size
@@ -161,28 +162,26 @@ def write_bundle(
     expected = np.asarray(networks.judging(inputs, training=False))
     write_exports(folder / EXPORT_FOLDER, networks.judging, recipe.exports, inputs, expected)
 
-    golden = write_golden(folder / _GOLDEN_FILE, kept.network, recipe.seed)
-    metrics = (*findings.metrics, *variant_metrics(kept.candidates, recipe.margin))
-    manifest = _manifest(
-        replace(kept.network.stage, golden=golden), recipe, replace(findings, metrics=metrics)
-    )
+    spec = write_golden(folder / _GOLDEN_FILE, kept.network, recipe.seed)
+    metrics = (*findings.metrics, *make_variant_metrics(kept.candidates, recipe.margin))
+    manifest = _make_manifest(spec, recipe, replace(findings, metrics=metrics))
     write_manifest(folder, manifest)
     return manifest
 
 
-def _timed(network: Network, pictures: Iterable[Pixels]) -> tuple[NDArray[np.float32], float]:
+def _time_network(network: Network, pictures: Iterable[Pixels]) -> tuple[NDArray[np.float32], float]:
     logits, seconds = [], []
     for pixels in pictures:
         started = time.perf_counter()
-        logits.append(network.run(pixels))
+        logits.append(network.run(pixels)["logits"])
         seconds.append(time.perf_counter() - started)
     return np.stack(logits), 1e3 * float(np.median(seconds))
 
 
-def _check_float(network: keras.Model, converted: Network, recipe: Recipe) -> None:
-    inputs = golden_inputs(recipe.input, recipe.seed)
+def _check_float(network: keras.Model, converted: Network, recipe: TrainingConfig) -> None:
+    inputs = draw_golden_inputs(recipe.input, recipe.seed)
     trained = np.asarray(network(inputs, training=False))
-    worst = float(np.abs(answers(converted, inputs) - trained).max())
+    worst = float(np.abs(run_network(converted, inputs)["logits"] - trained).max())
     if not worst <= _FLOAT_TOLERANCE * max(1.0, float(np.abs(trained).max())):
         raise BundleError(
             f"LiteRT's logits differ from the trained network's by {worst:.4g}; "
@@ -190,28 +189,29 @@ def _check_float(network: keras.Model, converted: Network, recipe: Recipe) -> No
         )
 
 
-def _file_of(variant: Variant) -> str:
-    return f"reader.{variant}.tflite"
+def _name_file(variant: Variant) -> str:
+    return f"scene.{variant}.tflite"
 
 
-def _stage(network: Path, recipe: Recipe) -> Stage:
-    """Describe the network, as yet without golden answers."""
-    golden = Golden(_GOLDEN_FILE, "", 0.0)
-    return Stage("reader", "whole", network.name, file_sha256(network), recipe.input, golden)
+def _describe_network(network: Path, recipe: TrainingConfig) -> NetworkSpec:
+    """Describe the network, as yet without golden outputs."""
+    output = OutputSpec("logits", 0.0)
+    golden = Golden(_GOLDEN_FILE, "")
+    return NetworkSpec("scene", (output,), network.name, hash_file(network), recipe.input, golden)
 
 
-def _manifest(stage: Stage, recipe: Recipe, findings: Findings) -> Manifest:
+def _make_manifest(network: NetworkSpec, recipe: TrainingConfig, findings: TrainingResults) -> Manifest:
     libraries = {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
     return Manifest(
         format_version=FORMAT_VERSION,
         name=recipe.name,
-        version=weights_version((stage,)),
+        version=derive_version((network,)),
         classes=findings.classes,
-        working_side=recipe.working_side,
-        stages=(stage,),
-        faces=None,
-        calibration=Calibration("temperature", findings.temperature),
-        decision_threshold=None,
+        max_side=recipe.max_side,
+        networks=(network,),
+        detection=None,
+        fusion=None,
+        calibration=Calibration("temperature", findings.temperature, None),
         training_data=findings.training_data,
         metrics=findings.metrics,
         libraries=libraries,

@@ -1,5 +1,7 @@
-"""Make the golden inputs and answers with which a worker tests a bundle before it judges a photo."""
+"""Make the golden inputs and outputs with which a worker tests a bundle before it predicts anything."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,82 +9,99 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.inference.bundle import Golden, InputSpec, file_sha256
+from worker.fileio import hash_file
+from worker.inference.bundle import Golden, InputSpec, NetworkSpec, OutputSpec
 from worker.inference.decode import Pixels
 from worker.inference.network import Network
 
-_MOST_INPUTS = 8
-_LEAST_INPUTS = 2
-_PIXELS = 200_000
-"""So many in all inputs, beyond the least."""
+_MAX_INPUTS = 8
+_MIN_INPUTS = 2
+_MAX_PIXELS = 200_000
+"""In all inputs together, beyond the fewest."""
 
-_STEP = 16
+_TONE_STEP = 16
 """Of the gradients' tones: like blocks of one colour they compress well, and are a part of every bundle."""
 
-_LEAST_TOLERANCE = 0.05
-"""In logits, or cells of a finder: far above what processors round differently in float32, far below another
-network's answers."""
+_MIN_TOLERANCE = 0.05
+"""In logits, or strides of a heatmap: far above what processors round differently in float32, far below what
+another network gives."""
 
-_SAFETY = 4.0
+_SAFETY_FACTOR = 4.0
+
+OutputArrays = Mapping[str, NDArray[np.float32]]
+"""The outputs for several inputs by their kind, float32 (N, …)."""
 
 
-def golden_inputs(spec: InputSpec, seed: int) -> Pixels:
-    """Draw 2 to 8 pictures of nothing, coloured blocks and gradients: uint8 (N, height, width, 1 or 3)."""
+def draw_golden_inputs(spec: InputSpec, seed: int) -> Pixels:
+    """Draw 2 to 8 pictures of coloured blocks and gradients: uint8 (N, height, width, 1 or 3)."""
     draw = np.random.default_rng(seed)
     channels = 3 if spec.colour == "rgb" else 1
-    count = max(_LEAST_INPUTS, min(_MOST_INPUTS, _PIXELS // (spec.width * spec.height)))
-    drawn = [_noise(spec, channels, draw) for _ in range(count // 2)]
-    drawn += [_gradient(spec, channels, draw) for _ in range(count - count // 2)]
-    return np.stack(drawn)
+    count = max(_MIN_INPUTS, min(_MAX_INPUTS, _MAX_PIXELS // (spec.width * spec.height)))
+    inputs = [_draw_blocks(spec, channels, draw) for _ in range(count // 2)]
+    inputs += [_draw_gradient(spec, channels, draw) for _ in range(count - count // 2)]
+    return np.stack(inputs)
 
 
-def write_golden(path: Path, network: Network, seed: int) -> Golden:
-    """Write golden inputs and the network's own answers into a file beside the network's."""
-    inputs = golden_inputs(network.stage.input, seed)
-    given = answers(network, inputs)
-    np.savez_compressed(path, inputs=inputs, answers=given)
-    return Golden(path.name, file_sha256(path), golden_tolerance(network.path, inputs, given))
+def write_golden(path: Path, network: Network, seed: int) -> NetworkSpec:
+    """Write golden inputs and the network's own outputs into a file beside the network's.
+
+    Returns the network's description with the file and the outputs' tolerances.
+    """
+    inputs = draw_golden_inputs(network.spec.input, seed)
+    outputs = run_network(network, inputs)
+    np.savez_compressed(path, allow_pickle=False, inputs=inputs, **outputs)
+    tolerances = measure_tolerances(network.path, inputs, outputs)
+    return replace(
+        network.spec,
+        golden=Golden(path.name, hash_file(path)),
+        outputs=tuple(OutputSpec(output.kind, tolerances[output.kind]) for output in network.spec.outputs),
+    )
 
 
-def golden_tolerance(network: Path, inputs: Pixels, given: NDArray[np.float32]) -> float:
-    """Return how far the answers to the golden inputs may be off on another processor.
+def measure_tolerances(network: Path, inputs: Pixels, outputs: OutputArrays) -> dict[str, float]:
+    """Return how far each output for the golden inputs may be off on another processor.
 
     Arithmetic with 8 bits is rounded otherwise by other kernels. LiteRT has two sets that share no code,
-    XNNPACK's, which gave `given`, float32 (N, …), and its own; what these two differ by here stands
-    for what processors differ by, and four times that is allowed.
+    XNNPACK's, which gave `outputs`, and its own; what these two differ by here stands for what processors
+    differ by, and four times that is allowed.
     """
-    own = Interpreter(
+    reference = Interpreter(
         model_content=network.read_bytes(),
         num_threads=1,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
-    own.allocate_tensors()
-    place, answer = own.get_input_details()[0]["index"], own.get_output_details()[0]["index"]
-    worst = 0.0
-    for pixels, expected in zip(inputs, given, strict=True):
-        own.set_tensor(place, pixels[np.newaxis])
-        own.invoke()
-        worst = max(worst, float(np.abs(own.get_tensor(answer)[0] - expected).max()))
-    return max(_LEAST_TOLERANCE, _SAFETY * worst)
+    reference.allocate_tensors()
+    (taken,) = reference.get_input_details()
+    # The kind of an output is known by its number of dimensions, whatever the order that LiteRT lists them in.
+    index_by_rank = {len(details["shape"]): details["index"] for details in reference.get_output_details()}
+    largest = dict.fromkeys(outputs, 0.0)
+    for number, pixels in enumerate(inputs):
+        reference.set_tensor(taken["index"], pixels[np.newaxis])
+        reference.invoke()
+        for kind, expected in outputs.items():
+            output = reference.get_tensor(index_by_rank[expected.ndim])[0]
+            largest[kind] = max(largest[kind], float(np.abs(output - expected[number]).max()))
+    return {kind: max(_MIN_TOLERANCE, _SAFETY_FACTOR * value) for kind, value in largest.items()}
 
 
-def answers(network: Network, inputs: Pixels) -> NDArray[np.float32]:
-    """Run a network as the worker does on uint8 (N, height, width, channels): float32 (N, …)."""
-    return np.stack([network.run(pixels) for pixels in inputs])
+def run_network(network: Network, inputs: Pixels) -> dict[str, NDArray[np.float32]]:
+    """Run a network as the worker does on uint8 (N, height, width, channels): each output float32 (N, …)."""
+    outputs = [network.run(pixels) for pixels in inputs]
+    return {kind: np.stack([output[kind] for output in outputs]) for kind in outputs[0]}
 
 
-def _noise(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:
+def _draw_blocks(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:
     side = int(draw.integers(3, 12))
     coarse = draw.integers(0, 256, (side, side, 3), np.uint8)
     blocks = Image.fromarray(coarse).resize((spec.width, spec.height), Image.Resampling.NEAREST)
     return np.asarray(blocks, np.uint8)[..., :channels]
 
 
-def _gradient(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:
+def _draw_gradient(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:
     rows = np.linspace(0, 1, spec.height)[:, None, None]
     columns = np.linspace(0, 1, spec.width)[None, :, None]
     corners = draw.uniform(0, 255, (4, channels))
-    above = corners[0] + columns * (corners[1] - corners[0])
-    below = corners[2] + columns * (corners[3] - corners[2])
-    slope = np.asarray(above + rows * (below - above), np.uint8)
-    return slope // _STEP * _STEP
+    top = corners[0] + columns * (corners[1] - corners[0])
+    bottom = corners[2] + columns * (corners[3] - corners[2])
+    gradient = np.asarray(top + rows * (bottom - top), np.uint8)
+    return gradient // _TONE_STEP * _TONE_STEP

@@ -53,16 +53,16 @@ def write_exports(
         return
     folder.mkdir()
     if "onnx" in formats:
-        _check(folder / "network.onnx", _onnx_logits(folder / "network.onnx", network, inputs), expected)
+        _check(folder / "network.onnx", _run_onnx(folder / "network.onnx", network, inputs), expected)
     if "saved_model" in formats:
-        _check(folder / "saved_model", _saved_model_logits(folder / "saved_model", network, inputs), expected)
+        _check(folder / "saved_model", _run_saved_model(folder / "saved_model", network, inputs), expected)
 
 
-def _onnx_logits(path: Path, network: "keras.Model", inputs: Pixels) -> NDArray[np.float32]:
+def _run_onnx(path: Path, network: "keras.Model", inputs: Pixels) -> NDArray[np.float32]:
     from onnxruntime import InferenceSession, SessionOptions
     from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
-    from trainer.export.litert import first_line
+    from trainer.export.litert import read_first_line
 
     options = SessionOptions()
     options.intra_op_num_threads = 1
@@ -72,7 +72,7 @@ def _onnx_logits(path: Path, network: "keras.Model", inputs: Pixels) -> NDArray[
         found: NDArray[np.float32] = session.run(["logits"], {"pixels": inputs})[0]
     except (ValueError, RuntimeError, refusals.Fail, refusals.InvalidGraph, refusals.NotImplemented) as error:
         raise BundleError(
-            f"{path.name}: this network cannot be had as ONNX ({first_line(error)}); leave out --export onnx"
+            f"{path.name}: this network cannot be had as ONNX ({read_first_line(error)}); leave out --export onnx"
         ) from error
     return found
 
@@ -80,11 +80,11 @@ def _onnx_logits(path: Path, network: "keras.Model", inputs: Pixels) -> NDArray[
 def _write_onnx(path: Path, network: "keras.Model") -> None:
     import tf2onnx
 
-    from trainer.export.litert import frozen_graph, quiet
+    from trainer.export.litert import freeze_graph, silence_converter
 
-    with quiet():
+    with silence_converter():
         # Keras' own export leaves the constants of a Normalization layer as inputs that nobody feeds.
-        graph = frozen_graph(network, batch=None)
+        graph = freeze_graph(network, batch=None)
         taken, given = graph.inputs[0].name, graph.outputs[0].name
         tf2onnx.convert.from_graph_def(
             graph.graph.as_graph_def(),
@@ -96,18 +96,18 @@ def _write_onnx(path: Path, network: "keras.Model") -> None:
         )
 
 
-def _saved_model_logits(path: Path, network: "keras.Model", inputs: Pixels) -> NDArray[np.float32]:
+def _run_saved_model(path: Path, network: "keras.Model", inputs: Pixels) -> NDArray[np.float32]:
     import tensorflow as tf
 
-    from trainer.export.litert import first_line, quiet
+    from trainer.export.litert import read_first_line, silence_converter
 
     try:
-        with quiet():
+        with silence_converter():
             network.export(path, format="tf_saved_model", verbose=False)
             served = tf.saved_model.load(path)
     except tf.errors.OpError as error:
         raise BundleError(
-            f"{path.name}: cannot be written ({first_line(error)}); check the disk, or leave out --export"
+            f"{path.name}: cannot be written ({read_first_line(error)}); check the disk, or leave out --export"
         ) from error
     found: NDArray[np.float32] = served.serve(inputs).numpy()
     return found

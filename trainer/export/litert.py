@@ -1,7 +1,5 @@
 """Convert a Keras network to LiteRT in every variant."""
 
-import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from trainer.export.variants import Variant
 from worker.errors import BundleError
+from worker.fileio import silence_stderr
 from worker.inference.decode import Pixels
 
 
@@ -24,22 +23,22 @@ def convert(network: keras.Model, calibration: Pixels, say: Callable[[str], None
     cannot be converted to is left out, and said. Raises BundleError where not even float32 can be had.
     """
     converted = {}
-    with quiet():
-        graph = frozen_graph(network, batch=1)
+    with silence_converter():
+        graph = freeze_graph(network, batch=1)
         for variant in Variant:
             try:
-                converted[variant] = _converted(graph, variant, calibration)
+                converted[variant] = _convert_variant(graph, variant, calibration)
             except (ConverterError, RuntimeError, ValueError) as error:
                 if variant is Variant.FLOAT32:
                     raise BundleError(
-                        f"the network cannot be converted to LiteRT ({first_line(error)}); "
+                        f"the network cannot be converted to LiteRT ({read_first_line(error)}); "
                         "choose another --network"
                     ) from error
-                say(f"left out {variant}: the network cannot be converted to it ({first_line(error)})")
+                say(f"left out {variant}: the network cannot be converted to it ({read_first_line(error)})")
     return converted
 
 
-def frozen_graph(network: keras.Model, batch: int | None) -> Any:
+def freeze_graph(network: keras.Model, batch: int | None) -> Any:
     """Trace the network for pictures uint8 (batch, H, W, C), with its weights as constants."""
 
     def answer(pixels: Any) -> Any:
@@ -50,7 +49,7 @@ def frozen_graph(network: keras.Model, batch: int | None) -> Any:
     return convert_variables_to_constants_v2(traced)
 
 
-def _converted(graph: Any, variant: Variant, calibration: Pixels) -> bytes:
+def _convert_variant(graph: Any, variant: Variant, calibration: Pixels) -> bytes:
     # By way of a SavedModel, as Keras' own export goes, each conversion takes eight times as long for the
     # same answers; with the network as second argument its weights are variables, which LiteRT never fills.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
@@ -72,23 +71,13 @@ def _converted(graph: Any, variant: Variant, calibration: Pixels) -> bytes:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back what TensorFlow's converters say on standard error, where its C++ writes past Python."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+def silence_converter() -> Iterator[None]:
+    """Hold back what TensorFlow's converters say, on standard error and as warnings."""
+    with silence_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
-def first_line(error: Exception) -> str:
+def read_first_line(error: Exception) -> str:
     """Return the first line of what an error of many lines says, its kind where it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -23,7 +23,7 @@ class Variant(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Conversion:
     """One conversion as the worker runs it: `right` of `total` validation pictures.
 
     `largest_difference` is that of its logits there from float32's, NaN where they are not numbers;
@@ -43,7 +43,7 @@ class Candidate:
         return self.right / self.total
 
 
-def smallest_within(candidates: Sequence[Candidate], margin: float) -> Candidate:
+def choose_smallest(candidates: Sequence[Conversion], margin: float) -> Conversion:
     """Return the smallest candidate whose accuracy is at most `margin` (0.005: half a point) under float32's.
 
     Of two that are equally large the more accurate one. One whose logits are not numbers is never taken.
@@ -60,7 +60,7 @@ def smallest_within(candidates: Sequence[Candidate], margin: float) -> Candidate
     return min(fit, key=lambda found: (found.size_bytes, -found.right))
 
 
-def variant_metrics(candidates: Sequence[Candidate], margin: float) -> tuple[Metric, ...]:
+def make_variant_metrics(candidates: Sequence[Conversion], margin: float) -> tuple[Metric, ...]:
     """Return what the manifest keeps of the choice: every candidate's accuracy, and the margin."""
     metrics = []
     for found in candidates:
@@ -71,7 +71,7 @@ def variant_metrics(candidates: Sequence[Candidate], margin: float) -> tuple[Met
     return (*metrics, Metric("accuracy_margin", None, margin, margin, margin, VALIDATION_SET, total))
 
 
-def table(candidates: Sequence[Candidate], kept: Candidate, margin: float) -> str:
+def format_table(candidates: Sequence[Conversion], kept: Conversion, margin: float) -> str:
     """Show the candidates, the kept one marked, in lines of equal width and a sentence."""
     lines = ["  network              bytes  accuracy  ms a picture  largest logit difference"]
     lines += [

@@ -7,13 +7,20 @@ from typing import Literal
 
 import numpy as np
 
-from trainer.data.dataset import read_file
-from trainer.detection.detector_folder import COARSEST
-from trainer.training.configuration import FINE_TUNING_METHOD, TRUNK_METHOD, TUTORIAL_METHOD, Method
+from trainer.data.dataset import read_image
+from trainer.training.configuration import (
+    BACKBONE_HYPERPARAMETERS,
+    FINE_TUNING_HYPERPARAMETERS,
+    TUTORIAL_HYPERPARAMETERS,
+    Hyperparameters,
+)
 from worker.errors import BadPhoto, ConfigError
 from worker.inference.bundle import InputSpec
 
 Colour = Literal["rgb", "grey"]
+
+COARSEST_STRIDE = 32
+"""Pixels of the input on a side of a position of the detector's coarsest level."""
 
 IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
@@ -39,7 +46,7 @@ _TUTORIAL_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkChoice:
+class Architecture:
     """A network by its name: what it reads where that is prescribed, and how it learns from scratch.
 
     `weights` is what it may begin with beside nothing: a download, or a file that `finder train` wrote; with
@@ -49,32 +56,40 @@ class NetworkChoice:
 
     side: int | None
     colour: Colour | None
-    method: Method
+    hyperparameters: Hyperparameters
     weights: Literal["none", "imagenet", "finder"]
-    further: Method = FINE_TUNING_METHOD
+    further: Hyperparameters = FINE_TUNING_HYPERPARAMETERS
     cell: int = 1
     fixed: bool = False
 
 
-NETWORKS = {
-    "small": NetworkChoice(None, None, Method(), "none"),
-    "medium": NetworkChoice(None, None, Method(), "none"),
-    "trunk": NetworkChoice(192, "rgb", TRUNK_METHOD, "finder", TRUNK_METHOD, cell=COARSEST, fixed=True),
-    "tutorial": NetworkChoice(256, "rgb", TUTORIAL_METHOD, "none", TUTORIAL_METHOD),
-    "mobilenet_v3_small": NetworkChoice(160, "rgb", Method(), "imagenet"),
-    "efficientnet_v2_b0": NetworkChoice(160, "rgb", Method(), "imagenet"),
+ARCHITECTURES = {
+    "small": Architecture(None, None, Hyperparameters(), "none"),
+    "medium": Architecture(None, None, Hyperparameters(), "none"),
+    "backbone": Architecture(
+        192,
+        "rgb",
+        BACKBONE_HYPERPARAMETERS,
+        "finder",
+        BACKBONE_HYPERPARAMETERS,
+        cell=COARSEST_STRIDE,
+        fixed=True,
+    ),
+    "tutorial": Architecture(256, "rgb", TUTORIAL_HYPERPARAMETERS, "none", TUTORIAL_HYPERPARAMETERS),
+    "mobilenet_v3_small": Architecture(160, "rgb", Hyperparameters(), "imagenet"),
+    "efficientnet_v2_b0": Architecture(160, "rgb", Hyperparameters(), "imagenet"),
 }
 
 
-def method_of(network: str, *, knows_something: bool) -> Method:
+def choose_hyperparameters(network: str, *, knows_something: bool) -> Hyperparameters:
     """Return how to train a network, which may begin with weights that know something."""
-    design = NETWORKS[network]
-    return design.further if knows_something else design.method
+    design = ARCHITECTURES[network]
+    return design.further if knows_something else design.hyperparameters
 
 
-def input_of(network: str, side: int | None, colour: Colour | None, files: Sequence[Path]) -> InputSpec:
+def choose_input(network: str, side: int | None, colour: Colour | None, files: Sequence[Path]) -> InputSpec:
     """Return what the network reads: as told, else as its design says, else as the pictures are."""
-    design = NETWORKS[network]
+    design = ARCHITECTURES[network]
     side = side or design.side
     colour = colour or design.colour
     if (design.fixed and colour != design.colour) or (side or 0) % design.cell:
@@ -83,37 +98,37 @@ def input_of(network: str, side: int | None, colour: Colour | None, files: Seque
             f"{design.cell}"
         )
     if side is None or colour is None:
-        natural = _natural_input(files)
+        natural = _infer_input(files)
         side, colour = side or natural.width, colour or natural.colour
     return InputSpec(side, side, colour, "stretch")
 
 
-def epochs_of(network: str, pictures: int) -> int:
+def choose_epochs(network: str, pictures: int) -> int:
     """Return how often to show so many training pictures: the fewer, the more often."""
     if network == "tutorial":
         return _TUTORIAL_EPOCHS
     return int(np.clip(round(_SHOWN_PICTURES / pictures), *_EPOCHS))
 
 
-def batch_of(network: str, pictures: int) -> int:
+def choose_batch_size(network: str, pictures: int) -> int:
     """Return how many of so many training pictures to show at once."""
     largest = _TUTORIAL_BATCH if network == "tutorial" else _LARGEST_BATCH
     return min(largest, max(2, pictures // _FEWEST_STEPS))
 
 
-def patience_of(epochs: int) -> int:
+def choose_patience(epochs: int) -> int:
     """Return how many epochs without progress end a training of so many."""
     return max(10, epochs // 3)
 
 
-def _natural_input(files: Sequence[Path]) -> InputSpec:
+def _infer_input(files: Sequence[Path]) -> InputSpec:
     glanced = [
         files[place] for place in np.linspace(0, len(files) - 1, min(_GLANCED, len(files))).astype(int)
     ]
     sides, coloured = [], False
     for path in glanced:
         try:
-            _, picture = read_file(path, max_pixels=_GLANCE_PIXELS, working_side=_SIDES[-1])
+            _, picture = read_image(path, max_pixels=_GLANCE_PIXELS, max_side=_SIDES[-1])
         except BadPhoto:  # told of when all are read
             continue
         sides.append(min(picture.width, picture.height))

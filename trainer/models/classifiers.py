@@ -10,8 +10,8 @@ import keras
 from keras import layers, ops
 
 from trainer.models.architectures import IMAGENET, NO_WEIGHTS
-from trainer.models.blocks import MOMENTUM, convolved, residual
-from trainer.models.detector_network import LEVELS, finder_network
+from trainer.models.blocks import MOMENTUM, add_convolution, add_residual_block
+from trainer.models.detector_network import LEVELS, build_detector
 from worker.errors import ConfigError, MoodsortError
 from worker.inference.bundle import InputSpec
 
@@ -36,7 +36,7 @@ class WeightsUnavailable(MoodsortError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class NetworkPlan:
     """What a network is built for: what it reads, how many classes it tells apart, and its seed."""
 
     input: InputSpec
@@ -44,20 +44,20 @@ class Plan:
     seed: int
 
 
-def build_network(plan: Plan, name: str = "small", weights: str = NO_WEIGHTS) -> keras.Model:
+def build_network(plan: NetworkPlan, name: str = "small", weights: str = NO_WEIGHTS) -> keras.Model:
     """Build a network: uint8 (N, height, width, 1 or 3), 0–255, to float32 (N, classes) logits.
 
     Raises WeightsUnavailable where the weights cannot be downloaded or read.
     """
     keras.utils.set_random_seed(plan.seed)
-    if name == "trunk":
-        return _trunk(plan, weights)
+    if name == "backbone":
+        return _build_backbone_classifier(plan, weights)
     if name in _APPLICATIONS:
-        return _application(plan, _APPLICATIONS[name], weights)
+        return _build_application(plan, _APPLICATIONS[name], weights)
     return _OWN[name](plan)
 
 
-def reading_both_ways(network: keras.Model) -> keras.Model:
+def add_flip_averaging(network: keras.Model) -> keras.Model:
     """Return a network that answers the mean of what `network` answers to a picture and its mirror image.
 
     It is for judging: pictures are mirrored at random while it learns, and what differs between the two is
@@ -69,7 +69,7 @@ def reading_both_ways(network: keras.Model) -> keras.Model:
     return keras.Model(inputs, ops.multiply(ops.add(straight, mirrored), 0.5))
 
 
-def load_network(folder: Path, plan: Plan, *, new_head: bool) -> keras.Model:
+def load_network(folder: Path, plan: NetworkPlan, *, new_head: bool) -> keras.Model:
     """Load a bundle's model.keras, to be trained further; `new_head` replaces its last layer.
 
     Raises ConfigError where the bundle has none that this Keras reads.
@@ -85,40 +85,40 @@ def load_network(folder: Path, plan: Plan, *, new_head: bool) -> keras.Model:
         ) from error
     if not new_head:
         return loaded
-    return _with_head(loaded.inputs, loaded.layers[-2].output, plan)
+    return _add_head(loaded.inputs, loaded.layers[-2].output, plan)
 
 
-def _small(plan: Plan) -> keras.Model:
-    return _residual_network(plan, _STEM_FILTERS, _SMALL_BLOCKS)
+def _build_small(plan: NetworkPlan) -> keras.Model:
+    return _build_residual_network(plan, _STEM_FILTERS, _SMALL_BLOCKS)
 
 
-def _medium(plan: Plan) -> keras.Model:
-    return _residual_network(plan, _MEDIUM_STEM_FILTERS, _MEDIUM_BLOCKS)
+def _build_medium(plan: NetworkPlan) -> keras.Model:
+    return _build_residual_network(plan, _MEDIUM_STEM_FILTERS, _MEDIUM_BLOCKS)
 
 
-def _residual_network(plan: Plan, stem: int, blocks: tuple[tuple[int, int], ...]) -> keras.Model:
+def _build_residual_network(plan: NetworkPlan, stem: int, blocks: tuple[tuple[int, int], ...]) -> keras.Model:
     """Build two 3 × 3 convolutions a block, with an average-pooled projection where a block reduces.
 
     He et al. 2016; the ResNet-D shortcut of He et al. 2019.
     """
-    inputs = _pixels(plan)
+    inputs = _make_input(plan)
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
-    x = convolved(x, stem, size=3, stride=2)
+    x = add_convolution(x, stem, size=3, stride=2)
     x = layers.ReLU()(x)
     for filters, stride in blocks:
-        x = residual(x, filters, stride)
+        x = add_residual_block(x, filters, stride)
     x = layers.GlobalAveragePooling2D()(x)
-    return _with_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
+    return _add_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
 
 
-def _trunk(plan: Plan, weights: str) -> keras.Model:
+def _build_backbone_classifier(plan: NetworkPlan, weights: str) -> keras.Model:
     """Pool what a finder's trunk sees of people, and where: its two coarsest levels."""
-    finder = finder_network(plan.input.width, plan.seed)
+    finder = build_detector(plan.input.width, plan.seed)
     if weights != NO_WEIGHTS:
         try:
             finder.set_weights(keras.saving.load_model(weights, compile=False).get_weights())
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise _unavailable(weights, error) from error
+            raise _explain_unavailable(weights, error) from error
     *_, fine, coarse = (finder.get_layer(level).output for level in LEVELS)
     pooled = [
         layers.GlobalAveragePooling2D()(coarse),
@@ -126,22 +126,22 @@ def _trunk(plan: Plan, weights: str) -> keras.Model:
         layers.GlobalAveragePooling2D()(fine),
     ]
     x = layers.Dropout(_DROPOUT, seed=plan.seed)(layers.Concatenate()(pooled))
-    return _with_head(finder.inputs, x, plan)
+    return _add_head(finder.inputs, x, plan)
 
 
-def _tutorial(plan: Plan) -> keras.Model:
+def _build_tutorial(plan: NetworkPlan) -> keras.Model:
     """Build the three convolutions of the usual tutorial, for comparison."""
-    inputs = _pixels(plan)
+    inputs = _make_input(plan)
     x = layers.Rescaling(1 / 255)(inputs)
     for filters in (16, 32, 16):
         x = layers.Conv2D(filters, 3, activation="relu")(x)
         x = layers.MaxPooling2D()(x)
     x = layers.Flatten()(x)
-    return _with_head(inputs, layers.Dense(256, activation="relu")(x), plan)
+    return _add_head(inputs, layers.Dense(256, activation="relu")(x), plan)
 
 
-def _application(plan: Plan, constructor: Callable[..., Any], weights: str) -> keras.Model:
-    inputs = _pixels(plan)
+def _build_application(plan: NetworkPlan, constructor: Callable[..., Any], weights: str) -> keras.Model:
+    inputs = _make_input(plan)
     x = layers.Rescaling(1.0)(inputs)
     if plan.input.colour == "grey":
         x = layers.Concatenate()([x, x, x])
@@ -154,15 +154,15 @@ def _application(plan: Plan, constructor: Callable[..., Any], weights: str) -> k
                 include_preprocessing=True,
             )
     except Exception as error:  # what the download raises depends on what is between here and there
-        raise _unavailable(weights, error) from error
+        raise _explain_unavailable(weights, error) from error
     for layer in body.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = MOMENTUM
     x = layers.GlobalAveragePooling2D()(body.output)
-    return _with_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
+    return _add_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
 
 
-def _unavailable(weights: str, error: Exception) -> WeightsUnavailable:
+def _explain_unavailable(weights: str, error: Exception) -> WeightsUnavailable:
     found = (str(error).splitlines() or [type(error).__name__])[0]
     if weights == IMAGENET:
         return WeightsUnavailable(
@@ -172,19 +172,19 @@ def _unavailable(weights: str, error: Exception) -> WeightsUnavailable:
     return WeightsUnavailable(f"{weights}: cannot be taken as weights of this network ({found})")
 
 
-def _pixels(plan: Plan) -> Any:
+def _make_input(plan: NetworkPlan) -> Any:
     channels = _CHANNELS[plan.input.colour]
     return keras.Input((plan.input.height, plan.input.width, channels), dtype="uint8", name="pixels")
 
 
-def _with_head(inputs: Any, features: Any, plan: Plan) -> keras.Model:
+def _add_head(inputs: Any, features: Any, plan: NetworkPlan) -> keras.Model:
     return keras.Model(inputs, layers.Dense(plan.classes, name="logits")(features))
 
 
-_OWN: dict[str, Callable[[Plan], keras.Model]] = {
-    "small": _small,
-    "medium": _medium,
-    "tutorial": _tutorial,
+_OWN: dict[str, Callable[[NetworkPlan], keras.Model]] = {
+    "small": _build_small,
+    "medium": _build_medium,
+    "tutorial": _build_tutorial,
 }
 
 _APPLICATIONS: dict[str, Callable[..., Any]] = {

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainer.models.blocks import convolved, residual
+from trainer.models.blocks import add_convolution, add_residual_block
 
-ANSWERS = 4
+HEATMAP_CHANNELS = 4
 """For each cell: logit of a centre, its offset across and down in cells, and the log of the side in cells."""
 
 _STEM = (16, 24)
@@ -26,7 +26,7 @@ _RARE = -math.log((1 - 0.01) / 0.01)
 _TYPICAL_SIDE = math.log(5.0)
 
 
-def finder_network(side: int, seed: int) -> keras.Model:
+def build_detector(side: int, seed: int) -> keras.Model:
     """Build a finder: uint8 (N, side, side, 3), 0–255, to float32 (N, side / 8, side / 8, 4).
 
     A residual trunk (He et al. 2016) down to a 32nd, added up again to an eighth (Lin et al. 2017, "Feature
@@ -36,25 +36,25 @@ def finder_network(side: int, seed: int) -> keras.Model:
     inputs = keras.Input((side, side, 3), dtype="uint8", name="pixels")
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
     for filters in _STEM:
-        x = layers.ReLU()(convolved(x, filters, 3, 2))
+        x = layers.ReLU()(add_convolution(x, filters, 3, 2))
     levels: list[Any] = []
     for filters, stride, blocks in _WIDTHS:
         for block in range(blocks):
             name = LEVELS[len(levels)] if block == blocks - 1 else None
-            x = residual(x, filters, stride if block == 0 else 1, name)
+            x = add_residual_block(x, filters, stride if block == 0 else 1, name)
         levels.append(x)
-    x = convolved(levels[-1], _FUSED, 1, 1)
+    x = add_convolution(levels[-1], _FUSED, 1, 1)
     for level in levels[-2:0:-1]:
         x = layers.UpSampling2D(interpolation="nearest")(x)
-        x = layers.Add()([x, convolved(level, _FUSED, 1, 1)])
+        x = layers.Add()([x, add_convolution(level, _FUSED, 1, 1)])
     x = layers.ReLU()(x)
-    x = layers.ReLU()(convolved(x, _FUSED, 3, 1))
+    x = layers.ReLU()(add_convolution(x, _FUSED, 3, 1))
     start = keras.initializers.Constant([_RARE, 0.0, 0.0, _TYPICAL_SIDE])
-    return keras.Model(inputs, layers.Conv2D(ANSWERS, 1, bias_initializer=start, name="faces")(x))
+    return keras.Model(inputs, layers.Conv2D(HEATMAP_CHANNELS, 1, bias_initializer=start, name="faces")(x))
 
 
-def reading(network: keras.Model, side: int) -> keras.Model:
+def resize_detector(network: keras.Model, side: int) -> keras.Model:
     """Return the same network, convolutions from end to end, for another side that is a multiple of 32."""
-    resized = finder_network(side, seed=0)
+    resized = build_detector(side, seed=0)
     resized.set_weights(network.get_weights())
     return resized

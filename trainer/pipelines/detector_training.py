@@ -12,24 +12,26 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.detection.loss import finding_objective
-from trainer.detection.mosaics import Canvases
-from trainer.models.detector_network import finder_network
-from trainer.training.checkpoint import Checkpoints, State, run_fingerprint
-from trainer.training.configuration import Method
+from trainer.detection.loss import compute_detection_loss
+from trainer.detection.mosaics import Mosaics
+from trainer.models.detector_network import build_detector
+from trainer.training.checkpoint import Checkpoints, TrainingState, fingerprint_run
+from trainer.training.configuration import Hyperparameters
 from trainer.training.failures import Diverged
 from trainer.training.progress import Progress, Step
 from trainer.training.train_step import Learner
 from worker.inference.decode import Pixels
 
-METHOD = Method(peak_rate=2e-3, weight_decay=0.01, largest_gradient=5.0, average_decay=0.998)
+HYPERPARAMETERS = Hyperparameters(
+    peak_rate=2e-3, weight_decay=0.01, largest_gradient=5.0, average_decay=0.998
+)
 
 _BATCH = 32
 _AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
-class FinderRecipe:
+class DetectorTrainingConfig:
     """How a finder is trained: `side` in pixels of its square input, `epochs` of `steps` batches of 32."""
 
     out: Path
@@ -41,7 +43,9 @@ class FinderRecipe:
     fingerprint: str
 
 
-def train_finder(recipe: FinderRecipe, canvases: Canvases, progress: Progress) -> keras.Model:
+def run_detector_training(
+    recipe: DetectorTrainingConfig, canvases: Mosaics, progress: Progress
+) -> keras.Model:
     """Train and return the network with the averaged weights of the last step.
 
     Each epoch's end is kept beside the finder's place, from which the same call goes on. Raises Diverged
@@ -50,7 +54,9 @@ def train_finder(recipe: FinderRecipe, canvases: Canvases, progress: Progress) -
     if recipe.threads:
         tf.config.threading.set_intra_op_parallelism_threads(recipe.threads)
         tf.config.threading.set_inter_op_parallelism_threads(recipe.threads)
-    learner = Learner(lambda: finder_network(recipe.side, recipe.seed), METHOD, finding_objective)
+    learner = Learner(
+        lambda: build_detector(recipe.side, recipe.seed), HYPERPARAMETERS, compute_detection_loss
+    )
     checkpoints = Checkpoints(recipe.out, _fingerprint(recipe))
     steps, earlier = 0, 0.0
     if state := checkpoints.load():
@@ -76,7 +82,9 @@ def train_finder(recipe: FinderRecipe, canvases: Canvases, progress: Progress) -
         if place + 1 == recipe.steps:
             weights, averaged, optimizer = learner.variables()
             checkpoints.save(
-                State(step + 1, earlier + spent, (step + 1) / total, (), 0, weights, averaged, optimizer, [])
+                TrainingState(
+                    step + 1, earlier + spent, (step + 1) / total, (), 0, weights, averaged, optimizer, []
+                )
             )
             progress.say(
                 f"epoch {epoch + 1} of {recipe.epochs}: loss {loss:.4f}, overlap {overlap:.1%}; "
@@ -86,7 +94,7 @@ def train_finder(recipe: FinderRecipe, canvases: Canvases, progress: Progress) -
     return learner.averaged
 
 
-def _batches(canvases: Canvases, first: int, end: int) -> Iterator[tuple[Pixels, NDArray[np.float32]]]:
+def _batches(canvases: Mosaics, first: int, end: int) -> Iterator[tuple[Pixels, NDArray[np.float32]]]:
     """Draw batches a few ahead of the step that needs them, in their order."""
     with ThreadPoolExecutor(1) as pool:
         waiting = [
@@ -98,7 +106,7 @@ def _batches(canvases: Canvases, first: int, end: int) -> Iterator[tuple[Pixels,
             yield waiting.pop(0).result()
 
 
-def _fingerprint(recipe: FinderRecipe) -> str:
+def _fingerprint(recipe: DetectorTrainingConfig) -> str:
     libraries = {name: version(name) for name in ("keras", "numpy", "opencv-python-headless", "tensorflow")}
     settings = [recipe.side, recipe.epochs, recipe.steps, recipe.seed, recipe.threads, recipe.fingerprint]
-    return run_fingerprint([settings, libraries])
+    return fingerprint_run([settings, libraries])

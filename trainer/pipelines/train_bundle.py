@@ -1,319 +1,232 @@
-"""Compose a bundle of three parts: a finder of faces, a reader of faces, a reader of whole pictures."""
+"""Make one bundle of a face detector, face classifiers and scene classifiers."""
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_softmax
 
-from trainer.data.atomic_directory import prepared_folder
-from trainer.data.class_folders import Part, find_classes
-from trainer.data.dataset import read_file
-from trainer.data.near_duplicates import difference_bits, near_duplicate_groups
-from trainer.detection.detector_folder import FinderManifest, load_finder
-from trainer.evaluation.metrics import Answers, answers_from_logits, measured
+from trainer.data.atomic_directory import prepare_directory
+from trainer.data.class_folders import Split, find_classes
+from trainer.data.dataset import read_image
+from trainer.data.near_duplicates import group_near_duplicates, hash_differences
+from trainer.detection.detector_folder import DetectorManifest, load_detector
+from trainer.evaluation.fusion_fit import (
+    LabeledOutputs,
+    fit_decision_threshold,
+    fit_fusion,
+    format_ablation,
+    predict_labeled,
+)
+from trainer.evaluation.metrics import compute_metrics
 from trainer.export.golden import write_golden
 from worker.errors import BadPhoto, ConfigError
 from worker.inference.bundle import (
     FORMAT_VERSION,
     Bundle,
     Calibration,
-    Faces,
+    DetectionSettings,
+    Fusion,
     Manifest,
-    Stage,
+    NetworkSpec,
     TrainingData,
+    derive_version,
     load_bundle,
-    weights_version,
     write_manifest,
 )
 from worker.inference.network import Network
-from worker.inference.predictor import Evidence, Judge, fused
-from worker.paths import printable, shown
-from worker.stats import wilson_interval
+from worker.inference.predictor import Predictor
+from worker.paths import escape_unprintable, format_path
 
-VALIDATION_SET = "validation part, to which the weights were fitted"
+VALIDATION_SET = "validation split, to which the weights were fitted"
 TEST_SET = "held-out test split"
-
-_LARGEST_WEIGHT = 20.0
-_CONSTANTS = (-2.0, 2.0)
-"""Of a decision threshold, in log odds: 0.12 to 0.88."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What a bundle is composed of, and where it goes. `most` faces of a picture are read, at most.
+class BundleConfig:
+    """What a bundle is made of, and where it goes. `max_faces` faces of a picture are read, at most.
 
-    What several readers of faces say is averaged, and so is what several of whole pictures say.
+    The logits of several face classifiers are averaged, and so are those of several scene classifiers.
     """
 
     data: tuple[Path, ...]
-    finder: Path
-    faces: tuple[Path, ...]
-    wholes: tuple[Path, ...]
+    detector: Path
+    face_classifiers: tuple[Path, ...]
+    scene_classifiers: tuple[Path, ...]
     out: Path
     name: str
-    most: int
+    max_faces: int
     max_pixels: int
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What the parts answered to N pictures of a part of the data, their classes and their groups."""
+def train_bundle(config: BundleConfig, say: Callable[[str], None]) -> Manifest:
+    """Copy the networks, fit the fusion to the validation split, measure on the test split.
 
-    evidence: tuple[Evidence, ...]
-    labels: NDArray[np.int64]
-    groups: NDArray[np.int64]
-
-
-def compose(order: Order, say: Callable[[str], None]) -> Manifest:
-    """Copy the parts, weigh them by the validation part, measure on the test part; return the manifest.
-
-    Raises ConfigError where the parts do not belong together or the data has no validation part,
-    BundleError where a part cannot be loaded or the disk refuses.
+    Returns the manifest. Raises ConfigError where the parts do not belong together or the data has no
+    validation split, BundleError where a part cannot be loaded or the disk refuses.
     """
-    finder, readers = load_finder(order.finder).manifest, _readers(order)
-    classes = readers.of_wholes[0].manifest.classes
-    with prepared_folder(order.out) as draft:
-        stages = _copied(draft, order, finder, readers)
-        manifest = _manifest(order, finder, readers, stages)
+    detector = load_detector(config.detector).manifest
+    classifiers = _load_classifiers(config)
+    with prepare_directory(config.out) as draft:
+        networks = _copy_networks(draft, config, detector, classifiers)
+        manifest = _make_manifest(config, detector, classifiers, networks)
         write_manifest(draft, manifest)
-        judge = Judge(load_bundle(draft))
-        validation = _looked(judge, order, Part.VALIDATION, manifest, say)
+        predictor = Predictor(load_bundle(draft))
+        validation = _run_networks(predictor, config, Split.VALID, manifest, say)
         if validation is None:
             raise ConfigError(
-                "DATA has no valid/ part to weigh the parts by; `moodsort dataset split` makes one"
+                "DATA has no valid/ split to fit the weights to; `moodsort dataset split` makes one"
             )
-        weights, temperature = fitted_weights(validation, manifest)
-        manifest = replace(manifest, faces=weights, calibration=Calibration("temperature", temperature))
-        manifest = replace(manifest, decision_threshold=fitted_threshold(validation, manifest))
-        for line in ablation(validation, manifest).splitlines():
+        manifest = _fit(manifest, validation)
+        for line in format_ablation(validation, manifest).splitlines():
             say(line)
-        test = _looked(judge, order, Part.TEST, manifest, say)
-        metrics = measured(
-            _answers(test or validation, manifest), classes, TEST_SET if test else VALIDATION_SET
-        )
-        manifest = replace(manifest, metrics=(*finder.metrics, *metrics))
+        test = _run_networks(predictor, config, Split.TEST, manifest, say)
+        predictions = predict_labeled(test or validation, manifest)
+        metrics = compute_metrics(predictions, manifest.classes, TEST_SET if test else VALIDATION_SET)
+        manifest = replace(manifest, metrics=(*detector.metrics, *metrics))
         write_manifest(draft, manifest)
-        Judge(load_bundle(draft)).self_test()
+        Predictor(load_bundle(draft)).self_test()
     return manifest
 
 
-def fitted_weights(looked: Looked, manifest: Manifest) -> tuple[Faces, float]:
-    """Return the weights of least log loss, those of face and whole with a sum of 1, and the temperature.
-
-    Stacking by logistic regression (Wolpert 1992) without a constant; no weight is below 0. Where neither
-    face nor whole says anything, both are 0. What no picture tells of, `alone` where all have a face, face
-    and whole where none has, is what the manifest says, multiplied by the temperature.
-    """
-    blank = manifest.faces
-    assert blank is not None
-    # `fused` is linear in the weights, but takes them as float32, too coarse for a minimum to be sought in.
-    parts = [
-        _fused(looked, replace(blank, face=face, whole=whole, alone=alone))
-        for face, whole, alone in np.eye(3).tolist()
-    ]
-    by_part = np.stack(parts).astype(np.float64)
-    truth = np.eye(by_part.shape[2])[looked.labels]
-
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        logs = log_softmax(np.tensordot(weights, by_part, axes=1), axis=1)
-        slopes = ((np.exp(logs) - truth) * by_part).sum(axis=2).mean(axis=1)
-        return -float((truth * logs).sum(axis=1).mean()), slopes
-
-    # Where the slope is 0, this method stays where it began.
-    start = np.minimum([blank.face, blank.whole, blank.alone], _LARGEST_WEIGHT)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, _LARGEST_WEIGHT)] * 3)
-    face, whole, alone = (float(weight) for weight in found.x)
-    temperature = 1.0 / max(face + whole, 1.0 / _LARGEST_WEIGHT)
-    scaled = replace(blank, face=face * temperature, whole=whole * temperature, alone=alone * temperature)
-    return scaled, temperature
-
-
-def fitted_threshold(looked: Looked, manifest: Manifest) -> float | None:
-    """Return from which probability of the first of two classes on it is the label; None for more classes.
-
-    It is where a constant of least log loss, both classes weighing the same, would move the even chance to.
-    What is likely a class by the photos' shares is not yet likely by what they show.
-    """
-    if len(manifest.classes) != 2:
-        return None
-    assert manifest.faces is not None
-    logits = _fused(looked, manifest.faces).astype(np.float64) / manifest.calibration.temperature
-    odds = logits[:, 0] - logits[:, 1]
-    counts = np.maximum(np.bincount(looked.labels, minlength=2), 1)
-
-    def loss(constant: float) -> float:
-        wrong = np.where(looked.labels == 0, -1.0, 1.0) * (odds + constant)
-        return float((np.logaddexp(0.0, wrong) / counts[looked.labels]).sum())
-
-    return float(expit(-minimize_scalar(loss, bounds=_CONSTANTS, method="bounded").x))
-
-
-def ablation(looked: Looked, manifest: Manifest) -> str:
-    """Say what each part brings on the pictures that the weights were fitted to, as lines of Markdown."""
-    weights = manifest.faces
-    assert weights is not None
-    largest = replace(looked, evidence=tuple(_with_largest(each) for each in looked.evidence))
-    wholes, faces_only = (replace(weights, face=face, whole=1.0 - face, alone=1.0) for face in (0.0, 1.0))
-    rows = (
-        ("the whole picture alone", looked, wholes),
-        ("the largest face, else the whole picture", largest, faces_only),
-        ("all faces by area and score, else the whole picture", looked, faces_only),
-        ("faces and the whole picture together", looked, weights),
-    )
-    has_face = np.array([bool(each.boxes) for each in looked.evidence])
-    lines = ["| what is read | all pictures | with a face | without |", "|---|---|---|---|"]
-    rights = [(name, _fused(seen, faces).argmax(axis=1) == seen.labels) for name, seen, faces in rows]
-    if manifest.decision_threshold is not None:
-        rights.append(("the same, with the decision threshold", _answers(looked, manifest).right()))
-    for name, right in rights:
-        cells = (_share(right[chosen]) for chosen in (np.full(len(right), True), has_face, ~has_face))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _share(right: NDArray[np.bool_]) -> str:
-    if not len(right):
-        return "–"
-    low, high = wilson_interval(int(right.sum()), len(right))
-    return f"{right.mean():.1%} ({low:.1%} to {high:.1%}) of {len(right)}"
-
-
-def _with_largest(evidence: Evidence) -> Evidence:
-    return replace(evidence, boxes=evidence.boxes[:1], face_logits=evidence.face_logits[:1])
-
-
-def _fused(looked: Looked, faces: Faces) -> NDArray[np.float32]:
-    return np.stack([fused(each, faces) for each in looked.evidence])
-
-
-def _answers(looked: Looked, manifest: Manifest) -> Answers:
-    assert manifest.faces is not None
-    logits = _fused(looked, manifest.faces)
-    answers = answers_from_logits(logits, looked.labels, manifest.calibration.temperature, looked.groups)
-    if manifest.decision_threshold is None:
-        return answers
-    return replace(answers, predicted=(answers.chances[:, 0] < manifest.decision_threshold).astype(np.int64))
-
-
 @dataclass(frozen=True, slots=True)
-class _Readers:
-    """The bundles of one reader each, by what they are to read."""
+class _Classifiers:
+    """The bundles of one classifier each, by what they are to read."""
 
-    of_faces: tuple[Bundle, ...]
-    of_wholes: tuple[Bundle, ...]
+    face: tuple[Bundle, ...]
+    scene: tuple[Bundle, ...]
 
     def all(self) -> tuple[Bundle, ...]:
-        return (*self.of_faces, *self.of_wholes)
+        return (*self.face, *self.scene)
 
 
-def _readers(order: Order) -> _Readers:
-    readers = _Readers(tuple(map(_reader, order.faces)), tuple(map(_reader, order.wholes)))
-    first, *others = readers.all()
+def _load_classifiers(config: BundleConfig) -> _Classifiers:
+    classifiers = _Classifiers(
+        tuple(map(_load_classifier, config.face_classifiers)),
+        tuple(map(_load_classifier, config.scene_classifiers)),
+    )
+    first, *others = classifiers.all()
     for other in others:
         if other.manifest.classes != first.manifest.classes:
             raise ConfigError(
-                f"{shown(other.folder)}: knows {', '.join(other.manifest.classes)}, {shown(first.folder)} "
-                f"{', '.join(first.manifest.classes)}; compose readers of the same classes"
+                f"{format_path(other.folder)}: knows {', '.join(other.manifest.classes)}, "
+                f"{format_path(first.folder)} {', '.join(first.manifest.classes)}; name classifiers of the "
+                "same classes"
             )
-    return readers
+    return classifiers
 
 
-def _reader(folder: Path) -> Bundle:
+def _load_classifier(folder: Path) -> Bundle:
     bundle = load_bundle(folder)
-    if bundle.manifest.faces is not None:
-        raise ConfigError(f"{shown(folder)}: is composed itself; name a bundle of one reader")
+    if bundle.manifest.detection is not None:
+        raise ConfigError(f"{format_path(folder)}: has several networks; name a bundle of one classifier")
     return bundle
 
 
-def _copied(draft: Path, order: Order, finder: FinderManifest, readers: _Readers) -> tuple[Stage, ...]:
-    parts = [("finder", order.finder, finder.stage)]
-    for number, bundle in enumerate(readers.of_faces, start=1):
-        parts.append((f"face-{number}", bundle.folder, replace(bundle.manifest.stages[0], view="face")))
-    for number, bundle in enumerate(readers.of_wholes, start=1):
-        parts.append((f"whole-{number}", bundle.folder, bundle.manifest.stages[0]))
-    classes = len(readers.of_wholes[0].manifest.classes)
-    stages = []
-    for name, folder, stage in parts:
-        file, golden = f"{name}.tflite", f"{name}.golden.npz"
-        shutil.copyfile(folder / stage.file, draft / file)
-        network = Network(draft, replace(stage, file=file), classes)
-        stages.append(replace(network.stage, golden=write_golden(draft / golden, network, seed=0)))
-    return tuple(stages)
+def _copy_networks(
+    draft: Path, config: BundleConfig, detector: DetectorManifest, classifiers: _Classifiers
+) -> tuple[NetworkSpec, ...]:
+    parts = [("detector", config.detector, detector.network)]
+    parts += _name_networks("face", classifiers.face)
+    parts += _name_networks("scene", classifiers.scene)
+    classes = len(classifiers.scene[0].manifest.classes)
+    networks = []
+    for name, folder, spec in parts:
+        shutil.copyfile(folder / spec.file, draft / f"{name}.tflite")
+        network = Network(draft, replace(spec, file=f"{name}.tflite"), classes)
+        networks.append(write_golden(draft / f"{name}.golden.npz", network, seed=0))
+    return tuple(networks)
 
 
-def _manifest(order: Order, finder: FinderManifest, readers: _Readers, stages: tuple[Stage, ...]) -> Manifest:
-    """Describe the bundle, as yet without metrics, its readers calibrated as they are by themselves."""
-    manifests = [bundle.manifest for bundle in readers.all()]
-    of_face, of_whole = _own_weight(readers.of_faces), _own_weight(readers.of_wholes)
-    learnt = [finder.training_data, *(manifest.training_data for manifest in manifests)]
-    fingerprint = hashlib.sha256("".join(data.fingerprint for data in learnt).encode()).hexdigest()
-    commands = (finder.command, *(manifest.command for manifest in manifests), order.command)
+def _name_networks(
+    reads: Literal["scene", "face"], bundles: Sequence[Bundle]
+) -> list[tuple[str, Path, NetworkSpec]]:
+    numbers = [""] if len(bundles) == 1 else [f"-{number}" for number in range(1, len(bundles) + 1)]
+    return [
+        (f"{reads}{number}", bundle.folder, replace(bundle.manifest.networks[0], reads=reads))
+        for number, bundle in zip(numbers, bundles, strict=True)
+    ]
+
+
+def _make_manifest(
+    config: BundleConfig,
+    detector: DetectorManifest,
+    classifiers: _Classifiers,
+    networks: tuple[NetworkSpec, ...],
+) -> Manifest:
+    """Describe the bundle, as yet without metrics, its classifiers weighing what they do by themselves."""
+    manifests = [bundle.manifest for bundle in classifiers.all()]
+    face, scene = _average_scale(classifiers.face), _average_scale(classifiers.scene)
+    sources = [detector.training_data, *(manifest.training_data for manifest in manifests)]
+    fingerprint = hashlib.sha256("".join(data.fingerprint for data in sources).encode()).hexdigest()
+    commands = (detector.command, *(manifest.command for manifest in manifests), config.command)
+    libraries = dict(item for manifest in manifests for item in manifest.libraries.items())
     return replace(
         manifests[-1],
         format_version=FORMAT_VERSION,
-        name=order.name,
-        version=weights_version(stages),
-        working_side=finder.working_side,
-        stages=stages,
-        faces=Faces(finder.least_score, order.most, face=of_face / 2, whole=of_whole / 2, alone=of_whole),
-        calibration=Calibration("temperature", 1.0),
-        decision_threshold=None,
-        training_data=TrainingData(fingerprint, sum(data.pictures for data in learnt)),
+        name=config.name,
+        version=derive_version(networks),
+        max_side=detector.max_side,
+        networks=networks,
+        detection=DetectionSettings(detector.score_threshold, config.max_faces),
+        fusion=Fusion(face_weight=face / 2, scene_weight=scene / 2, no_face_weight=scene),
+        calibration=Calibration("temperature", 1.0, None),
+        training_data=TrainingData(fingerprint, sum(data.pictures for data in sources)),
         metrics=(),
-        libraries=dict(item for each in manifests for item in each.libraries.items()) | finder.libraries,
+        libraries=libraries | detector.libraries,
         command=" && ".join(commands),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _own_weight(readers: tuple[Bundle, ...]) -> float:
-    """Return what their mean weighs by their own calibration."""
-    return sum(1.0 / reader.manifest.calibration.temperature for reader in readers) / len(readers)
+def _average_scale(bundles: tuple[Bundle, ...]) -> float:
+    """Return by what the bundles' own calibrations multiply their logits, on average."""
+    return sum(1.0 / bundle.manifest.calibration.temperature for bundle in bundles) / len(bundles)
 
 
-def _looked(
-    judge: Judge, order: Order, part: Part, manifest: Manifest, say: Callable[[str], None]
-) -> Looked | None:
-    """Have the parts look at every picture of a part of the data; None where it has none."""
-    found = find_classes(order.data)
+def _fit(manifest: Manifest, validation: LabeledOutputs) -> Manifest:
+    assert manifest.fusion is not None
+    fusion, temperature = fit_fusion(validation, manifest.fusion)
+    calibration = Calibration("temperature", temperature, None)
+    manifest = replace(manifest, fusion=fusion, calibration=calibration)
+    threshold = fit_decision_threshold(validation, manifest)
+    return replace(manifest, calibration=replace(calibration, decision_threshold=threshold))
+
+
+def _run_networks(
+    predictor: Predictor, config: BundleConfig, split: Split, manifest: Manifest, say: Callable[[str], None]
+) -> LabeledOutputs | None:
+    """Run the networks on every image of a split of the data; None where it has none."""
+    files_by_class = find_classes(config.data)
     classes = manifest.classes
-    if set(found) != set(classes):
+    if set(files_by_class) != set(classes):
         raise ConfigError(
-            f"DATA has the classes {', '.join(found)}, the readers know {', '.join(classes)}; "
+            f"DATA has the classes {', '.join(files_by_class)}, the classifiers know {', '.join(classes)}; "
             "name folders with one folder for each of these"
         )
-    files = [file for name in classes for file in found[name] if file.part is part]
+    files = [file for name in classes for file in files_by_class[name] if file.split is split]
     if not files:
         return None
-    say(f"looking at {len(files)} pictures of {part}/")
-    evidence: list[Evidence] = []
-    labels: list[int] = []
-    bits: list[NDArray[np.uint64]] = []
-    mirrored: list[NDArray[np.uint64]] = []
-    hashes: list[str] = []
+    say(f"reading {len(files)} pictures of {split}/")
+    outputs, labels, bits, mirrored, hashes = [], [], [], [], []
     for file in files:
         try:
-            data, picture = read_file(
-                file.path, max_pixels=order.max_pixels, working_side=manifest.working_side
-            )
+            data, picture = read_image(file.path, max_pixels=config.max_pixels, max_side=manifest.max_side)
         except BadPhoto as error:
-            say(f"left out {printable(shown(file.path))}: {error.detail}")
+            say(f"left out {escape_unprintable(format_path(file.path))}: {error.detail}")
             continue
-        evidence.append(judge.evidence(picture))
+        outputs.append(predictor.run_networks(picture))
         labels.append(classes.index(file.label))
-        own, others = difference_bits(picture.pixels)
+        own, others = hash_differences(picture.pixels)
         bits.append(own)
         mirrored.append(others)
         hashes.append(hashlib.sha256(data).hexdigest())
-    if not evidence:
-        raise ConfigError(f"no picture of {part}/ can be read; put pictures into it")
-    groups = near_duplicate_groups(np.stack(bits), np.stack(mirrored), hashes)
-    return Looked(tuple(evidence), np.array(labels), groups)
+    if not outputs:
+        raise ConfigError(f"no picture of {split}/ can be read; put pictures into it")
+    groups = group_near_duplicates(np.stack(bits), np.stack(mirrored), hashes)
+    return LabeledOutputs(tuple(outputs), np.array(labels), groups)

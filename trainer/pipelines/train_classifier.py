@@ -8,30 +8,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.atomic_directory import check_place, prepared_folder
+from trainer.data.atomic_directory import check_output, prepare_directory
 from trainer.data.dataset import Dataset, read_dataset
-from trainer.data.near_duplicates import near_duplicate_groups
-from trainer.data.splits import Positions, Splits, divided, leakages
-from trainer.evaluation.calibration import fitted_temperature
-from trainer.evaluation.metrics import Answers, answers_from_logits, measured
+from trainer.data.near_duplicates import group_near_duplicates
+from trainer.data.splits import Indices, SplitIndices, measure_leakage, split_dataset
+from trainer.evaluation.calibration import fit_temperature
+from trainer.evaluation.metrics import LabeledPredictions, compute_metrics, make_predictions
 from trainer.export.bundle_files import (
-    Findings,
-    Networks,
-    Pictures,
-    calibration_positions,
+    ExportNetworks,
+    ExportPictures,
+    TrainingResults,
+    choose_representative_dataset,
     keep_smallest,
     write_bundle,
 )
-from trainer.models.classifiers import reading_both_ways
+from trainer.models.classifiers import add_flip_averaging
 from trainer.report import write_report
-from trainer.report.training_study import study_of_training
+from trainer.report.training_study import make_training_study
 from trainer.training.checkpoint import discard_training
-from trainer.training.configuration import Recipe
+from trainer.training.configuration import TrainingConfig
 from trainer.training.failures import OutOfTime
 from trainer.training.progress import Progress
 from trainer.training.trainer import Trained, train_network
 from worker.inference.bundle import Manifest, TrainingData, load_bundle
-from worker.inference.predictor import Judge
+from worker.inference.predictor import Predictor
 
 TEST_SET = "held-out test split"
 
@@ -40,7 +40,7 @@ _CLOSING_SHARE = 0.2
 """Of a time budget, what measuring and exporting may take: so many seconds, at most such a share."""
 
 
-def build_bundle(recipe: Recipe, progress: Progress) -> Manifest:
+def train_classifier(recipe: TrainingConfig, progress: Progress) -> Manifest:
     """Read, divide, train, calibrate, measure and write; return the manifest of the bundle now in place.
 
     Raises ConfigError for folders that cannot be trained on or a place that is taken, Diverged where the
@@ -49,17 +49,17 @@ def build_bundle(recipe: Recipe, progress: Progress) -> Manifest:
     otherwise than the network does.
     """
     started = time.monotonic()
-    check_place(recipe.out)
+    check_output(recipe.out)
     dataset = read_dataset(recipe, progress.say)
-    groups = near_duplicate_groups(dataset.bits, dataset.mirrored_bits, dataset.hashes)
-    for leakage in leakages(dataset.parts, groups):
+    groups = group_near_duplicates(dataset.bits, dataset.mirrored_bits, dataset.hashes)
+    for leakage in measure_leakage(dataset.splits, groups):
         progress.say(f"leakage: {leakage}")
-    splits = divided(dataset, groups, recipe.held_out, recipe.seed, recipe.leakage_limit)
-    progress.say(_described(dataset, splits, distinct=int(groups.max()) + 1))
-    trained = train_network(recipe, dataset, splits, progress, _seconds_left(recipe, started))
-    with prepared_folder(recipe.out) as draft:
-        manifest = _written(draft, recipe, _Data(dataset, splits, groups), trained, progress.say)
-        Judge(load_bundle(draft)).self_test()
+    splits = split_dataset(dataset, groups, recipe.held_out, recipe.seed, recipe.leakage_limit)
+    progress.say(_describe(dataset, splits, distinct=int(groups.max()) + 1))
+    trained = train_network(recipe, dataset, splits, progress, _compute_seconds_left(recipe, started))
+    with prepare_directory(recipe.out) as draft:
+        manifest = _write(draft, recipe, _Data(dataset, splits, groups), trained, progress.say)
+        Predictor(load_bundle(draft)).self_test()
     discard_training(recipe.out)
     progress.say(f"kept epoch {trained.best.number}; wrote {recipe.out}, version {manifest.version}")
     return manifest
@@ -70,41 +70,45 @@ class _Data:
     """Pictures, their parts, and for each the number of its group of near-duplicates, int64 (N,)."""
 
     dataset: Dataset
-    splits: Splits
+    splits: SplitIndices
     groups: NDArray[np.int64]
 
-    def answers(self, logits: NDArray[np.float32], places: Positions, temperature: float) -> Answers:
+    def predictions(
+        self, logits: NDArray[np.float32], places: Indices, temperature: float
+    ) -> LabeledPredictions:
         """Hold logits of some of the pictures, float32 (n, classes), against their labels."""
-        return answers_from_logits(logits, self.dataset.labels[places], temperature, self.groups[places])
+        return make_predictions(logits, self.dataset.labels[places], temperature, self.groups[places])
 
 
-def _written(
-    draft: Path, recipe: Recipe, data: _Data, trained: Trained, say: Callable[[str], None]
+def _write(
+    draft: Path, recipe: TrainingConfig, data: _Data, trained: Trained, say: Callable[[str], None]
 ) -> Manifest:
     """Convert, calibrate, measure and describe; write it all into the folder."""
     dataset, splits = data.dataset, data.splits
-    networks, pictures = _networks(recipe, trained), _pictures(dataset, splits)
+    networks, pictures = _make_export_networks(recipe, trained), _choose_pictures(dataset, splits)
     # What is measured is what is shipped: the converted network, run as the worker runs it.
     kept = keep_smallest(draft, networks.judging, recipe, dataset.classes, pictures, say)
-    temperature = fitted_temperature(kept.validation, pictures.labels)
-    chosen_by = data.answers(kept.validation, splits.validation, temperature)
-    answers = data.answers(kept.logits(dataset.pixels[splits.test]), splits.test, temperature)
-    metrics = measured(answers, dataset.classes, TEST_SET, recipe.seed)
+    temperature = fit_temperature(kept.validation, pictures.labels)
+    chosen_by = data.predictions(kept.validation, splits.validation, temperature)
+    answers = data.predictions(kept.logits(dataset.pixels[splits.test]), splits.test, temperature)
+    metrics = compute_metrics(answers, dataset.classes, TEST_SET, recipe.seed)
     learnt_from = TrainingData(dataset.fingerprint(), len(dataset.labels))
-    findings = Findings(dataset.classes, temperature, learnt_from, metrics)
+    findings = TrainingResults(dataset.classes, temperature, learnt_from, metrics)
     manifest = write_bundle(draft, networks, recipe, findings, kept, say)
-    study = study_of_training(recipe, dataset, splits, trained, temperature, (chosen_by, answers), metrics)
+    study = make_training_study(recipe, dataset, splits, trained, temperature, (chosen_by, answers), metrics)
     write_report(draft / "report", study)
     return manifest
 
 
-def _networks(recipe: Recipe, trained: Trained) -> Networks:
+def _make_export_networks(recipe: TrainingConfig, trained: Trained) -> ExportNetworks:
     """Have it read both ways when it judges, unless it learnt without mirrored pictures."""
     learnt = trained.network
-    return Networks(learnt, judging=reading_both_ways(learnt) if recipe.method.augmented else learnt)
+    return ExportNetworks(
+        learnt, judging=add_flip_averaging(learnt) if recipe.hyperparameters.augmented else learnt
+    )
 
 
-def _seconds_left(recipe: Recipe, started: float) -> float | None:
+def _compute_seconds_left(recipe: TrainingConfig, started: float) -> float | None:
     """Return what the time budget leaves for training, None without one. Raises OutOfTime."""
     budget = recipe.time_budget_seconds
     if budget is None:
@@ -119,16 +123,16 @@ def _seconds_left(recipe: Recipe, started: float) -> float | None:
     return left
 
 
-def _described(dataset: Dataset, splits: Splits, distinct: int) -> str:
+def _describe(dataset: Dataset, splits: SplitIndices, distinct: int) -> str:
     counts = ", ".join(f"{dataset.count(label)} {name}" for label, name in enumerate(dataset.classes))
     return (
         f"read {len(dataset.labels)} pictures ({counts}), {distinct} of them different, "
-        f"{len(dataset.unread)} left out; "
+        f"{len(dataset.unreadable)} left out; "
         f"{len(splits.training)} train, {len(splits.validation)} choose, {len(splits.test)} test"
     )
 
 
-def _pictures(dataset: Dataset, splits: Splits) -> Pictures:
-    shown = calibration_positions(splits.training)
+def _choose_pictures(dataset: Dataset, splits: SplitIndices) -> ExportPictures:
+    shown = choose_representative_dataset(splits.training)
     validation = splits.validation
-    return Pictures(dataset.pixels[shown], dataset.pixels[validation], dataset.labels[validation])
+    return ExportPictures(dataset.pixels[shown], dataset.pixels[validation], dataset.labels[validation])

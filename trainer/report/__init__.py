@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from trainer.report.classification_charts import judgement_charts
-from trainer.report.confidence_charts import confidence_charts
-from trainer.report.learning_curves import learning_charts
-from trainer.report.picture_sheets import picture_sheets, save_sheet
-from trainer.report.report_page import page
-from trainer.report.study import Pictures, Study
+from trainer.report.classification_charts import make_classification_charts
+from trainer.report.confidence_charts import make_confidence_charts
+from trainer.report.learning_curves import make_learning_charts
+from trainer.report.picture_sheets import make_sheets, save_sheet
+from trainer.report.report_page import render_page
+from trainer.report.study import Study, StudyPictures
 from trainer.report.theme import save_png
 from worker.errors import BundleError
-from worker.paths import shown
+from worker.paths import format_path
 
-__all__ = ["Pictures", "Study", "write_report"]
+__all__ = ["Study", "StudyPictures", "write_report"]
 
 
 def write_report(folder: Path, study: Study) -> None:
@@ -21,12 +21,12 @@ def write_report(folder: Path, study: Study) -> None:
     Raises BundleError where the disk refuses.
     """
     chapters = (
-        ("How it learned", learning_charts(study)),
-        ("What it gets right and wrong", judgement_charts(study)),
-        ("How far to trust its confidence", confidence_charts(study)),
+        ("How it learned", make_learning_charts(study)),
+        ("What it gets right and wrong", make_classification_charts(study)),
+        ("How far to trust its confidence", make_confidence_charts(study)),
     )
-    sheets = picture_sheets(study)
-    text = page(study, chapters, sheets)
+    sheets = make_sheets(study)
+    text = render_page(study, chapters, sheets)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for chart in (chart for _, charts in chapters for chart in charts):
@@ -36,5 +36,5 @@ def write_report(folder: Path, study: Study) -> None:
         (folder / "index.html").write_text(text, encoding="utf-8")
     except OSError as error:
         raise BundleError(
-            f"{shown(folder)}: the report cannot be written ({error.strerror}); check the disk"
+            f"{format_path(folder)}: the report cannot be written ({error.strerror}); check the disk"
         ) from error

@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from trainer.report.study import Study
-from trainer.report.theme import Chart, Theme, add_legend, prepared_axes
+from trainer.report.theme import Chart, Theme, add_axes, add_legend
 
 _FEW = 4
 """Classes up to which every cell is written, and names lie flat."""
@@ -24,7 +24,7 @@ _MOST_LINES = 8
 _MOST_POINTS = 400
 
 
-def judgement_charts(study: Study) -> list[Chart]:
+def make_classification_charts(study: Study) -> list[Chart]:
     """Return the confusion matrix, the precision-recall curves and the ROC curves."""
     classes = len(study.classes)
     side = 3.3 if classes <= _FEW else min(9.0, max(4.2, 0.4 * classes))
@@ -32,14 +32,14 @@ def judgement_charts(study: Study) -> list[Chart]:
     areas = ", ".join(
         f"{metric.label} {metric.value:.3f}"
         for metric in study.metrics
-        if metric.name == "auc" and metric.label in shown_classes(study)
+        if metric.name == "auc" and metric.label in choose_classes(study)
     )
     return [
         Chart(
             "confusion",
             "Confusion matrix",
             "Each row is a true class; a cell says how many of its pictures were taken for which class.",
-            _confusion_in_words(study),
+            _describe_confusion(study),
             partial(_draw_confusion, study),
             (side * 4.6 / 3.3, side),
         ),
@@ -60,22 +60,22 @@ def judgement_charts(study: Study) -> list[Chart]:
     ]
 
 
-def shown_classes(study: Study) -> list[str]:
+def choose_classes(study: Study) -> list[str]:
     """Return the classes that have a curve: all, or those of least area."""
     areas = {metric.label: metric.value for metric in study.metrics if metric.name == "auc" and metric.label}
     worst = sorted(areas, key=areas.__getitem__)[:_MOST_LINES]
     return [name for name in study.classes if name in worst]
 
 
-def confusion(study: Study) -> NDArray[np.int64]:
+def compute_confusion(study: Study) -> NDArray[np.int64]:
     """Count the test pictures of each class (rows) taken for each class (columns): int64 (C, C)."""
     count = len(study.classes)
     pairs = study.test.labels * count + study.test.predicted
     return np.bincount(pairs, minlength=count * count).reshape(count, count)
 
 
-def _confusion_in_words(study: Study) -> str:
-    table = confusion(study)
+def _describe_confusion(study: Study) -> str:
+    table = compute_confusion(study)
     return "; ".join(
         f"of {row.sum()} {name}, {row[place]} right"
         for place, (name, row) in enumerate(zip(study.classes, table, strict=True))
@@ -83,10 +83,10 @@ def _confusion_in_words(study: Study) -> str:
 
 
 def _draw_confusion(study: Study, figure: Figure, theme: Theme) -> None:
-    table = confusion(study)
+    table = compute_confusion(study)
     count = len(table)
     shares = table / np.maximum(1, table.sum(axis=1, keepdims=True))
-    axes = prepared_axes(figure, theme)
+    axes = add_axes(figure, theme)
     axes.grid(visible=False)
     for (row, column), share in np.ndenumerate(shares):
         if share == 0 and count > _FEW:
@@ -102,7 +102,7 @@ def _draw_confusion(study: Study, figure: Figure, theme: Theme) -> None:
             axes.text(column, row, text, ha="center", va="center", color=theme.ink, fontsize=size)
     axes.set_xlim(-0.5, count - 0.5)
     axes.set_ylim(count - 0.5, -0.5)
-    names = [_shortened(name) for name in study.classes]
+    names = [_shorten(name) for name in study.classes]
     axes.set_xticks(range(count), names, rotation=0 if count <= _FEW else 90)
     axes.set_yticks(range(count), names)
     axes.tick_params(length=0)
@@ -113,36 +113,36 @@ def _draw_confusion(study: Study, figure: Figure, theme: Theme) -> None:
 
 
 def _draw_precision_recall(study: Study, figure: Figure, theme: Theme) -> None:
-    axes = prepared_axes(figure, theme)
-    for name, colour in zip(shown_classes(study), theme.series, strict=False):
-        hits, taken, positives, _ = _swept(study, name)
-        chosen = _thinned(len(hits))
+    axes = add_axes(figure, theme)
+    for name, colour in zip(choose_classes(study), theme.series, strict=False):
+        hits, taken, positives, _ = _sweep_threshold(study, name)
+        chosen = _thin(len(hits))
         recall, precision = hits[chosen] / positives, hits[chosen] / taken[chosen]
-        axes.plot(np.r_[0, recall], np.r_[precision[0], precision], color=colour, label=_shortened(name))
+        axes.plot(np.r_[0, recall], np.r_[precision[0], precision], color=colour, label=_shorten(name))
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
-    _percent(axes)
+    _format_axes(axes)
     add_legend(axes, theme, "lower left")
 
 
 def _draw_roc(study: Study, figure: Figure, theme: Theme) -> None:
-    axes = prepared_axes(figure, theme)
+    axes = add_axes(figure, theme)
     axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=1, linestyle=":")
-    for name, colour in zip(shown_classes(study), theme.series, strict=False):
-        hits, taken, positives, negatives = _swept(study, name)
-        chosen = _thinned(len(hits))
+    for name, colour in zip(choose_classes(study), theme.series, strict=False):
+        hits, taken, positives, negatives = _sweep_threshold(study, name)
+        chosen = _thin(len(hits))
         found, false = hits[chosen] / positives, (taken - hits)[chosen] / negatives
-        axes.plot(np.r_[0, false], np.r_[0, found], color=colour, label=_shortened(name))
+        axes.plot(np.r_[0, false], np.r_[0, found], color=colour, label=_shorten(name))
     axes.set_xlabel("false positive rate")
     axes.set_ylabel("true positive rate")
-    _percent(axes)
+    _format_axes(axes)
     add_legend(axes, theme, "lower right")
 
 
-def _swept(study: Study, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
+def _sweep_threshold(study: Study, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
     """Lower the threshold of a class: hits and pictures taken, int64 (M,); its pictures and the others."""
     label = study.classes.index(name)
-    scores = study.test.chances[:, label]
+    scores = study.test.probabilities[:, label]
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     positive = (study.test.labels == label)[order]
@@ -151,18 +151,18 @@ def _swept(study: Study, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64
     return np.cumsum(positive)[ends], ends + 1, positives, len(positive) - positives
 
 
-def _thinned(count: int) -> NDArray[np.int64]:
+def _thin(count: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).astype(np.int64))
 
 
-def _percent(axes: Axes) -> None:
+def _format_axes(axes: Axes) -> None:
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def _shortened(name: str) -> str:
+def _shorten(name: str) -> str:
     # A legend leaves out what begins with an underscore.
     name = f" {name}" if name.startswith("_") else name
     return name if len(name) <= 14 else f"{name[:13]}…"

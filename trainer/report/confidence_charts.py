@@ -8,18 +8,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from trainer.evaluation.calibration import Reliability, reliability
-from trainer.evaluation.coverage import TARGET_ACCURACY, coverage_curve, kept_at, suggested_threshold
-from trainer.evaluation.metrics import Answers
+from trainer.evaluation.calibration import Reliability, compute_reliability
+from trainer.evaluation.coverage import (
+    TARGET_ACCURACY,
+    compute_coverage_curve,
+    measure_coverage,
+    suggest_threshold,
+)
+from trainer.evaluation.metrics import LabeledPredictions
 from trainer.report.study import Study
-from trainer.report.theme import Chart, Theme, add_legend, prepared_axes
+from trainer.report.theme import Chart, Theme, add_axes, add_legend
 from worker.stats import wilson_interval
 
 _MOST_POINTS = 300
 _COLUMNS = 20
 
 
-def confidence_charts(study: Study) -> list[Chart]:
+def make_confidence_charts(study: Study) -> list[Chart]:
     """Return the reliability diagram, the histogram of confidences and the coverage curve."""
     errors = {metric.name: metric.value for metric in study.metrics if metric.label is None}
     before, after = errors["calibration_error_uncalibrated"], errors["calibration_error"]
@@ -44,25 +49,25 @@ def confidence_charts(study: Study) -> list[Chart]:
             "coverage",
             "What review would gain",
             "The more of the unsure go to review, the more of the rest is right. Band: 95% interval.",
-            coverage_sentence(study),
+            describe_coverage(study),
             partial(_draw_coverage, study),
         ),
     ]
 
 
-def coverage_sentence(study: Study) -> str:
+def describe_coverage(study: Study) -> str:
     """Say which `min_confidence` is suggested, by which pictures, and what it does to the test."""
     if study.validation is None:
         chosen_on, source = study.test, "these pictures"
     else:
         chosen_on, source = study.validation, "the validation pictures"
-    threshold = suggested_threshold(chosen_on)
+    threshold = suggest_threshold(chosen_on)
     target = f"{TARGET_ACCURACY:.0%}"
     if threshold is None:
         return f"No min_confidence reaches {target} right on {source}."
     if threshold == 0:
         return f"{target} of {source} are right without sending any to review: min_confidence = 0."
-    kept = kept_at(study.test, threshold)
+    kept = measure_coverage(study.test, threshold)
     low, high = kept.interval
     return (
         f"min_confidence = {threshold:.2f} is the least that reaches {target} right on {source}. "
@@ -72,27 +77,27 @@ def coverage_sentence(study: Study) -> str:
 
 
 def _draw_reliability(study: Study, figure: Figure, theme: Theme) -> None:
-    axes = prepared_axes(figure, theme)
+    axes = add_axes(figure, theme)
     answers = study.test
     everyone = np.arange(len(answers.labels))
     raw = answers.uncalibrated[everyone, answers.predicted]
     right = answers.right()
     axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=1, linestyle=":")
-    before, after = reliability(raw, right), reliability(answers.confidence(), right)
+    before, after = compute_reliability(raw, right), compute_reliability(answers.confidence(), right)
     axes.plot(
         before.confidence, before.accuracy, "o--", color=theme.muted, markersize=3, label="before scaling"
     )
-    _with_intervals(axes, after, theme.series[0])
+    _draw_intervals(axes, after, theme.series[0])
     least = min(before.confidence.min(), after.confidence.min(), after.low.min(), before.accuracy.min())
     axes.set_xlim(max(0.0, min(before.confidence.min(), after.confidence.min()) - 0.03), 1.02)
     axes.set_ylim(max(0.0, least - 0.03), 1.02)
     axes.set_xlabel("confidence")
     axes.set_ylabel("accuracy")
-    _percent(axes)
+    _format_axes(axes)
     add_legend(axes, theme, "lower right")
 
 
-def _with_intervals(axes: Axes, found: Reliability, colour: str) -> None:
+def _draw_intervals(axes: Axes, found: Reliability, colour: str) -> None:
     ends = np.maximum(0, [found.accuracy - found.low, found.high - found.accuracy])
     axes.errorbar(
         found.confidence,
@@ -109,7 +114,7 @@ def _with_intervals(axes: Axes, found: Reliability, colour: str) -> None:
 
 
 def _draw_histogram(study: Study, figure: Figure, theme: Theme) -> None:
-    axes = prepared_axes(figure, theme)
+    axes = add_axes(figure, theme)
     confidence, right = study.test.confidence(), study.test.right()
     edges = np.linspace(min(0.5, float(confidence.min())), 1, _COLUMNS + 1)
     axes.hist(
@@ -126,15 +131,17 @@ def _draw_histogram(study: Study, figure: Figure, theme: Theme) -> None:
 
 
 def _draw_coverage(study: Study, figure: Figure, theme: Theme) -> None:
-    axes = prepared_axes(figure, theme)
+    axes = add_axes(figure, theme)
     if study.validation is not None:
-        _curve(axes, study.validation, theme.muted, "validation", "--")
-    _band(axes, study.test, theme.series[0])
-    _curve(axes, study.test, theme.series[0], "test" if study.validation is not None else "pictures", "-")
+        _draw_curve(axes, study.validation, theme.muted, "validation", "--")
+    _draw_band(axes, study.test, theme.series[0])
+    _draw_curve(
+        axes, study.test, theme.series[0], "test" if study.validation is not None else "pictures", "-"
+    )
     axes.axhline(TARGET_ACCURACY, color=theme.series[2], linewidth=1, linestyle=":")
-    threshold = suggested_threshold(study.test if study.validation is None else study.validation)
+    threshold = suggest_threshold(study.test if study.validation is None else study.validation)
     if threshold is not None:
-        kept = kept_at(study.test, threshold)
+        kept = measure_coverage(study.test, threshold)
         axes.plot(
             [kept.coverage],
             [kept.accuracy],
@@ -146,20 +153,20 @@ def _draw_coverage(study: Study, figure: Figure, theme: Theme) -> None:
     axes.set_ylim(None, 1.01)
     axes.set_xlabel("pictures kept, the surest first")
     axes.set_ylabel("right among them")
-    _percent(axes)
+    _format_axes(axes)
     add_legend(axes, theme, "lower left")
 
 
-def _curve(axes: Axes, answers: Answers, colour: str, name: str, style: str) -> None:
-    curve = coverage_curve(answers)
+def _draw_curve(axes: Axes, answers: LabeledPredictions, colour: str, name: str, style: str) -> None:
+    curve = compute_coverage_curve(answers)
     # The first few pictures are too few for an accuracy, and one mistake there would squeeze all else.
-    chosen = _shown(curve.coverage, len(answers.labels))
+    chosen = _choose_points(curve.coverage, len(answers.labels))
     axes.plot(curve.coverage[chosen], curve.accuracy[chosen], style, color=colour, label=name)
 
 
-def _band(axes: Axes, answers: Answers, colour: str) -> None:
-    curve = coverage_curve(answers)
-    chosen = _shown(curve.coverage, len(answers.labels))
+def _draw_band(axes: Axes, answers: LabeledPredictions, colour: str) -> None:
+    curve = compute_coverage_curve(answers)
+    chosen = _choose_points(curve.coverage, len(answers.labels))
     counts = np.rint(curve.coverage[chosen] * len(answers.labels)).astype(int)
     ends = [
         wilson_interval(round(float(share) * int(count)), int(count))
@@ -169,11 +176,11 @@ def _band(axes: Axes, answers: Answers, colour: str) -> None:
     axes.fill_between(curve.coverage[chosen], low, high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _shown(coverage: NDArray[np.float64], pictures: int) -> NDArray[np.int64]:
+def _choose_points(coverage: NDArray[np.float64], pictures: int) -> NDArray[np.int64]:
     first = int(np.searchsorted(coverage, min(1.0, max(0.05, 10 / pictures))))
     return np.unique(np.linspace(first, len(coverage) - 1, _MOST_POINTS).astype(np.int64))
 
 
-def _percent(axes: Axes) -> None:
+def _format_axes(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

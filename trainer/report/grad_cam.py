@@ -12,13 +12,13 @@ from trainer.report.study import Heat
 from worker.inference.decode import Pixels
 
 
-def grad_cam(network: keras.Model, pixels: Pixels, labels: NDArray[np.int64]) -> Heat:
+def compute_grad_cam(network: keras.Model, pixels: Pixels, labels: NDArray[np.int64]) -> Heat:
     """Return how much each place spoke for a class: float32 (N, height, width), 0–1.
 
     `pixels` uint8 (N, height, width, channels), `labels` int64 (N,) the class asked about. All zeros where
     nothing spoke for it, or where the network has no map of features to look at.
     """
-    features = _last_features(network)
+    features = _find_last_features(network)
     if features is None:
         return np.zeros(pixels.shape[:3], np.float32)
     split = keras.Model(network.inputs, [features, network.outputs[0]])
@@ -29,10 +29,10 @@ def grad_cam(network: keras.Model, pixels: Pixels, labels: NDArray[np.int64]) ->
     slopes = tape.gradient(scores, maps)
     weights = tf.reduce_mean(slopes, axis=(1, 2), keepdims=True)
     heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)).numpy()
-    return np.stack([_enlarged(each, pixels) for each in heat])
+    return np.stack([_enlarge(each, pixels) for each in heat])
 
 
-def _last_features(network: keras.Model) -> Any:
+def _find_last_features(network: keras.Model) -> Any:
     """Return the last output of a layer that still has places, (N, h, w, channels), or None."""
     for layer in reversed(network.layers):
         shape: tuple[int | None, ...] = getattr(layer.output, "shape", ())
@@ -41,7 +41,7 @@ def _last_features(network: keras.Model) -> Any:
     return None
 
 
-def _enlarged(heat: Heat, pixels: Pixels) -> Heat:
+def _enlarge(heat: Heat, pixels: Pixels) -> Heat:
     top = float(heat.max())
     image = Image.fromarray(heat / top if top > 0 else heat)
     _, height, width, _ = pixels.shape

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trainer.report.study import Study
-from trainer.report.theme import Chart, Theme, add_legend, prepared_axes
+from trainer.report.theme import Chart, Theme, add_axes, add_legend
 
 if TYPE_CHECKING:
     from trainer.training.progress import Epoch
 
 
-def learning_charts(study: Study) -> list[Chart]:
+def make_learning_charts(study: Study) -> list[Chart]:
     """Return the loss and the accuracy curve; none where training was not watched."""
     if not study.epochs:
         return []
@@ -42,26 +42,26 @@ def learning_charts(study: Study) -> list[Chart]:
 
 
 def _draw_loss(study: Study, figure: Figure, theme: Theme) -> None:
-    axes = _epoch_axes(study, figure, theme, "loss")
-    _line(axes, study.epochs, [epoch.loss for epoch in study.epochs], theme.series[0], "training")
-    _line(
+    axes = _add_epoch_axes(study, figure, theme, "loss")
+    _draw_line(axes, study.epochs, [epoch.loss for epoch in study.epochs], theme.series[0], "training")
+    _draw_line(
         axes, study.epochs, [epoch.validation_loss for epoch in study.epochs], theme.series[1], "validation"
     )
     add_legend(axes, theme)
 
 
 def _draw_accuracy(study: Study, figure: Figure, theme: Theme) -> None:
-    axes = _epoch_axes(study, figure, theme, "accuracy")
+    axes = _add_epoch_axes(study, figure, theme, "accuracy")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    _line(
+    _draw_line(
         axes, study.epochs, [epoch.training_accuracy for epoch in study.epochs], theme.series[0], "training"
     )
-    _line(axes, study.epochs, [epoch.accuracy for epoch in study.epochs], theme.series[1], "validation")
+    _draw_line(axes, study.epochs, [epoch.accuracy for epoch in study.epochs], theme.series[1], "validation")
     add_legend(axes, theme, "lower right")
 
 
-def _epoch_axes(study: Study, figure: Figure, theme: Theme, what: str) -> Axes:
-    axes = prepared_axes(figure, theme)
+def _add_epoch_axes(study: Study, figure: Figure, theme: Theme, what: str) -> Axes:
+    axes = add_axes(figure, theme)
     axes.set_xlabel("epoch")
     axes.set_ylabel(what)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -70,6 +70,8 @@ def _epoch_axes(study: Study, figure: Figure, theme: Theme, what: str) -> Axes:
     return axes
 
 
-def _line(axes: Axes, epochs: Sequence["Epoch"], values: Sequence[float], colour: str, name: str) -> None:
+def _draw_line(
+    axes: Axes, epochs: Sequence["Epoch"], values: Sequence[float], colour: str, name: str
+) -> None:
     marker = "o" if len(epochs) < 3 else None
     axes.plot([epoch.number for epoch in epochs], values, color=colour, label=name, marker=marker)

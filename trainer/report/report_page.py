@@ -5,11 +5,11 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
-from trainer.evaluation.metrics import shown_interval, shown_value
-from trainer.report.confidence_charts import coverage_sentence
+from trainer.evaluation.metrics import format_interval, format_value
+from trainer.report.confidence_charts import describe_coverage
 from trainer.report.picture_sheets import Sheet
 from trainer.report.study import Study
-from trainer.report.theme import DARK, LIGHT, Chart, as_svg, colours
+from trainer.report.theme import DARK, LIGHT, Chart, list_colours, render_svg
 from worker.inference.bundle import Metric
 
 _TEMPLATE = "page.html.jinja"
@@ -25,7 +25,9 @@ _MEANINGS = {
 }
 
 
-def page(study: Study, chapters: Sequence[tuple[str, Sequence[Chart]]], sheets: Sequence[Sheet]) -> str:
+def render_page(
+    study: Study, chapters: Sequence[tuple[str, Sequence[Chart]]], sheets: Sequence[Sheet]
+) -> str:
     """Return the page: HTML that refers to nothing outside itself."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -35,22 +37,22 @@ def page(study: Study, chapters: Sequence[tuple[str, Sequence[Chart]]], sheets: 
     return environment.from_string(text).render(
         study=study,
         chapters=[
-            (title, [(chart, as_svg(chart)) for chart in charts]) for title, charts in chapters if charts
+            (title, [(chart, render_svg(chart)) for chart in charts]) for title, charts in chapters if charts
         ],
         sheets=sheets,
-        light=colours(LIGHT),
-        dark=colours(DARK),
+        light=list_colours(LIGHT),
+        dark=list_colours(DARK),
         headline=next(metric for metric in whole if metric.name == "accuracy"),
         whole=whole,
         meanings=_MEANINGS,
-        by_class=_by_class(study),
-        coverage=coverage_sentence(study),
-        value=shown_value,
-        interval=shown_interval,
+        by_class=_group_by_class(study),
+        coverage=describe_coverage(study),
+        value=format_value,
+        interval=format_interval,
     )
 
 
-def _by_class(study: Study) -> dict[str, dict[str, Metric]]:
+def _group_by_class(study: Study) -> dict[str, dict[str, Metric]]:
     rows: dict[str, dict[str, Metric]] = {name: {} for name in study.classes}
     for metric in study.metrics:
         if metric.label is not None:

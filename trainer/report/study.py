@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.evaluation.metrics import Answers
+from trainer.evaluation.metrics import LabeledPredictions
 from worker.inference.bundle import Metric
 from worker.inference.decode import Pixels
 
@@ -18,10 +18,10 @@ Heat = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class StudyPictures:
     """The pictures that a report may show; they are the user's, and a shipped bundle has none of them.
 
-    `samples` is uint8 (M, height, width, 1 or 3), some training pictures, `sample_labels` int64 (M,) their
+    `draw_samples` is uint8 (M, height, width, 1 or 3), some training pictures, `sample_labels` int64 (M,) their
     classes. `augmented` is uint8 (K, height, width, 1 or 3), training pictures as augmentation varies
     them, or None. `test` takes places among the study's `test` answers, int64 (B,), and gives these
     pictures, uint8 (B, height, width, 1 or 3); `test_names` are the file names of all. `explain` takes
@@ -53,9 +53,9 @@ class Study:
     training_pictures: int
     about_test: str
     temperature: float
-    validation: Answers | None
-    test: Answers
+    validation: LabeledPredictions | None
+    test: LabeledPredictions
     metrics: tuple[Metric, ...]
     epochs: tuple["Epoch", ...]
     best_epoch: int | None
-    pictures: Pictures | None
+    pictures: StudyPictures | None

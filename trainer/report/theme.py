@@ -83,22 +83,22 @@ class Chart:
         return self.size[0] > _SIZE[0]
 
 
-def colours(theme: Theme) -> dict[str, str]:
+def list_colours(theme: Theme) -> dict[str, str]:
     """Return a theme's colours by the names of the page's variables."""
-    return dict(zip(_NAMES, _listed(theme), strict=True))
+    return dict(zip(_NAMES, _list_values(theme), strict=True))
 
 
 def save_png(chart: Chart, path: Path) -> None:
     """Draw a chart in light colours into a PNG file."""
-    with _settings():
-        _drawn(chart, LIGHT).savefig(path, format="png", facecolor=LIGHT.paper)
+    with _apply_settings():
+        _draw(chart, LIGHT).savefig(path, format="png", facecolor=LIGHT.paper)
 
 
-def as_svg(chart: Chart) -> str:
+def render_svg(chart: Chart) -> str:
     """Draw a chart as an SVG element for the page, in the colours of its variables."""
     text = io.StringIO()
-    with _settings():
-        _drawn(chart, _MARKED).savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    with _apply_settings():
+        _draw(chart, _MARKED).savefig(text, format="svg", transparent=True, metadata={"Date": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -108,17 +108,17 @@ def as_svg(chart: Chart) -> str:
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{chart.name}-", svg)
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
     svg = svg.replace("xlink:href", "href")
-    for name, marked in colours(_MARKED).items():
+    for name, marked in list_colours(_MARKED).items():
         svg = svg.replace(marked, f"var(--{name})")
     return svg
 
 
-def data_uri(content: bytes, kind: str) -> str:
+def make_data_uri(content: bytes, kind: str) -> str:
     """Return content of a media type as an address that holds it."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def prepared_axes(figure: Figure, theme: Theme) -> Axes:
+def add_axes(figure: Figure, theme: Theme) -> Axes:
     """Add axes in the theme's colours."""
     axes: Axes = figure.add_subplot()
     axes.set_facecolor("none")
@@ -145,18 +145,18 @@ def add_legend(axes: Axes, theme: Theme, place: Place = "best") -> None:
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
+def _apply_settings() -> Iterator[None]:
     with rc_context(_SETTINGS), warnings.catch_warnings():
         # Of a class whose name is in a script that the font lacks; the page has it in the reader's own.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield
 
 
-def _drawn(chart: Chart, theme: Theme) -> Figure:
+def _draw(chart: Chart, theme: Theme) -> Figure:
     figure = Figure(figsize=chart.size, layout="constrained")
     chart.draw(figure, theme)
     return figure
 
 
-def _listed(theme: Theme) -> tuple[str, ...]:
+def _list_values(theme: Theme) -> tuple[str, ...]:
     return (theme.ink, theme.muted, theme.grid, theme.paper, *theme.series)

@@ -6,29 +6,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data.dataset import Dataset
-from trainer.data.splits import Splits
-from trainer.evaluation.metrics import Answers
-from trainer.report.grad_cam import grad_cam
-from trainer.report.study import Pictures, Study
-from trainer.training.augmentation import samples
-from trainer.training.configuration import Recipe
+from trainer.data.splits import SplitIndices
+from trainer.evaluation.metrics import LabeledPredictions
+from trainer.report.grad_cam import compute_grad_cam
+from trainer.report.study import Study, StudyPictures
+from trainer.training.augmentation import draw_samples
+from trainer.training.configuration import TrainingConfig
 from trainer.training.trainer import Trained
 from worker.inference.bundle import Metric
-from worker.paths import shown
+from worker.paths import format_path
 
 _SHOWN = 24
 
 
-def study_of_training(
-    recipe: Recipe,
+def make_training_study(
+    recipe: TrainingConfig,
     dataset: Dataset,
-    splits: Splits,
+    splits: SplitIndices,
     trained: Trained,
     temperature: float,
-    answers: tuple[Answers, Answers],
+    answers: tuple[LabeledPredictions, LabeledPredictions],
     metrics: tuple[Metric, ...],
 ) -> Study:
-    """Return the study of a training run; `answers` are those to the validation and to the test pictures."""
+    """Return the study of a training run; `run_all` are those to the validation and to the test pictures."""
     validation, test = answers
     return Study(
         title=recipe.name,
@@ -36,20 +36,20 @@ def study_of_training(
         command=recipe.command,
         fingerprint=dataset.fingerprint(),
         training_pictures=len(dataset.labels),
-        about_test=_about_test(dataset, splits),
+        about_test=_describe_test(dataset, splits),
         temperature=temperature,
         validation=validation,
         test=test,
         metrics=metrics,
         epochs=trained.history,
         best_epoch=trained.best.number,
-        pictures=_pictures(recipe, dataset, splits, trained) if recipe.pictures else None,
+        pictures=_choose_pictures(recipe, dataset, splits, trained) if recipe.pictures else None,
     )
 
 
-def _about_test(dataset: Dataset, splits: Splits) -> str:
+def _describe_test(dataset: Dataset, splits: SplitIndices) -> str:
     count = len(splits.test)
-    if any(part is not None for part in dataset.parts):
+    if any(part is not None for part in dataset.splits):
         return (
             f"The {count} test pictures are the given ones. They took no part in training; copies of them "
             "may have, as far as leakage between the given folders was reported."
@@ -61,20 +61,26 @@ def _about_test(dataset: Dataset, splits: Splits) -> str:
     )
 
 
-def _pictures(recipe: Recipe, dataset: Dataset, splits: Splits, trained: Trained) -> Pictures:
+def _choose_pictures(
+    recipe: TrainingConfig, dataset: Dataset, splits: SplitIndices, trained: Trained
+) -> StudyPictures:
     training = splits.training
-    chosen = _of_each_class(dataset.labels, training, recipe.seed)
-    return Pictures(
+    chosen = _choose_of_each_class(dataset.labels, training, recipe.seed)
+    return StudyPictures(
         samples=dataset.pixels[chosen],
         sample_labels=dataset.labels[chosen],
-        augmented=samples(dataset.pixels[chosen], _SHOWN, recipe.seed) if recipe.method.augmented else None,
+        augmented=draw_samples(dataset.pixels[chosen], _SHOWN, recipe.seed)
+        if recipe.hyperparameters.augmented
+        else None,
         test=lambda places: dataset.pixels[splits.test[places]],
-        test_names=tuple(shown(dataset.paths[place]).rpartition("/")[2] for place in splits.test),
-        explain=partial(grad_cam, trained.network),
+        test_names=tuple(format_path(dataset.paths[place]).rpartition("/")[2] for place in splits.test),
+        explain=partial(compute_grad_cam, trained.network),
     )
 
 
-def _of_each_class(labels: NDArray[np.int64], training: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+def _choose_of_each_class(
+    labels: NDArray[np.int64], training: NDArray[np.int64], seed: int
+) -> NDArray[np.int64]:
     """Draw pictures, as many of each class as there is room for."""
     drawn = np.random.default_rng(seed).permutation(training)
     turn = np.zeros(len(drawn), np.int64)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.training.jpeg import compressed
+from trainer.training.jpeg import compress_jpeg
 from worker.inference.decode import Pixels
 
 _MIRRORED = 0.5
@@ -40,13 +40,13 @@ _COARSEST_SIDE = 24
 _GRAINS = (1, 2, 5, 12)
 """Of pictures of nothing: so many random colours on a side, and smooth between."""
 
-_NOTHINGS = 1 << 20
+_NEGATIVES = 1 << 20
 """Keeps their draws apart from those of the variations."""
 
 _SHOWN_BATCH = 64
 
 
-def vary(pixels: Any, seed: Any) -> Any:
+def augment(pixels: Any, seed: Any) -> Any:
     """Vary a batch, uint8 (N, H, W, C), and return uint8 (N, H, W, C).
 
     `seed` is int32 (2,): the same seed and batch give the same pictures. The order of the pictures in the
@@ -54,16 +54,16 @@ def vary(pixels: Any, seed: Any) -> Any:
     """
     count = tf.shape(pixels)[0]
     draws = _Draws(seed)
-    varied = _reframed(tf.cast(pixels, tf.float32), count, draws)
-    varied = _relit(varied / 255.0, count, draws)
-    varied = _covered(varied, count, draws) * 255.0
+    varied = _apply_random_affine(tf.cast(pixels, tf.float32), count, draws)
+    varied = _jitter_colors(varied / 255.0, count, draws)
+    varied = _erase_random(varied, count, draws) * 255.0
     sizes = [tf.cast(share * tf.cast(count, tf.float32), tf.int32) for share in _SLICES]
     softened, coarsened, compact, plain = tf.split(varied, [*sizes, count - tf.add_n(sizes)])
     varied = tf.concat(
         [
-            _softened(softened, sizes[0], draws),
-            _coarsened(coarsened, sizes[1], draws),
-            compressed(compact, draws.uniform(sizes[2], *_JPEG_QUALITY)),
+            _blur(softened, sizes[0], draws),
+            _downscale(coarsened, sizes[1], draws),
+            compress_jpeg(compact, draws.uniform(sizes[2], *_JPEG_QUALITY)),
             plain,
         ],
         axis=0,
@@ -71,13 +71,13 @@ def vary(pixels: Any, seed: Any) -> Any:
     return tf.cast(tf.clip_by_value(varied + 0.5, 0.0, 255.0), tf.uint8)
 
 
-def nothings(count: int, shape: tuple[int, int, int], seed: Any) -> Any:
+def draw_negatives(count: int, shape: tuple[int, int, int], seed: Any) -> Any:
     """Draw pictures of nothing, uint8 (count, H, W, C): one colour, a gradient, blurs, or noise.
 
     `seed` is int32 (2,): the same one gives the same pictures.
     """
     height, width, channels = shape
-    draws = _Draws(tf.random.fold_in(seed, _NOTHINGS))
+    draws = _Draws(tf.random.fold_in(seed, _NEGATIVES))
     kinds = [
         tf.image.resize(draws.uniform(count, 0.0, 255.0, grain, grain, channels), (height, width))
         for grain in _GRAINS
@@ -91,7 +91,7 @@ def nothings(count: int, shape: tuple[int, int, int], seed: Any) -> Any:
     return tf.cast(tf.clip_by_value(shaded, 0.0, 255.0), tf.uint8)
 
 
-def samples(pixels: Pixels, count: int, seed: int) -> Pixels:
+def draw_samples(pixels: Pixels, count: int, seed: int) -> Pixels:
     """Return varied pictures as training sees them, for people to look at.
 
     `pixels` is uint8 (N, H, W, C), from which pictures are drawn again and again; the answer is uint8
@@ -100,7 +100,7 @@ def samples(pixels: Pixels, count: int, seed: int) -> Pixels:
     draw = np.random.default_rng(seed)
     chosen = draw.integers(0, len(pixels), max(count, _SHOWN_BATCH))
     varied: NDArray[np.uint8] = np.asarray(
-        vary(tf.constant(pixels[chosen]), tf.constant([seed, 0], tf.int32))
+        augment(tf.constant(pixels[chosen]), tf.constant([seed, 0], tf.int32))
     )
     return varied[draw.permutation(len(varied))[:count]]
 
@@ -123,7 +123,7 @@ class _Draws:
         return tf.cast(self.uniform(count, 0.0, 1.0, *shape) < probability, tf.float32)
 
 
-def _reframed(pixels: Any, count: Any, draws: _Draws) -> Any:
+def _apply_random_affine(pixels: Any, count: Any, draws: _Draws) -> Any:
     """Zoom, shift, turn, stretch and mirror by one affine map from each output pixel to its source."""
     height, width = pixels.shape[1], pixels.shape[2]
     zoom = draws.uniform(count, *_ZOOM)
@@ -150,7 +150,7 @@ def _reframed(pixels: Any, count: Any, draws: _Draws) -> Any:
     )
 
 
-def _relit(pixels: Any, count: Any, draws: _Draws) -> Any:
+def _jitter_colors(pixels: Any, count: Any, draws: _Draws) -> Any:
     """Change contrast, tint and brightness by one product and sum a pixel, then bend the mid-tones."""
     channels = pixels.shape[3]
     curve = draws.uniform(count, -_MAX_CURVE, _MAX_CURVE, 1, 1, 1)
@@ -164,22 +164,22 @@ def _relit(pixels: Any, count: Any, draws: _Draws) -> Any:
     return lit * (1.0 + curve - curve * lit)
 
 
-def _covered(pixels: Any, count: Any, draws: _Draws) -> Any:
+def _erase_random(pixels: Any, count: Any, draws: _Draws) -> Any:
     """Cover a rectangle with one grey (DeVries and Taylor 2017)."""
-    rows = _inside(pixels.shape[1], count, draws)[:, :, None, None]
-    columns = _inside(pixels.shape[2], count, draws)[:, None, :, None]
+    rows = _draw_mask(pixels.shape[1], count, draws)[:, :, None, None]
+    columns = _draw_mask(pixels.shape[2], count, draws)[:, None, :, None]
     cover = rows * columns * draws.chance(count, _COVERED, 1, 1, 1)
     return pixels + cover * (draws.uniform(count, 0.0, 1.0, 1, 1, 1) - pixels)
 
 
-def _inside(side: int, count: Any, draws: _Draws) -> Any:
+def _draw_mask(side: int, count: Any, draws: _Draws) -> Any:
     middle = draws.uniform(count, 0.0, 1.0, 1)
     half = draws.uniform(count, *_COVER_SIDE, 1) / 2
     places = (tf.range(side, dtype=tf.float32)[None, :] + 0.5) / side
     return tf.cast(tf.abs(places - middle) < half, tf.float32)
 
 
-def _softened(pixels: Any, count: Any, draws: _Draws) -> Any:
+def _blur(pixels: Any, count: Any, draws: _Draws) -> Any:
     """Blur along both axes by a kernel of three, of a strength of each picture's own."""
     strength = draws.uniform(count, 0.0, _MAX_SOFTNESS, 1, 1, 1)
     for axis in (1, 2):
@@ -189,7 +189,7 @@ def _softened(pixels: Any, count: Any, draws: _Draws) -> Any:
     return pixels
 
 
-def _coarsened(pixels: Any, count: Any, draws: _Draws) -> Any:
+def _downscale(pixels: Any, count: Any, draws: _Draws) -> Any:
     """Shrink, lose what JPEG loses there, and enlarge again, as a thumbnail from a message comes."""
     height, width, channels = pixels.shape[1:]
     most = max(1, int(math.log2(min(height, width) / _COARSEST_SIDE)))
@@ -201,6 +201,6 @@ def _coarsened(pixels: Any, count: Any, draws: _Draws) -> Any:
         small = tf.ensure_shape(tf.image.resize(slice_, sides, "area"), (None, *sides, channels))
         quality = draws.uniform(tf.shape(small)[0], *_JPEG_QUALITY)
         kept = draws.chance(tf.shape(small)[0], _UNCOMPRESSED, 1, 1, 1)
-        lossy = compressed(small, quality)
+        lossy = compress_jpeg(small, quality)
         enlarged.append(tf.image.resize(lossy + kept * (small - lossy), (height, width)))
     return tf.concat(enlarged, axis=0)

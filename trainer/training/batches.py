@@ -7,20 +7,20 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.data.splits import Positions
-from trainer.training.augmentation import nothings, vary
+from trainer.data.splits import Indices
+from trainer.training.augmentation import augment, draw_negatives
 from worker.inference.decode import Pixels
 
 _AHEAD = 2
 """Batches that wait ready."""
 
 
-class Feed:
+class Batches:
     """Every training picture once an epoch, in batches of one size.
 
     Order and variation follow from the seed and the step alone, so that a feed can begin anywhere. The last,
     shorter batch of an epoch is left out: its own shape would have the step compiled again. To each batch of
-    varied pictures `nothings` pictures of nothing and `upside_down` of its own upside down are added,
+    varied pictures `draw_negatives` pictures of nothing and `upside_down` of its own upside down are added,
     labelled by the number after the last class.
     """
 
@@ -28,7 +28,7 @@ class Feed:
         self,
         pixels: Pixels,
         labels: NDArray[np.int64],
-        positions: Positions,
+        positions: Indices,
         batch_size: int,
         seed: int,
         nothings: int = 0,
@@ -59,8 +59,8 @@ class Feed:
             seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(step, tf.int32)])
             if not varied:
                 return pixels, labels
-            shown = vary(pixels, seed)
-            empty = nothings(self._nothings, shape[1:], seed)
+            shown = augment(pixels, seed)
+            empty = draw_negatives(self._nothings, shape[1:], seed)
             turned = tf.reverse(shown[self._batch_size - self._upside_down :], axis=[1])
             return tf.concat([shown, empty, turned], axis=0), tf.concat([labels, of_nothing], axis=0)
 

@@ -31,12 +31,12 @@ class CheckpointLost(MoodsortError):
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TrainingState:
     """All that a training carries from one epoch to the next.
 
     Random draws need no state of their own: each follows from the seed and the number of the step.
     `seconds` is how long it has trained, `progress` the share that is done, 0 to 1. `best` are the averaged
-    weights of the epoch `best_number`.
+    weights of the epoch `find_best_epoch`.
     """
 
     steps: int
@@ -50,7 +50,7 @@ class State:
     best: Weights
 
 
-def run_fingerprint(parts: object) -> str:
+def fingerprint_run(parts: object) -> str:
     """Return 16 hex digits of a SHA-256 over what decides the weights, told in plain values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -59,10 +59,12 @@ class Checkpoints:
     """The hidden folder beside a bundle's place that holds what unfinished trainings have come to."""
 
     def __init__(self, out: Path, fingerprint: str) -> None:
-        self.folder = training_folder(out)
+        self.folder = find_checkpoint_folder(out)
         self._path = self.folder / f"{fingerprint}.npz"
 
-    def save(self, state: State, write: Callable[[IO[bytes], State], None] | None = None) -> None:
+    def save(
+        self, state: TrainingState, write: Callable[[IO[bytes], TrainingState], None] | None = None
+    ) -> None:
         """Replace the checkpoint, durably. Raises CheckpointLost, and keeps the older one."""
         draft = self._path.with_suffix(".draft")
         try:
@@ -86,12 +88,12 @@ class Checkpoints:
             draft.unlink(missing_ok=True)
             self.folder.rmdir()  # refused where an earlier checkpoint is in it
 
-    def load(self) -> State | None:
+    def load(self) -> TrainingState | None:
         """Return what an earlier run of this fingerprint left, None where there is nothing that is whole."""
         try:
             # Opened here: NumPy would leave the file of a damaged archive open.
             with self._path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return _state(arrays)
+                return _read_state(arrays)
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             return None
 
@@ -100,17 +102,17 @@ class Checkpoints:
         return any(path != self._path for path in self.folder.glob("*.npz"))
 
 
-def training_folder(out: Path) -> Path:
+def find_checkpoint_folder(out: Path) -> Path:
     """Return the hidden folder beside a bundle's place."""
     return out.parent / f".{out.name}.training"
 
 
 def discard_training(out: Path) -> None:
     """Remove that folder: the bundle is in its place, or all is to begin anew."""
-    shutil.rmtree(training_folder(out), ignore_errors=True)
+    shutil.rmtree(find_checkpoint_folder(out), ignore_errors=True)
 
 
-def _write(file: IO[bytes], state: State) -> None:
+def _write(file: IO[bytes], state: TrainingState) -> None:
     arrays: dict[str, NDArray[np.generic]] = {}
     lengths = {}
     for part in _PARTS:
@@ -129,12 +131,12 @@ def _write(file: IO[bytes], state: State) -> None:
     np.savez(file, allow_pickle=False, **arrays)
 
 
-def _state(arrays: "np.lib.npyio.NpzFile") -> State:
+def _read_state(arrays: "np.lib.npyio.NpzFile") -> TrainingState:
     told = json.loads(arrays["told"].tobytes())
     lengths = told.pop("lengths")
     history = tuple(Epoch(**epoch) for epoch in told.pop("history"))
     parts = {part: [arrays[f"{part}/{number}"] for number in range(lengths[part])] for part in _PARTS}
-    return State(history=history, **told, **parts)  # type: ignore[arg-type]
+    return TrainingState(history=history, **told, **parts)  # type: ignore[arg-type]
 
 
 def _sync_folder(folder: Path) -> None:

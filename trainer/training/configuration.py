@@ -8,12 +8,12 @@ from worker.inference.bundle import InputSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class Hyperparameters:
     """How a network learns.
 
     `peak_rate` is AdamW's learning rate after the warm-up, `warm_up` the share of all steps in which it
     rises to that, `final_rate` the share of it that is left at the end of the cosine; 1 keeps it constant.
-    `largest_gradient` is the norm to which gradients are clipped, None does not. `average_decay` is that of
+    `largest_gradient` is the norm to which gradients are clipped, None does not. `compute_ema_decay` is that of
     the moving average of the weights, which is what is judged and kept; 0 keeps the weights themselves.
     `class_balance` is the power of the inverse share by which each class is weighted: 1 makes all matter
     alike, 0 counts every picture alike. `nothing_share` is how many pictures of nothing are shown beside each
@@ -34,7 +34,7 @@ class Method:
     augmented: bool = True
 
 
-TUTORIAL_METHOD = Method(
+TUTORIAL_HYPERPARAMETERS = Hyperparameters(
     peak_rate=1e-3,
     warm_up=0.0,
     final_rate=1.0,
@@ -49,23 +49,23 @@ TUTORIAL_METHOD = Method(
 )
 """Keras' own Adam and nothing beside it, as in the tutorials."""
 
-TRUNK_METHOD = Method(peak_rate=1e-3, weight_decay=0.05, average_decay=0.995)
+BACKBONE_HYPERPARAMETERS = Hyperparameters(peak_rate=1e-3, weight_decay=0.05, average_decay=0.995)
 """For a finder's trunk, which knows faces and has to learn the rest."""
 
-FINE_TUNING_METHOD = Method(peak_rate=5e-4, weight_decay=0.005)
+FINE_TUNING_HYPERPARAMETERS = Hyperparameters(peak_rate=5e-4, weight_decay=0.005)
 """For a network that already knows something: smaller steps, so that it keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class TrainingConfig:
     """What to train on, how, and where the bundle goes.
 
-    `network` is a key of `NETWORKS`; `weights` is "none", "imagenet" or a file for the
+    `network` is a key of `ARCHITECTURES`; `weights` is "none", "imagenet" or a file for the
     networks of keras.applications, "none" or a finder's Keras file for its trunk. `start_from` is a bundle
     with model.keras to be trained further; `new_head` gives it other classes. `epochs`, `batch_size` and
     `patience` None are chosen by the number of pictures. `time_budget_seconds` is for everything from the
     first file read to the bundle. `threads` 0 is one for each core. `fresh` ignores what an interrupted
-    training left. `tensorboard` is the folder of its event files. `working_side` and `max_pixels` are what
+    training left. `tensorboard` is the folder of its event files. `max_side` and `max_pixels` are what
     the reader of pictures takes. `held_out` is the share of each class that goes to validation, and again
     to the test; `leakage_limit` the share of one given part that may have near-duplicates in another.
     `margin` is how much accuracy a smaller export may lose, `exports` what is written beside it for others.
@@ -82,7 +82,7 @@ class Recipe:
     weights: str = "none"
     start_from: Path | None = None
     new_head: bool = False
-    method: Method = Method()
+    hyperparameters: Hyperparameters = Hyperparameters()
     seed: int = 0
     epochs: int | None = None
     batch_size: int | None = None
@@ -97,5 +97,5 @@ class Recipe:
     keep_keras: bool = True
     pictures: bool = True
     exports: tuple[str, ...] = ()
-    working_side: int = 320
+    max_side: int = 320
     max_pixels: int = 250_000_000

@@ -36,7 +36,7 @@ _TO_YCC = ((0.299, -0.168736, 0.5), (0.587, -0.331264, -0.418688), (0.114, 0.5, 
 """From RGB, in columns (JFIF 1.02); the offset of 128 is left out, since it is taken off again."""
 
 
-def compressed(pixels: Any, quality: Any) -> Any:
+def compress_jpeg(pixels: Any, quality: Any) -> Any:
     """Return pictures as they come out of a JPEG, float32 (N, H, W, 1 or 3), about 0–255.
 
     `pixels` is float32 of that shape, `quality` float32 (N,), 1–100 on the scale of libjpeg. Colour is not
@@ -49,23 +49,23 @@ def compressed(pixels: Any, quality: Any) -> Any:
     if below or beside:
         planes = tf.pad(planes, [[0, 0], [0, below], [0, beside], [0, 0]], "SYMMETRIC")
     tables = [_LUMINANCE, _CHROMINANCE, _CHROMINANCE] if colour else [_LUMINANCE]
-    step = _scaled(np.stack([np.ravel(table) for table in tables], 1), quality)
-    blocks = _blocks(planes)
+    step = _scale_tables(np.stack([np.ravel(table) for table in tables], 1), quality)
+    blocks = _cut_blocks(planes)
     waves = tf.einsum("ij,njbc->nibc", tf.constant(_TRANSFORM), blocks)
     kept = tf.round(waves / step) * step
-    planes = _joined(tf.einsum("ij,nibc->njbc", tf.constant(_TRANSFORM), kept), planes)
+    planes = _join_blocks(tf.einsum("ij,nibc->njbc", tf.constant(_TRANSFORM), kept), planes)
     planes = planes[:, :height, :width]
     return tf.tensordot(planes, tf.constant(_FROM_YCC), 1) if colour else planes
 
 
-def _scaled(tables: NDArray[np.int64], quality: Any) -> Any:
+def _scale_tables(tables: NDArray[np.int64], quality: Any) -> Any:
     """Scale tables, (64, C), as libjpeg does: float32 (N, 64, 1, C), each step 1–255."""
     percent = tf.where(quality < 50.0, 5000.0 / quality, 200.0 - 2.0 * quality)
     scaled = tf.constant(tables, tf.float32)[None, :, None, :] * percent[:, None, None, None] / 100.0
     return tf.clip_by_value(scaled, 1.0, 255.0)
 
 
-def _blocks(planes: Any) -> Any:
+def _cut_blocks(planes: Any) -> Any:
     """Cut float32 (N, H, W, C) into (N, 64, blocks, C)."""
     _, height, width, channels = planes.shape
     cut = tf.reshape(planes, [-1, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK, channels])
@@ -73,14 +73,14 @@ def _blocks(planes: Any) -> Any:
     return tf.reshape(cut, [-1, _BLOCK * _BLOCK, height * width // _BLOCK**2, channels])
 
 
-def _joined(blocks: Any, planes: Any) -> Any:
+def _join_blocks(blocks: Any, planes: Any) -> Any:
     _, height, width, channels = planes.shape
     cut = tf.reshape(blocks, [-1, _BLOCK, _BLOCK, height // _BLOCK, width // _BLOCK, channels])
     cut = tf.transpose(cut, [0, 3, 1, 4, 2, 5])
     return tf.reshape(cut, [-1, height, width, channels])
 
 
-def _cosines() -> NDArray[np.float32]:
+def _compute_dct() -> NDArray[np.float32]:
     """Return the orthonormal DCT of a block in one matrix, float32 (64 waves, 64 pixels)."""
     wave, place = np.mgrid[0:_BLOCK, 0:_BLOCK]
     line = np.cos((2 * place + 1) * wave * np.pi / (2 * _BLOCK)) * np.sqrt(2 / _BLOCK)
@@ -88,5 +88,5 @@ def _cosines() -> NDArray[np.float32]:
     return np.kron(line, line).astype(np.float32)
 
 
-_TRANSFORM = _cosines()
+_TRANSFORM = _compute_dct()
 _FROM_YCC = np.linalg.inv(np.array(_TO_YCC)).astype(np.float32)

@@ -10,7 +10,7 @@ class Epoch:
 
     `loss` and `training_accuracy` are of the varied pictures while they were learnt; the others are of the
     validation pictures: `validation_loss`, `accuracy`, and `recall`, the mean over the classes.
-    `learning_rate` is the one that the epoch ended with.
+    `compute_learning_rate` is the one that the epoch ended with.
     """
 
     number: int

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from trainer.training.configuration import Method
+from trainer.training.configuration import Hyperparameters
 
 _START = 1 / 25
 """Of the peak rate, where the warm-up begins (Smith and Topin 2018)."""
@@ -26,7 +26,7 @@ class Span:
         return min(1.0, share)
 
 
-def learning_rate(method: Method, progress: float) -> float:
+def compute_learning_rate(method: Hyperparameters, progress: float) -> float:
     """Return the rate: up to the peak in a line, then down in a cosine (Loshchilov and Hutter 2017)."""
     if progress < method.warm_up:
         return method.peak_rate * (_START + (1 - _START) * progress / method.warm_up)
@@ -35,6 +35,6 @@ def learning_rate(method: Method, progress: float) -> float:
     return method.peak_rate * (method.final_rate + (1 - method.final_rate) * cosine)
 
 
-def average_decay(method: Method, steps: int) -> float:
+def compute_ema_decay(method: Hyperparameters, steps: int) -> float:
     """Return how much of the average is kept after so many steps, less in the beginning."""
     return min(method.average_decay, steps / (steps + _SHORTEST_MEMORY))

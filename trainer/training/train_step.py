@@ -9,16 +9,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.training.checkpoint import State, Weights
-from trainer.training.configuration import Method
-from trainer.training.schedule import average_decay, learning_rate
+from trainer.training.checkpoint import TrainingState, Weights
+from trainer.training.configuration import Hyperparameters
+from trainer.training.schedule import compute_ema_decay, compute_learning_rate
 
-Objective = Callable[[Any, Any], tuple[Any, Any]]
+LossFunction = Callable[[Any, Any], tuple[Any, Any]]
 """Takes a batch of answers and what they should have been, and returns the loss and how right they were."""
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class StepResult:
     """What one step came to: the mean loss, and how right the answers to the batch were before it, 0 to 1."""
 
     loss: float
@@ -28,23 +28,25 @@ class Learnt:
 class Learner:
     """A network that learns, its optimizer, and the moving average that is judged and kept."""
 
-    def __init__(self, build: Callable[[], keras.Model], method: Method, objective: Objective) -> None:
+    def __init__(
+        self, build: Callable[[], keras.Model], method: Hyperparameters, objective: LossFunction
+    ) -> None:
         """Begin with a network; `objective` takes its answers to a batch and what they should have been."""
         self.network = build()
         self.averaged = keras.models.clone_model(self.network)
         self.averaged.set_weights(self.network.get_weights())
         self._method = method
         self._objective = objective
-        self._optimizer = _optimizer(method)
+        self._optimizer = _make_optimizer(method)
         self._optimizer.build(self.network.trainable_variables)
         self._step = tf.function(self._learn)
 
-    def learn(self, pixels: Any, wanted: Any, *, step: int, progress: float) -> Learnt:
+    def learn(self, pixels: Any, wanted: Any, *, step: int, progress: float) -> StepResult:
         """Learn from a batch, uint8 (B, H, W, C) and what the objective takes; `step` counts from 0."""
-        rate = tf.constant(learning_rate(self._method, progress), tf.float32)
-        decay = tf.constant(average_decay(self._method, step + 1), tf.float32)
+        rate = tf.constant(compute_learning_rate(self._method, progress), tf.float32)
+        decay = tf.constant(compute_ema_decay(self._method, step + 1), tf.float32)
         loss, accuracy = self._step(pixels, wanted, rate, decay)
-        return Learnt(float(loss), float(accuracy))
+        return StepResult(float(loss), float(accuracy))
 
     def variables(self) -> tuple[Weights, Weights, Weights]:
         """Return the values of network, average and optimizer, random generators among them."""
@@ -53,7 +55,7 @@ class Learner:
             for owner in (self.network, self.averaged, self._optimizer)
         )
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: TrainingState) -> None:
         """Go back to what a checkpoint kept."""
         owners = (self.network, self.averaged, self._optimizer)
         for owner, values in zip(owners, (state.learner, state.averaged, state.optimizer), strict=True):
@@ -71,15 +73,15 @@ class Learner:
         return loss, accuracy
 
 
-def classifying_objective(class_weights: NDArray[np.float32], smoothing: float) -> Objective:
+def make_classification_loss(class_weights: NDArray[np.float32], smoothing: float) -> LossFunction:
     """Return weighted cross-entropy against labels, int64 (B,), and the share of them that is right.
 
-    `class_weights` float32 (classes,). Smoothing: Szegedy et al. 2016. The label after the last class is that
+    `compute_class_weights` float32 (classes,). Smoothing: Szegedy et al. 2016. The label after the last class is that
     of a picture of nothing: all classes should be equally likely there, and none is right or wrong.
     """
     classes = len(class_weights)
     targets = tf.constant(
-        np.concatenate([_smoothed(classes, smoothing), np.full((1, classes), 1 / classes, np.float32)])
+        np.concatenate([_smooth(classes, smoothing), np.full((1, classes), 1 / classes, np.float32)])
     )
     weights = tf.constant(np.append(class_weights, np.float32(1)))
 
@@ -93,7 +95,7 @@ def classifying_objective(class_weights: NDArray[np.float32], smoothing: float) 
     return objective
 
 
-def class_weights(labels: NDArray[np.int64], classes: int, balance: float) -> NDArray[np.float32]:
+def compute_class_weights(labels: NDArray[np.int64], classes: int, balance: float) -> NDArray[np.float32]:
     """Weigh each class by the inverse of its share to the power of `balance`: float32 (classes,).
 
     The mean over the pictures is 1. A class that has no pictures weighs nothing.
@@ -104,7 +106,7 @@ def class_weights(labels: NDArray[np.int64], classes: int, balance: float) -> ND
     return scaled
 
 
-def _optimizer(method: Method) -> Any:
+def _make_optimizer(method: Hyperparameters) -> Any:
     if not method.weight_decay:
         return keras.optimizers.Adam(method.peak_rate, global_clipnorm=method.largest_gradient)
     optimizer = keras.optimizers.AdamW(
@@ -114,5 +116,5 @@ def _optimizer(method: Method) -> Any:
     return optimizer
 
 
-def _smoothed(classes: int, smoothing: float) -> NDArray[np.float32]:
+def _smooth(classes: int, smoothing: float) -> NDArray[np.float32]:
     return ((1 - smoothing) * np.eye(classes) + smoothing / classes).astype(np.float32)

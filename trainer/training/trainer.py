@@ -12,20 +12,26 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trainer.data.dataset import Dataset
-from trainer.data.splits import Splits
-from trainer.models.architectures import IMAGENET, NO_WEIGHTS, batch_of, epochs_of, patience_of
-from trainer.models.classifiers import MODEL_FILE, Plan, build_network, load_network
-from trainer.training.batches import Feed
-from trainer.training.checkpoint import Checkpoints, State, Weights, discard_training, run_fingerprint
-from trainer.training.configuration import Recipe
+from trainer.data.splits import SplitIndices
+from trainer.models.architectures import (
+    IMAGENET,
+    NO_WEIGHTS,
+    choose_batch_size,
+    choose_epochs,
+    choose_patience,
+)
+from trainer.models.classifiers import MODEL_FILE, NetworkPlan, build_network, load_network
+from trainer.training.batches import Batches
+from trainer.training.checkpoint import Checkpoints, TrainingState, Weights, discard_training, fingerprint_run
+from trainer.training.configuration import TrainingConfig
 from trainer.training.failures import Diverged
 from trainer.training.progress import Epoch, Progress, Step
-from trainer.training.schedule import Span, learning_rate
+from trainer.training.schedule import Span, compute_learning_rate
 from trainer.training.tensorboard import Board
-from trainer.training.train_step import Learner, class_weights, classifying_objective
-from worker.inference.bundle import file_sha256
+from trainer.training.train_step import Learner, compute_class_weights, make_classification_loss
+from worker.fileio import hash_file
 from worker.inference.decode import Pixels
-from worker.paths import shown
+from worker.paths import format_path
 
 Logits = NDArray[np.float32]
 
@@ -43,7 +49,11 @@ class Trained:
 
 
 def train_network(
-    recipe: Recipe, dataset: Dataset, splits: Splits, progress: Progress, seconds: float | None = None
+    recipe: TrainingConfig,
+    dataset: Dataset,
+    splits: SplitIndices,
+    progress: Progress,
+    seconds: float | None = None,
 ) -> Trained:
     """Train, and return the epoch with the best mean recall on the validation pictures.
 
@@ -52,13 +62,13 @@ def train_network(
     longer a number, CheckpointLost where the disk refuses.
     """
     _prepare_tensorflow(recipe.threads)
-    recipe = settled(recipe, len(splits.training))
-    course = Course(recipe, dataset, splits, seconds)
+    recipe = resolve_config(recipe, len(splits.training))
+    course = ClassifierTraining(recipe, dataset, splits, seconds)
     checkpoints = Checkpoints(recipe.out, _fingerprint(recipe, dataset, splits))
     if recipe.fresh:
         discard_training(recipe.out)
     count = course.learner.network.count_params()
-    begun = f"{shown(recipe.start_from)} further" if recipe.start_from else recipe.network
+    begun = f"{format_path(recipe.start_from)} further" if recipe.start_from else recipe.network
     progress.say(f"training {begun}, {count:,} parameters, on {len(splits.training)} pictures")
     if state := checkpoints.load():
         course.restore(state)
@@ -77,33 +87,35 @@ def train_network(
     return course.trained()
 
 
-class Course:
+class ClassifierTraining:
     """A training as far as it has come."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, splits: Splits, seconds: float | None) -> None:
+    def __init__(
+        self, recipe: TrainingConfig, dataset: Dataset, splits: SplitIndices, seconds: float | None
+    ) -> None:
         assert recipe.batch_size is not None
         assert recipe.epochs is not None
         assert recipe.patience is not None
         self._began = time.monotonic()
         labels = dataset.labels[splits.training]
         self.learner = Learner(
-            lambda: _network(recipe, len(dataset.classes)),
-            recipe.method,
-            classifying_objective(
-                class_weights(labels, len(dataset.classes), recipe.method.class_balance),
-                recipe.method.label_smoothing,
+            lambda: _build_network(recipe, len(dataset.classes)),
+            recipe.hyperparameters,
+            make_classification_loss(
+                compute_class_weights(labels, len(dataset.classes), recipe.hyperparameters.class_balance),
+                recipe.hyperparameters.label_smoothing,
             ),
         )
         self._recipe, self._patience, self._epochs = recipe, recipe.patience, recipe.epochs
         self._validation = dataset.pixels[splits.validation], dataset.labels[splits.validation]
-        self._feed = Feed(
+        self._feed = Batches(
             dataset.pixels,
             dataset.labels,
             splits.training,
             recipe.batch_size,
             recipe.seed,
-            nothings=round(recipe.method.nothing_share * recipe.batch_size),
-            upside_down=round(recipe.method.upside_down_share * recipe.batch_size),
+            nothings=round(recipe.hyperparameters.nothing_share * recipe.batch_size),
+            upside_down=round(recipe.hyperparameters.upside_down_share * recipe.batch_size),
         )
         self._batches: Any = None
         self._span = Span(recipe.epochs * self._feed.steps_per_epoch, seconds)
@@ -117,7 +129,7 @@ class Course:
 
     def ended(self) -> bool:
         """Say whether the steps or the time are used up, or nothing has got better for long enough."""
-        stale = len(self._history) - _last_progress(self._history)
+        stale = len(self._history) - _find_last_progress(self._history)
         return self._progress >= 1 or stale >= self._patience
 
     def ending(self) -> str:
@@ -149,11 +161,11 @@ class Course:
         self._progress = self._span.progress(self._steps, self._seconds())
         return self._closed(number, loss, accuracy, started)
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """Return what a checkpoint keeps."""
         learner, averaged, optimizer = self.learner.variables()
         number, best = self._best
-        return State(
+        return TrainingState(
             self._steps,
             self._seconds(),
             self._progress,
@@ -165,7 +177,7 @@ class Course:
             best,
         )
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: TrainingState) -> None:
         """Go back to what a checkpoint kept."""
         self.learner.restore(state)
         self._steps, self._progress, self._history = state.steps, state.progress, state.history
@@ -179,19 +191,19 @@ class Course:
 
     def _closed(self, number: int, loss: float, accuracy: float, started: float) -> Epoch:
         pixels, labels = self._validation
-        logits = _logits(self._judge, pixels)
-        rate = learning_rate(self._recipe.method, self._progress)
+        logits = _compute_logits(self._judge, pixels)
+        rate = compute_learning_rate(self._recipe.hyperparameters, self._progress)
         seconds = time.monotonic() - started
-        epoch = Epoch(number, loss, accuracy, *_figures(logits, labels), rate, seconds)
+        epoch = Epoch(number, loss, accuracy, *_compute_metrics(logits, labels), rate, seconds)
         self._history = (*self._history, epoch)
-        if best_number(self._history) == number:
+        if find_best_epoch(self._history) == number:
             self._best = number, self.learner.averaged.get_weights()
         return epoch
 
     def _next(self) -> tuple[Any, Any]:
         if self._batches is None:
             self._batches = self._feed.batches(
-                self._steps, varied=self._recipe.method.augmented, threads=self._recipe.threads
+                self._steps, varied=self._recipe.hyperparameters.augmented, threads=self._recipe.threads
             )
         batch: tuple[Any, Any] = next(self._batches)
         return batch
@@ -208,37 +220,37 @@ class Course:
         progress.on_step(Step(number, self._epochs, loss, accuracy, share, left))
 
 
-def best_number(history: tuple[Epoch, ...]) -> int:
+def find_best_epoch(history: tuple[Epoch, ...]) -> int:
     """Return the number of the epoch of best mean recall; of equals the one of least validation loss."""
     return max(history, key=lambda epoch: (epoch.recall, -epoch.validation_loss)).number
 
 
-def _last_progress(history: tuple[Epoch, ...]) -> int:
+def _find_last_progress(history: tuple[Epoch, ...]) -> int:
     """Return the number of the last epoch that brought a better recall or a lower validation loss."""
     if not history:
         return 0
-    return max(best_number(history), min(history, key=lambda epoch: epoch.validation_loss).number)
+    return max(find_best_epoch(history), min(history, key=lambda epoch: epoch.validation_loss).number)
 
 
-def settled(recipe: Recipe, pictures: int) -> Recipe:
+def resolve_config(recipe: TrainingConfig, pictures: int) -> TrainingConfig:
     """Choose by the number of training pictures what the recipe leaves open."""
-    epochs = recipe.epochs or epochs_of(recipe.network, pictures)
+    epochs = recipe.epochs or choose_epochs(recipe.network, pictures)
     return replace(
         recipe,
         epochs=epochs,
-        batch_size=min(pictures, recipe.batch_size or batch_of(recipe.network, pictures)),
-        patience=recipe.patience or patience_of(epochs),
+        batch_size=min(pictures, recipe.batch_size or choose_batch_size(recipe.network, pictures)),
+        patience=recipe.patience or choose_patience(epochs),
     )
 
 
-def _network(recipe: Recipe, classes: int) -> keras.Model:
-    plan = Plan(recipe.input, classes, recipe.seed)
+def _build_network(recipe: TrainingConfig, classes: int) -> keras.Model:
+    plan = NetworkPlan(recipe.input, classes, recipe.seed)
     if recipe.start_from is not None:
         return load_network(recipe.start_from, plan, new_head=recipe.new_head)
     return build_network(plan, recipe.network, recipe.weights)
 
 
-def _fingerprint(recipe: Recipe, dataset: Dataset, splits: Splits) -> str:
+def _fingerprint(recipe: TrainingConfig, dataset: Dataset, splits: SplitIndices) -> str:
     """Tell runs apart that would come to other weights."""
     unconcerned = (
         "out",
@@ -259,11 +271,11 @@ def _fingerprint(recipe: Recipe, dataset: Dataset, splits: Splits) -> str:
     libraries = {name: version(name) for name in ("keras", "numpy", "tensorflow")}
     data = list(zip(dataset.hashes, dataset.labels.tolist(), strict=True))
     # By content, not by name: another bundle may be in its place when the run goes on.
-    begun = [file_sha256(path) for path in _begun_from(recipe)]
-    return run_fingerprint([chosen, begun, dataset.classes, data, parts, libraries])
+    begun = [hash_file(path) for path in _list_initial_weights(recipe)]
+    return fingerprint_run([chosen, begun, dataset.classes, data, parts, libraries])
 
 
-def _begun_from(recipe: Recipe) -> list[Path]:
+def _list_initial_weights(recipe: TrainingConfig) -> list[Path]:
     if recipe.start_from is not None:
         return [recipe.start_from / MODEL_FILE]
     return [] if recipe.weights in (IMAGENET, NO_WEIGHTS) else [Path(recipe.weights)]
@@ -279,12 +291,12 @@ def _prepare_tensorflow(threads: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _logits(run: Any, pixels: Pixels) -> Logits:
+def _compute_logits(run: Any, pixels: Pixels) -> Logits:
     batches = [np.asarray(run(pixels[start : start + _BATCH])) for start in range(0, len(pixels), _BATCH)]
     return np.concatenate(batches)
 
 
-def _figures(logits: Logits, labels: NDArray[np.int64]) -> tuple[float, float, float]:
+def _compute_metrics(logits: Logits, labels: NDArray[np.int64]) -> tuple[float, float, float]:
     """Return log loss, accuracy and mean recall."""
     right = logits.argmax(axis=1) == labels
     recalls = [right[labels == label].mean() for label in np.unique(labels)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.errors import MoodsortError
-from worker.paths import printable
+from worker.paths import escape_unprintable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -28,7 +28,7 @@ _COMMANDS = {
 _ENTRY_POINTS = "moodsort.commands"
 
 
-def _added() -> "EntryPoints":
+def _load_entry_points() -> "EntryPoints":
     from importlib.metadata import entry_points  # takes a tenth of the time in which `log` has to answer
 
     return entry_points(group=_ENTRY_POINTS)
@@ -39,7 +39,7 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name every command."""
-        return [*_COMMANDS, *sorted(point.name for point in _added())]
+        return [*_COMMANDS, *sorted(point.name for point in _load_entry_points())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
@@ -47,7 +47,7 @@ class Commands(click.Group):
             module, _, attribute = target.partition(":")
             found: click.Command = getattr(import_module(module), attribute)
             return found
-        point = next((point for point in _added() if point.name == cmd_name), None)
+        point = next((point for point in _load_entry_points() if point.name == cmd_name), None)
         loaded: click.Command | None = point.load() if point else None
         return loaded
 
@@ -78,7 +78,7 @@ def main() -> None:
         status = error.exit_code
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "moodsort"
-        click.echo(f"moodsort: {printable(error.format_message())} (see {command} --help)", err=True)
+        click.echo(f"moodsort: {escape_unprintable(error.format_message())} (see {command} --help)", err=True)
         status = error.exit_code
     except click.Abort:
         status = 130

@@ -6,7 +6,7 @@ import click
 
 from worker.cli import config_option
 from worker.config import load_config
-from worker.store.address import place
+from worker.store.address import describe_address
 
 
 @click.group()
@@ -23,22 +23,22 @@ def upgrade(config_file: Path | None) -> None:
 
     url = load_config(config_file).database.url
     open_store(url).close()
-    click.echo(f"{place(url)}: at revision {HEAD}, the newest that this moodsort knows")
+    click.echo(f"{describe_address(url)}: at revision {HEAD}, the newest that this moodsort knows")
 
 
 @db.command()
 @config_option
 def current(config_file: Path | None) -> None:
     """Tell the revision of the database's schema, and whether it is the one that this moodsort knows."""
-    from worker.store.read_connection import revision_of
-    from worker.store.revision import HEAD, Standing, standing
+    from worker.store.read_connection import read_revision
+    from worker.store.revision import HEAD, RevisionState, compare_revision
 
     url = load_config(config_file).database.url
-    found = revision_of(url)
+    found = read_revision(url)
     sentence = {
-        Standing.EMPTY: "holds no log yet; `moodsort run` or `moodsort db upgrade` makes one",
-        Standing.OLDER: f"at revision {found}; `moodsort db upgrade` brings it to {HEAD}",
-        Standing.CURRENT: f"at revision {found}, the newest that this moodsort knows",
-        Standing.NEWER: f"at revision {found}; this moodsort knows {HEAD}, upgrade it",
+        RevisionState.EMPTY: "holds no log yet; `moodsort run` or `moodsort db upgrade` makes one",
+        RevisionState.OLDER: f"at revision {found}; `moodsort db upgrade` brings it to {HEAD}",
+        RevisionState.CURRENT: f"at revision {found}, the newest that this moodsort knows",
+        RevisionState.NEWER: f"at revision {found}; this moodsort knows {HEAD}, upgrade it",
     }
-    click.echo(f"{place(url)}: {sentence[standing(found)]}")
+    click.echo(f"{describe_address(url)}: {sentence[compare_revision(found)]}")

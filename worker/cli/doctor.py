@@ -8,12 +8,12 @@ import click
 
 from worker.cli import config_option
 from worker.cli.output import format_option, print_rows
-from worker.config import config_path, load_config
+from worker.config import find_config, load_config
 from worker.errors import ConfigError
-from worker.ops.doctor import Finding, State, examine
-from worker.ops.doctor.result import of_error, ok
-from worker.ops.logging import configure
-from worker.paths import shown
+from worker.ops.doctor import CheckResult, CheckState, examine
+from worker.ops.doctor.result import report_error, report_ok
+from worker.ops.logging import configure_logging
+from worker.paths import format_path
 
 _COLUMNS = ("check", "state", "found", "remedy")
 
@@ -26,22 +26,23 @@ def doctor(output_format: str, config_file: Path | None) -> int:
 
     The exit status is 1 if anything is wrong.
     """
-    configure("error", "text", sys.stderr)
-    findings = list(_findings(config_file))
+    configure_logging("error", "text", sys.stderr)
+    findings = list(_run_checks(config_file))
     rows = [{name: getattr(finding, name) for name in _COLUMNS} for finding in findings]
     print_rows(rows, _COLUMNS, output_format, _COLUMNS)
-    return 1 if any(finding.state is State.FAIL for finding in findings) else 0
+    return 1 if any(finding.state is CheckState.FAIL for finding in findings) else 0
 
 
-def _findings(config_file: Path | None) -> Iterator[Finding]:
+def _run_checks(config_file: Path | None) -> Iterator[CheckResult]:
     try:
         config = load_config(config_file)
     except ConfigError as error:
         for line in str(error).splitlines():
-            yield of_error("configuration", ConfigError(line))
+            yield report_error("configuration", ConfigError(line))
         return
-    path = config_path(config_file)
-    yield ok(
-        "configuration", f"{shown(path)} holds" if path else "there is no config.toml; the defaults hold"
+    path = find_config(config_file)
+    yield report_ok(
+        "configuration",
+        f"{format_path(path)} holds" if path else "there is no config.toml; the defaults hold",
     )
     yield from examine(config)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from worker.cli.moments import end_of, start_of
+from worker.cli.moments import parse_end, parse_start
 from worker.errors import Reason
 from worker.store.filters import Filters
 from worker.store.records import Status
@@ -34,7 +34,7 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def selected(given: dict[str, Any]) -> Filters:
+def build_filters(given: dict[str, Any]) -> Filters:
     """Return what the options ask for."""
     now = datetime.now(UTC)
     since, until = given["since"], given["until"]
@@ -43,8 +43,8 @@ def selected(given: dict[str, Any]) -> Filters:
         statuses=given["status"],
         folders=given["folder"],
         reasons=given["reason"],
-        since=start_of(since, now) if since else None,
-        until=end_of(until, now) if until else None,
+        since=parse_start(since, now) if since else None,
+        until=parse_end(until, now) if until else None,
         min_confidence=given["min_confidence"],
         max_confidence=given["max_confidence"],
         name=given["name"],

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from worker.cli import config_option
-from worker.cli.filter_options import selected, selection_options
+from worker.cli.filter_options import build_filters, selection_options
 from worker.cli.output import Row, format_option, print_rows
 from worker.config import load_config
-from worker.store.query import COLUMNS, Order, open_log
+from worker.store.query import COLUMNS, RowOrder, open_log
 
 _TABLE = ("id", "received_at", "path", "label", "confidence", "status", "reason")
 """What fits a terminal of 100 columns; `path` holds the folder and the name."""
@@ -23,8 +23,8 @@ _TABLE = ("id", "received_at", "path", "label", "confidence", "status", "reason"
 @click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="0 lists all.")
 @click.option(
     "--order",
-    type=click.Choice([str(order) for order in Order]),
-    default=str(Order.NEWEST),
+    type=click.Choice([str(order) for order in RowOrder]),
+    default=str(RowOrder.NEWEST),
     show_default=True,
     help="Which come first: newest, oldest, highest or lowest confidence.",
 )
@@ -36,15 +36,15 @@ def log(config_file: Path | None, limit: int, order: str, output_format: str, **
     listed. JSON and CSV have every column of the view prediction_log; times there are UTC, those of the
     table are local. A label that a person corrected reads "sad → happy" in the table.
     """
-    filters = selected(given)
+    filters = build_filters(given)
     with open_log(load_config(config_file).database.url) as found:
-        rows: Iterable[Row] = found.rows(filters, Order(order), limit or None)
+        rows: Iterable[Row] = found.rows(filters, RowOrder(order), limit or None)
         if output_format == "table":
-            rows = _for_a_table(rows)
+            rows = _format_rows(rows)
         print_rows(rows, COLUMNS, output_format, _TABLE)
 
 
-def _for_a_table(rows: Iterable[Row]) -> Iterator[Row]:
+def _format_rows(rows: Iterable[Row]) -> Iterator[Row]:
     for row in rows:
         received = datetime.fromisoformat(row["received_at"]).astimezone()
         label = row["label"]

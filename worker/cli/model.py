@@ -16,24 +16,24 @@ from worker.cli.bundle_rows import (
     LIST,
     LIST_TABLE,
     METRICS,
-    STAGES,
-    cost_row,
-    flat,
-    list_row,
-    metric_row,
-    sentences,
-    stage_rows,
-    table_row,
+    NETWORKS,
+    describe_switch,
+    flatten,
+    make_cost_row,
+    make_list_row,
+    make_metric_row,
+    make_network_rows,
+    make_table_row,
 )
 from worker.cli.output import format_option, print_rows
 from worker.config import BUILT_IN_BUNDLE, Config, load_config
 from worker.errors import ConfigError
 from worker.inference.bundle import load_bundle
-from worker.paths import printable, shown
-from worker.registry.benchmark import find_photos, measure
-from worker.registry.catalog import bundles_at_hand
-from worker.registry.choice import BUILT_IN, previous_bundle, setting_path
-from worker.registry.switch import Wish, switch
+from worker.paths import escape_unprintable, format_path
+from worker.registry.benchmark import choose_photos, measure_cost
+from worker.registry.catalog import find_bundles
+from worker.registry.choice import BUILT_IN, find_previous_bundle, find_setting_file
+from worker.registry.switch import SwitchRequest, switch_bundle
 
 _bundle_argument = click.argument("bundle_name", metavar="[BUNDLE]", required=False)
 
@@ -57,9 +57,9 @@ def list_bundles(folders: tuple[Path, ...], output_format: str, config_file: Pat
     below each FOLDER. One that is broken is listed with its problem.
     """
     config = load_config(config_file)
-    previous = previous_bundle(setting_path(config_file), config.bundle_folder)
-    found = bundles_at_hand(config, previous, folders)
-    row = table_row if output_format == "table" else list_row
+    previous = find_previous_bundle(find_setting_file(config_file), config.bundle_folder)
+    found = find_bundles(config, previous, folders)
+    row = make_table_row if output_format == "table" else make_list_row
     print_rows(map(row, found), LIST, output_format, LIST_TABLE)
 
 
@@ -79,17 +79,17 @@ def show_bundle(bundle_name: str | None, output_format: str, config_file: Path |
 
     Without BUNDLE, that of the one in use.
     """
-    bundle = load_bundle(_folder(bundle_name, load_config(config_file)))
-    fields = {"folder": shown(bundle.folder)} | asdict(bundle.manifest)
+    bundle = load_bundle(_find_folder(bundle_name, load_config(config_file)))
+    fields = {"folder": format_path(bundle.folder)} | asdict(bundle.manifest)
     if output_format == "json":
         click.echo(json.dumps(fields, ensure_ascii=False, indent=2))
         return
     metrics = fields.pop("metrics")
-    rows = [{"field": name, "value": value} for name, value in flat(fields)]
+    rows = [{"field": name, "value": value} for name, value in flatten(fields)]
     print_rows(rows, (), "table", ("field", "value"))
-    print_rows(stage_rows(bundle), (), "table", STAGES)
+    print_rows(make_network_rows(bundle), (), "table", NETWORKS)
     if metrics:
-        print_rows(map(metric_row, bundle.manifest.metrics), (), "table", METRICS)
+        print_rows(map(make_metric_row, bundle.manifest.metrics), (), "table", METRICS)
 
 
 @model.command("use")
@@ -121,11 +121,11 @@ def use(
     if is_return is (bundle_name is not None):
         raise click.UsageError("name a BUNDLE, or give --previous")
     config = load_config(config_file)
-    path = setting_path(config_file)
-    folder = _previous(path, config) if is_return else _folder(bundle_name, config)
-    done = switch(config, path, Wish(folder, test_folder, is_forced, is_return))
-    for line in sentences(done, path):
-        click.echo(printable(line))
+    path = find_setting_file(config_file)
+    folder = _find_previous(path, config) if is_return else _find_folder(bundle_name, config)
+    result = switch_bundle(config, path, SwitchRequest(folder, test_folder, is_forced, is_return))
+    for line in describe_switch(result, path):
+        click.echo(escape_unprintable(line))
 
 
 @model.command("benchmark")
@@ -151,42 +151,44 @@ def benchmark(
 ) -> None:
     """Measure what a bundle costs here.
 
-    Without BUNDLE, the one in use. Times are in milliseconds: until a classifier process is ready; for one
-    photo in one process, read, decoded and judged, and judged alone; the middle, and what 95 of 100 do not
+    Without BUNDLE, the one in use. Times are in milliseconds: until a child process is ready; for one photo
+    in one process, read, decoded and predicted, and predicted alone; the median, and what 95 of 100 do not
     exceed. Memory is the most that one process had, in megabytes.
     """
     config = load_config(config_file)
-    folder = _folder(bundle_name, config)
-    with _photos(photo_folder, config, count) as photos:
-        cost = measure(config, folder, photos)
-    print_rows([cost_row(cost)], COST, output_format, COST_TABLE)
+    folder = _find_folder(bundle_name, config)
+    with _provide_photos(photo_folder, config, count) as photos:
+        cost = measure_cost(config, folder, photos)
+    print_rows([make_cost_row(cost)], COST, output_format, COST_TABLE)
 
 
-def _folder(name: str | None, config: Config) -> Path:
+def _find_folder(name: str | None, config: Config) -> Path:
     if name is None:
         return config.bundle_folder
     folder = BUILT_IN_BUNDLE if name == BUILT_IN else Path(name).absolute()
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "is not there"
         raise ConfigError(
-            f"{shown(folder)}: {found}; name a bundle's folder, or default for the built-in one"
+            f"{format_path(folder)}: {found}; name a bundle's folder, or default for the built-in one"
         )
     return folder
 
 
-def _previous(path: Path, config: Config) -> Path:
-    if previous := previous_bundle(path, config.bundle_folder):
+def _find_previous(path: Path, config: Config) -> Path:
+    if previous := find_previous_bundle(path, config.bundle_folder):
         return previous
-    raise ConfigError(f"{shown(path)}: no other model was in use before; name one: moodsort model use BUNDLE")
+    raise ConfigError(
+        f"{format_path(path)}: no other model was in use before; name one: moodsort model use BUNDLE"
+    )
 
 
 @contextmanager
-def _photos(folder: Path | None, config: Config, count: int) -> Iterator[list[Path]]:
+def _provide_photos(folder: Path | None, config: Config, count: int) -> Iterator[list[Path]]:
     if folder is not None:
-        yield find_photos(folder, config, count)
+        yield choose_photos(folder, config, count)
         return
-    from worker.registry.sample_photos import draw_pictures
+    from worker.registry.sample_photos import draw_sample_photos
 
     with TemporaryDirectory(prefix="moodsort-") as drawn:
-        pictures = draw_pictures(Path(drawn))
+        pictures = draw_sample_photos(Path(drawn))
         yield [pictures[index % len(pictures)] for index in range(count)]

@@ -11,37 +11,37 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 
 
-def start_of(text: str, now: datetime) -> datetime:
+def parse_start(text: str, now: datetime) -> datetime:
     """Return the moment that the text names, for a date the start of its day.
 
     A date or time without an offset is local. Raises ConfigError where the text names none.
     """
-    return _read(text, now)[0]
+    return _parse(text, now)[0]
 
 
-def end_of(text: str, now: datetime) -> datetime:
+def parse_end(text: str, now: datetime) -> datetime:
     """Return the moment that the text names, for a date the end of its day."""
-    moment, is_day = _read(text, now)
+    moment, is_day = _parse(text, now)
     if not is_day:
         return moment
-    return _local(moment.replace(tzinfo=None) + timedelta(days=1))
+    return _make_local(moment.replace(tzinfo=None) + timedelta(days=1))
 
 
-def _read(text: str, now: datetime) -> tuple[datetime, bool]:
+def _parse(text: str, now: datetime) -> tuple[datetime, bool]:
     text = text.strip()
     try:
         if ago := _AGO.fullmatch(text):
             return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])}), False
         if _TIME.fullmatch(text):
             at = time.fromisoformat(text if text[1] != ":" else f"0{text}")
-            return _local(datetime.combine(now.astimezone().date(), at)), False
+            return _make_local(datetime.combine(now.astimezone().date(), at)), False
         moment = datetime.fromisoformat(text)
-        return _local(moment), bool(_DATE.fullmatch(text))
+        return _make_local(moment), bool(_DATE.fullmatch(text))
     except (ValueError, OverflowError) as error:
         raise ConfigError(
             f"{text!r} is no date or time; write 2026-03-01, '2026-03-01 14:30', 14:30, 2h or 3d"
         ) from error
 
 
-def _local(moment: datetime) -> datetime:
+def _make_local(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.astimezone()

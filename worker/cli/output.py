@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from worker.paths import printable
+from worker.paths import escape_unprintable
 
 Row = Mapping[str, Any]
 
@@ -45,17 +45,17 @@ def _print_json(rows: Iterator[Row], columns: list[str]) -> None:
     # One row at a time, so that a log of a million rows needs the memory of one.
     separator = "["
     for row in rows:
-        click.echo(f"{separator}\n  {_json(row, columns)}", nl=False)
+        click.echo(f"{separator}\n  {_format_json(row, columns)}", nl=False)
         separator = ","
     click.echo("[]" if separator == "[" else "\n]")
 
 
 def _print_jsonl(rows: Iterator[Row], columns: list[str]) -> None:
     for row in rows:
-        click.echo(_json(row, columns))
+        click.echo(_format_json(row, columns))
 
 
-def _json(row: Row, columns: list[str]) -> str:
+def _format_json(row: Row, columns: list[str]) -> str:
     return json.dumps({name: row[name] for name in columns}, ensure_ascii=False)
 
 
@@ -63,10 +63,10 @@ def _print_csv(rows: Iterator[Row], columns: list[str]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([_cell(row[name]) for name in columns])
+        writer.writerow([_flatten_cell(row[name]) for name in columns])
 
 
-def _cell(value: object) -> object:
+def _flatten_cell(value: object) -> object:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
@@ -80,7 +80,7 @@ def _print_table(rows: Iterator[Row], columns: list[str]) -> None:
     numbers: set[str] = set()
     cells = []
     for row in rows:
-        cells.append([_shown(row[name]) for name in columns])
+        cells.append([_format_cell(row[name]) for name in columns])
         numbers.update(name for name in columns if isinstance(row[name], int | float))
     for name in columns:
         table.add_column(name.replace("_", " "), justify="right" if name in numbers else "left")
@@ -90,9 +90,9 @@ def _print_table(rows: Iterator[Row], columns: list[str]) -> None:
     Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
 
 
-def _shown(value: object) -> str:
+def _format_cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.3f}"
-    return printable(str(_cell(value)))
+    return escape_unprintable(str(_flatten_cell(value)))

@@ -11,12 +11,12 @@ import click
 
 from worker.cli import config_option
 from worker.config import Config, load_config
-from worker.daemon.service import OneRun, Service
+from worker.daemon.service import SingleRun, WorkerService
 from worker.daemon.signals import Signals
 from worker.daemon.worker import Worker
-from worker.ops.logging import configure
+from worker.ops.logging import configure_logging
 from worker.ops.systemd.notifier import Notifier
-from worker.paths import shown
+from worker.paths import format_path
 
 
 @click.command()
@@ -29,18 +29,18 @@ def run(config_file: Path | None, once: bool) -> int:
     again; it goes on with the old ones where the new ones are bad.
     """
     config = load_config(config_file)
-    with Signals().installed() as signals:
+    with Signals().install() as signals:
         if once:
             return _run_once(config, signals)
-        configure(config.log.level, config.log.format, sys.stderr)
+        configure_logging(config.log.level, config.log.format, sys.stderr)
         notifier = Notifier.from_environment(os.environ)
-        Service(lambda: load_config(config_file), signals, notifier, announce=_announce).run()
+        WorkerService(lambda: load_config(config_file), signals, notifier, announce=_announce).run()
     return 0
 
 
 def _announce(config: Config) -> None:
-    configure(config.log.level, config.log.format, sys.stderr)
-    click.secho(f"moodsort is running: drop photos into {shown(config.inbox_folder)}", bold=True)
+    configure_logging(config.log.level, config.log.format, sys.stderr)
+    click.secho(f"moodsort is running: drop photos into {format_path(config.inbox_folder)}", bold=True)
 
 
 def _run_once(config: Config, signals: Signals) -> int:
@@ -49,18 +49,18 @@ def _run_once(config: Config, signals: Signals) -> int:
 
     def report(worker: Worker) -> None:
         left.append(worker.in_hand)
-        click.echo(_summary(worker, time.monotonic() - started))
+        click.echo(_summarize(worker, time.monotonic() - started))
 
-    with _progress(config) as observe:
-        OneRun(config, signals, observe).run(report)
+    with _show_progress(config) as observe:
+        SingleRun(config, signals, observe).run(report)
     return 1 if any(left) and not signals.stop_asked else 0
 
 
 @contextmanager
-def _progress(config: Config) -> Iterator[Callable[[Worker], None]]:
+def _show_progress(config: Config) -> Iterator[Callable[[Worker], None]]:
     """Show a bar on a terminal, where it takes the place of the line for each photo."""
     if not sys.stderr.isatty():
-        configure(config.log.level, config.log.format, sys.stderr)
+        configure_logging(config.log.level, config.log.format, sys.stderr)
         yield lambda _worker: None
         return
     from rich.console import Console
@@ -75,33 +75,33 @@ def _progress(config: Config) -> Iterator[Callable[[Worker], None]]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         # After the bar is up, so that warnings are printed above it.
-        configure("warning" if config.log.level == "info" else config.log.level, "text", sys.stderr)
+        configure_logging("warning" if config.log.level == "info" else config.log.level, "text", sys.stderr)
         task = progress.add_task("filing", total=None, counts="")
 
         def observe(worker: Worker) -> None:
             done = worker.tally.total()
-            total = done + worker.in_hand + worker.waiting
-            progress.update(task, completed=done, total=total, counts=_counts(worker))
+            total = done + worker.in_hand + worker.candidates
+            progress.update(task, completed=done, total=total, counts=_format_counts(worker))
 
         yield observe
 
 
-def _summary(worker: Worker, seconds: float) -> str:
+def _summarize(worker: Worker, seconds: float) -> str:
     done = worker.tally.total()
     rate = f" ({done / seconds:.0f} a second)" if seconds > 1 and done > 1 else ""
-    parts = [f"{_photos(done)} in {seconds:.1f} s{rate}"]
+    parts = [f"{_format_photos(done)} in {seconds:.1f} s{rate}"]
     if worker.tally:
-        parts[0] += f": {_counts(worker)}"
+        parts[0] += f": {_format_counts(worker)}"
     if worker.in_hand:
-        parts.append(f"{_photos(worker.in_hand)} could not be finished and will be at the next start")
-    if worker.waiting:
-        parts.append(f"{_photos(worker.waiting)} still being written, left in the inbox")
+        parts.append(f"{_format_photos(worker.in_hand)} could not be finished and will be at the next start")
+    if worker.candidates:
+        parts.append(f"{_format_photos(worker.candidates)} still being written, left in the inbox")
     return "; ".join(parts)
 
 
-def _counts(worker: Worker) -> str:
+def _format_counts(worker: Worker) -> str:
     return ", ".join(f"{count} {folder}" for folder, count in worker.tally.most_common())
 
 
-def _photos(count: int) -> str:
+def _format_photos(count: int) -> str:
     return f"{count} photo{'' if count == 1 else 's'}"

@@ -12,19 +12,19 @@ from worker.cli import config_option
 from worker.config import load_config
 from worker.errors import MoodsortError
 from worker.ops.systemd.install import (
+    InstallResult,
     Manager,
-    Outcome,
+    describe_service,
     find_command,
+    find_owner,
+    find_system_manager,
+    find_user_manager,
     install,
-    owner_of,
     run_quietly,
-    service_of,
-    system_manager,
     uninstall,
-    user_manager,
 )
-from worker.ops.systemd.unit import Service, render_system, render_user, written_folders
-from worker.paths import shown
+from worker.ops.systemd.unit import UnitSettings, list_written_folders, render_system, render_user
+from worker.paths import format_path
 
 
 def _system_option(command: Any) -> Any:
@@ -53,8 +53,8 @@ def service() -> None:
 @config_option
 def show(is_system: bool, user: str | None, config_file: Path | None) -> None:
     """Print the unit."""
-    described = _described(config_file)
-    click.echo(_unit(described, is_system, user), nl=False)
+    described = _read_settings(config_file)
+    click.echo(_render_unit(described, is_system, user), nl=False)
 
 
 @service.command("install")
@@ -63,14 +63,14 @@ def show(is_system: bool, user: str | None, config_file: Path | None) -> None:
 @config_option
 def install_unit(is_system: bool, user: str | None, config_file: Path | None) -> int:
     """Write the unit, enable it and start it."""
-    described = _described(config_file)
-    unit = _unit(described, is_system, user)
+    described = _read_settings(config_file)
+    unit = _render_unit(described, is_system, user)
     if is_system:
         _require_folders(described)
     else:
         _make_folders(described)
-    outcome = install(unit, _manager(is_system), run_quietly)
-    _tell(outcome)
+    outcome = install(unit, _find_manager(is_system), run_quietly)
+    _print_result(outcome)
     if not is_system:
         click.echo("To have it run while nobody is logged in, type:\n  loginctl enable-linger")
     return 1 if outcome.left else 0
@@ -82,48 +82,48 @@ def install_unit(is_system: bool, user: str | None, config_file: Path | None) ->
 def uninstall_unit(is_system: bool, config_file: Path | None) -> int:
     """Stop the service and remove its unit; photos and log stay."""
     del config_file  # every command takes it
-    outcome = uninstall(_manager(is_system), run_quietly)
-    _tell(outcome)
+    outcome = uninstall(_find_manager(is_system), run_quietly)
+    _print_result(outcome)
     return 1 if outcome.left else 0
 
 
-def _described(config_file: Path | None) -> Service:
+def _read_settings(config_file: Path | None) -> UnitSettings:
     config = load_config(config_file)
     command = find_command(Path(sys.argv[0]), Path(sys.executable))
-    return service_of(config, config_file, command, os.environ)
+    return describe_service(config, config_file, command, os.environ)
 
 
-def _unit(described: Service, is_system: bool, user: str | None) -> str:
+def _render_unit(described: UnitSettings, is_system: bool, user: str | None) -> str:
     if is_system:
-        return render_system(described, user or owner_of(described.root))
+        return render_system(described, user or find_owner(described.root))
     if user is not None:
         raise click.UsageError("--user-name goes with --system; a user's own service runs as that user.")
     return render_user(described)
 
 
-def _manager(is_system: bool) -> Manager:
-    return system_manager() if is_system else user_manager(os.environ)
+def _find_manager(is_system: bool) -> Manager:
+    return find_system_manager() if is_system else find_user_manager(os.environ)
 
 
-def _require_folders(described: Service) -> None:
-    for folder in written_folders(described):
+def _require_folders(described: UnitSettings) -> None:
+    for folder in list_written_folders(described):
         if not folder.is_dir():
             raise MoodsortError(
-                f"{shown(folder)}: is no folder; make it, and give it to who is to run the service with chown"
+                f"{format_path(folder)}: is no folder; make it, and give it to who is to run the service with chown"
             )
 
 
-def _make_folders(described: Service) -> None:
-    for folder in written_folders(described):
+def _make_folders(described: UnitSettings) -> None:
+    for folder in list_written_folders(described):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MoodsortError(
-                f"{shown(folder)}: cannot be made ({error.strerror}); check the folder above it"
+                f"{format_path(folder)}: cannot be made ({error.strerror}); check the folder above it"
             ) from error
 
 
-def _tell(outcome: Outcome) -> None:
+def _print_result(outcome: InstallResult) -> None:
     for line in outcome.done:
         click.echo(line)
     if outcome.left:

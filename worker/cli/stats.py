@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from worker.cli import config_option
-from worker.cli.moments import start_of
+from worker.cli.moments import parse_start
 from worker.cli.output import format_option, print_rows
 from worker.config import load_config
 from worker.errors import Reason
 from worker.store.filters import Filters
-from worker.store.query import Group, Log, Tally, open_log
+from worker.store.query import Group, PredictionLog, Tally, open_log
 
 _OVERVIEW = (Group.LABEL, Group.STATUS)
 _FIGURES = ("photos", "share", "mean_confidence", "corrected")
@@ -35,14 +35,14 @@ def stats(config_file: Path | None, since: str | None, by: str | None, output_fo
     A photo counts under its corrected label where it has one. --by reason counts those that could not be
     judged.
     """
-    filters = Filters(since=start_of(since, datetime.now(UTC)) if since else None)
+    filters = Filters(since=parse_start(since, datetime.now(UTC)) if since else None)
     with open_log(load_config(config_file).database.url) as log:
-        tallies = _tallies(log, filters, by)
+        tallies = _count(log, filters, by)
     keys = tuple(str(group) for group in _OVERVIEW) if by is None else (by,)
-    print_rows(_rows(keys, tallies), (*keys, *_FIGURES), output_format, (*keys, *_FIGURES))
+    print_rows(_make_rows(keys, tallies), (*keys, *_FIGURES), output_format, (*keys, *_FIGURES))
 
 
-def _tallies(log: Log, filters: Filters, by: str | None) -> list[Tally]:
+def _count(log: PredictionLog, filters: Filters, by: str | None) -> list[Tally]:
     match by:
         case None:
             return log.tallies(filters, _OVERVIEW)
@@ -54,7 +54,7 @@ def _tallies(log: Log, filters: Filters, by: str | None) -> list[Tally]:
             return log.tallies(filters, (Group(by),))
 
 
-def _rows(keys: Sequence[str], tallies: Sequence[Tally]) -> Iterator[dict[str, Any]]:
+def _make_rows(keys: Sequence[str], tallies: Sequence[Tally]) -> Iterator[dict[str, Any]]:
     total = sum(tally.photos for tally in tallies)
     for tally in tallies:
         yield {

@@ -9,16 +9,7 @@ from pathlib import Path
 
 from worker.config import Config
 from worker.errors import ConfigError, InboxInUse
-
-_PID_BYTES = 32
-
-
-def lock_files(config: Config) -> list[tuple[Path, str]]:
-    """Return the files to lock, each with what it stands for: the inbox, and an SQLite database."""
-    files = [(config.root / f".{config.inbox_folder.name}.lock", f"the inbox {config.inbox_folder}")]
-    if database := config.database_file:
-        files.append((database.with_name(f".{database.name}.lock"), f"the database {database}"))
-    return files
+from worker.fileio import read_lock_holder
 
 
 @contextmanager
@@ -28,25 +19,10 @@ def hold_locks(config: Config) -> Iterator[None]:
     The locks end with the process, however it ends. Raises InboxInUse naming the process that has one.
     """
     kind = fcntl.LOCK_SH if config.database_file is None else fcntl.LOCK_EX
-    with ExitStack() as held:
-        for path, what in lock_files(config):
-            held.enter_context(_hold(path, what, kind))
+    with ExitStack() as locks:
+        for what, path in config.lock_files.items():
+            locks.enter_context(_hold(path, what, kind))
         yield
-
-
-def holder(path: Path) -> int | None:
-    """Return the process that holds a lock file, 0 for one that is not known, or None where nobody does."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return _written_pid(descriptor)
-    finally:
-        os.close(descriptor)
-    return None
 
 
 @contextmanager
@@ -73,10 +49,5 @@ def _lock(descriptor: int, what: str, kind: int) -> None:
             raise InboxInUse(
                 f"{what} cannot be locked ({error.strerror}); is it on a file system?"
             ) from error
-        process = _written_pid(descriptor)
+        process = read_lock_holder(descriptor)
         raise InboxInUse(f"{what} is in use by process {process}; stop that worker first") from error
-
-
-def _written_pid(descriptor: int) -> int:
-    written = os.pread(descriptor, _PID_BYTES, 0).strip()
-    return int(written) if written.isdigit() else 0

@@ -10,10 +10,10 @@ from multiprocessing.connection import wait
 from worker.config import Config
 from worker.daemon.clock import Clock
 from worker.daemon.signals import Signals
-from worker.daemon.startup import check_bundle, open_worker
+from worker.daemon.startup import check_configuration, open_worker
 from worker.daemon.worker import Worker
 from worker.errors import MoodsortError, StoreError, Transient
-from worker.filing import Filing
+from worker.filing import Mover
 from worker.ops.metrics import Observe, serve_metrics
 from worker.ops.systemd.notifier import Notifier
 
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 FINISH_SECONDS = 4.0
 """How long the batch in hand may take after a stop is asked for; the next start sees to what is left."""
 
-_BACKOFF_MOST_SECONDS = 60.0
+_MAX_BACKOFF_SECONDS = 60.0
 
 _FEEDS_PER_WATCHDOG = 3.0
 """sd_watchdog_enabled(3) advises two; a third leaves room for one turn that takes its time."""
 
 
-class Ended(Enum):
+class LoopEnd(Enum):
     """Why a worker's loop came back."""
 
     STOPPED = "stopped"
@@ -43,18 +43,18 @@ def run_worker(
     after_step: Callable[[Worker], None],
     is_done: Callable[[float], bool] = lambda _now: False,
     longest_pause: float = math.inf,
-) -> Ended:
+) -> LoopEnd:
     """Step a worker until a signal comes or `is_done(now)` holds; wait for news in between."""
     while True:
         now = clock.monotonic()
         worker.step(now)
         after_step(worker)
         if signals.stop_asked:
-            return Ended.STOPPED
+            return LoopEnd.STOPPED
         if signals.take_reload():
-            return Ended.RELOAD
+            return LoopEnd.RELOAD
         if is_done(now):
-            return Ended.DONE
+            return LoopEnd.DONE
         pause = min(worker.next_due() - clock.monotonic(), longest_pause)
         if pause > 0:
             wait([*worker.connections, signals.fileno()], timeout=None if math.isinf(pause) else pause)
@@ -72,7 +72,7 @@ def finish(worker: Worker, clock: Clock) -> None:
             wait(worker.connections, timeout=pause)
 
 
-class Service:
+class WorkerService:
     """A worker that reloads, that opens itself again after a fault that passes, and that tells systemd."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Service:
         while not self._signals.stop_asked:
             try:
                 with (
-                    open_worker(config, self._clock, Filing(), self._is_wanted) as worker,
+                    open_worker(config, self._clock, Mover(), self._is_wanted) as worker,
                     serve_metrics(config.metrics.listen, self._clock.monotonic) as observe,
                 ):
                     proven = config
@@ -115,7 +115,7 @@ class Service:
         if proven is None:
             raise error
         if config != proven:
-            self._tell_refusal(error)
+            self._log_refusal(error)
             return proven
         if not passes:
             raise error
@@ -124,76 +124,76 @@ class Service:
 
     def _serve(self, worker: Worker, config: Config, observe: Observe) -> Config:
         """Serve until the worker has to end; return the configuration of the next one."""
-        self._tell_ready(config)
+        self._announce_ready(config)
 
         def after_step(worker: Worker) -> None:
             self._feed_watchdog(worker)
             observe(worker)
 
         while True:
-            ended = run_worker(
+            end = run_worker(
                 worker, self._signals, self._clock, after_step, longest_pause=self._longest_pause
             )
-            if ended is Ended.STOPPED:
-                self._notifier.stopping()
+            if end is LoopEnd.STOPPED:
+                self._notifier.notify_stopping()
                 finish(worker, self._clock)
                 return config
             if fresh := self._fresh_config():
                 with suppress(Transient):  # the next worker takes up what this one cannot record
                     finish(worker, self._clock)
                 return fresh
-            self._notifier.ready(_watching(config))
+            self._notifier.notify_ready(_describe_inbox(config))
 
     def _fresh_config(self) -> Config | None:
         """Read the configuration and try its bundle; None where either is not usable."""
-        self._notifier.reloading(int(self._clock.monotonic() * 1e6))
+        self._notifier.notify_reloading(int(self._clock.monotonic() * 1e6))
         try:
             fresh = self._load()
-            check_bundle(fresh, self._clock, self._is_wanted)
+            check_configuration(fresh, self._clock, self._is_wanted)
         except MoodsortError as error:
-            self._tell_refusal(error)
+            self._log_refusal(error)
             return None
         return fresh
 
     def _is_wanted(self) -> bool:
         """Tell whether to go on waiting for something to start; being asked is a sign of life."""
-        self._notifier.watchdog()
+        self._notifier.feed_watchdog()
         return not self._signals.stop_asked
 
-    def _tell_ready(self, config: Config) -> None:
+    def _announce_ready(self, config: Config) -> None:
         self._ready_at = self._clock.monotonic()
         self._announce(config)
-        self._notifier.ready(_watching(config))
+        self._notifier.notify_ready(_describe_inbox(config))
         logger.info("ready", extra={"event": "ready", "path": config.inbox_folder})
 
-    def _tell_refusal(self, error: MoodsortError) -> None:
-        told = {"event": "reload_refused", "detail": str(error)}
-        logger.error("reload refused; going on as before", extra=told)
+    def _log_refusal(self, error: MoodsortError) -> None:
+        fields = {"event": "reload_refused", "detail": str(error)}
+        logger.error("reload refused; going on as before", extra=fields)
 
     def _feed_watchdog(self, worker: Worker) -> None:
         if not worker.is_stalled(self._clock.monotonic()):
-            self._notifier.watchdog()
+            self._notifier.feed_watchdog()
 
     def _back_off(self, error: MoodsortError) -> None:
-        if self._clock.monotonic() - self._ready_at > _BACKOFF_MOST_SECONDS:
+        if self._clock.monotonic() - self._ready_at > _MAX_BACKOFF_SECONDS:
             self._failures = 0  # the worker has served for a while since the last one
-        seconds = min(_BACKOFF_MOST_SECONDS, 2.0**self._failures)
+        seconds = min(_MAX_BACKOFF_SECONDS, 2.0**self._failures)
         self._failures += 1
-        told = {"event": "backing_off", "detail": str(error), "seconds": seconds}
-        logger.warning("trying again soon", extra=told)
-        self._notifier.status(f"waiting: {error}")
+        fields = {"event": "backing_off", "detail": str(error), "seconds": seconds}
+        logger.warning("trying again soon", extra=fields)
+        self._notifier.notify_status(f"waiting: {error}")
         until = self._clock.monotonic() + seconds
         while (
             self._is_wanted()
             and not self._signals.reload_asked
             and (left := until - self._clock.monotonic()) > 0
         ):
-            self._notifier.watchdog()
+            self._notifier.feed_watchdog()
             wait([self._signals.fileno()], timeout=min(left, self._longest_pause))
             self._signals.clear()
 
 
-class OneRun:
+class SingleRun:
     """A worker that files what is in the inbox, and ends."""
 
     def __init__(self, config: Config, signals: Signals, observe: Callable[[Worker], None]) -> None:
@@ -207,10 +207,10 @@ class OneRun:
 
     def run(self, report: Callable[[Worker], None]) -> None:
         """File what is there and show the worker to `report` at the end. Raises MoodsortError."""
-        with open_worker(self._config, self._clock, Filing(), self._is_wanted) as worker:
-            ended = Ended.RELOAD
-            while ended is Ended.RELOAD:  # there is nothing to read again for what ends so soon
-                ended = run_worker(
+        with open_worker(self._config, self._clock, Mover(), self._is_wanted) as worker:
+            end = LoopEnd.RELOAD
+            while end is LoopEnd.RELOAD:  # there is nothing to read again for what ends so soon
+                end = run_worker(
                     worker,
                     self._signals,
                     self._clock,
@@ -228,11 +228,11 @@ class OneRun:
         if worker.in_hand:
             self._seen = -1
             return worker.is_stuck
-        if worker.waiting != self._seen:
-            self._seen = worker.waiting
+        if worker.candidates != self._seen:
+            self._seen = worker.candidates
             self._give_up_at = now + 2 * self._config.inbox.settle_seconds
-        return worker.waiting == 0 or now >= self._give_up_at
+        return worker.candidates == 0 or now >= self._give_up_at
 
 
-def _watching(config: Config) -> str:
+def _describe_inbox(config: Config) -> str:
     return f"drop photos into {config.inbox_folder}"

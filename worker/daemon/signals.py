@@ -1,10 +1,11 @@
 """What the operating system asks of a worker: to stop, or to read its configuration again."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
+
+from worker.fileio import Wakeup
 
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
@@ -15,17 +16,15 @@ class Signals:
     def __init__(self) -> None:
         self.stop_asked = False
         self.reload_asked = False
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wakeup = Wakeup()
 
     def fileno(self) -> int:
         """Return a descriptor that becomes readable when a signal has come."""
-        return self._read
+        return self._wakeup.fileno()
 
     def clear(self) -> None:
         """Make the descriptor wait again."""
-        with suppress(BlockingIOError):
-            while os.read(self._read, 4096):
-                pass
+        self._wakeup.clear()
 
     def take_reload(self) -> bool:
         """Tell once whether a reload was asked for."""
@@ -33,7 +32,7 @@ class Signals:
         return asked
 
     @contextmanager
-    def installed(self) -> Iterator["Signals"]:
+    def install(self) -> Iterator["Signals"]:
         """Hear signals until the context ends, then give the handlers back."""
         handlers: dict[signal.Signals, Handler] = {
             signal.SIGTERM: self._stop,
@@ -43,15 +42,14 @@ class Signals:
             signal.SIGIO: signal.SIG_IGN,
         }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        before_fd = signal.set_wakeup_fd(self._wakeup.write_descriptor, warn_on_full_buffer=False)
         try:
             yield self
         finally:
-            signal.set_wakeup_fd(wakeup)
+            signal.set_wakeup_fd(before_fd)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            os.close(self._read)
-            os.close(self._write)
+            self._wakeup.close()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stop_asked = True

@@ -1,4 +1,4 @@
-"""Take photos through their life: settled, taken on, judged, decided, moved, recorded."""
+"""Take photos through their life: settled, taken on, predicted, decided, moved, recorded."""
 
 import logging
 import math
@@ -12,15 +12,22 @@ from typing import TYPE_CHECKING
 
 from worker.config import Config
 from worker.daemon.clock import Clock
-from worker.daemon.planner import Leg, Photo, decide, destination_for
-from worker.fileio import Identity
-from worker.filing import Changed, Filing, Hindered, Move, Moved, Result, Taken
+from worker.daemon.planner import (
+    PendingMove,
+    Photo,
+    PlannedResult,
+    choose_destination,
+    plan_move,
+)
+from worker.fileio import FileIdentity
+from worker.filing import DestinationTaken, Move, Moved, MoveHindered, Mover, MoveResult, SourceChanged
 from worker.inbox import Inbox, Settled
-from worker.pool.pool import Pool, share_of
-from worker.pool.protocol import Delayed, Gone, Job, Judged, Outcome, Refused
+from worker.pool.pool import Pool, compute_share
+from worker.pool.prediction_task import PhotoResult
+from worker.pool.protocol import Completed, Delayed, Gone, Job, JobResult, Refused
 from worker.store import Arrival, Decision
 
-if TYPE_CHECKING:  # the classifier processes are to be started before SQLAlchemy is imported
+if TYPE_CHECKING:  # the child processes are to be started before SQLAlchemy is imported
     from worker.store import Store, Turn
 
 logger = logging.getLogger(__name__)
@@ -30,15 +37,15 @@ _STUCK_TRIES = 3
 _RECORD_SECONDS = 0.25
 """How long moves may wait to be recorded in the same transaction as the next decisions."""
 
-_MOVED_BYTES = 1 << 28
+_MAX_MOVED_BYTES = 1 << 28
 """How much is moved in one turn: between file systems it is copied, and signals wait for the turn's end."""
 
 
 class Worker:
     """One turn at a time: `step` does what is due and returns; nothing in it waits.
 
-    A photo is in one of these: `_waiting` (pending), `_judging`, `_outcomes` (judged, to be decided),
-    `_legs` (decided, to be moved), `_arrived` (moved, to be recorded). What the database says of it never
+    A photo is in one of these: `_pending` (to be predicted), `_predicting`, `_results` (to be decided),
+    `_moves` (decided, to be moved), `_arrivals` (moved, to be recorded). What the database says of it never
     runs ahead of what has happened to its file, and the file never moves ahead of the decision.
     """
 
@@ -47,9 +54,9 @@ class Worker:
         config: Config,
         store: "Store",
         model_id: int,
-        pool: Pool,
+        pool: Pool[PhotoResult],
         inbox: Inbox,
-        filing: Filing,
+        mover: Mover,
         clock: Clock,
         recover: Callable[["Worker"], None],
     ) -> None:
@@ -59,33 +66,33 @@ class Worker:
         self._model_id = model_id
         self._pool = pool
         self._inbox = inbox
-        self._filing = filing
+        self._mover = mover
         self._clock = clock
         self._recover = recover
         self._next_recovery = math.inf
-        self._waiting: deque[Photo] = deque()
-        self._judging: dict[int, Photo] = {}
-        self._outcomes: list[tuple[Photo, Judged | Refused]] = []
+        self._pending: deque[Photo] = deque()
+        self._predicting: dict[int, Photo] = {}
+        self._results: list[tuple[Photo, PlannedResult]] = []
         self._gone: list[Photo] = []
-        self._again: list[Photo] = []
-        self._readdressed: list[Leg] = []
-        self._legs: list[Leg] = []
-        self._arrived: list[Leg] = []
-        self._arrived_at = 0.0
+        self._retries: list[Photo] = []
+        self._readdressed: list[PendingMove] = []
+        self._moves: list[PendingMove] = []
+        self._arrivals: list[PendingMove] = []
+        self._first_arrival_at = 0.0
         self._is_draining = False
         self.tally: Counter[str] = Counter()
 
     @property
     def in_hand(self) -> int:
         """How many photos were taken on and are not finished."""
-        decided = len(self._legs) + len(self._arrived) + len(self._readdressed)
-        judged = len(self._outcomes) + len(self._gone) + len(self._again)
-        return len(self._waiting) + len(self._judging) + judged + decided
+        decided = len(self._moves) + len(self._arrivals) + len(self._readdressed)
+        undecided = len(self._results) + len(self._gone) + len(self._retries)
+        return len(self._pending) + len(self._predicting) + undecided + decided
 
     @property
-    def waiting(self) -> int:
+    def candidates(self) -> int:
         """How many files of the inbox are known and not taken on yet."""
-        return self._inbox.waiting
+        return self._inbox.candidates
 
     @property
     def connections(self) -> list[Connection | int]:
@@ -95,75 +102,75 @@ class Worker:
     @property
     def is_stuck(self) -> bool:
         """Whether all that is in hand is hindered, again and again."""
-        held = [leg.photo for leg in self._legs] + list(self._waiting)
-        return len(held) == self.in_hand and all(photo.tries >= _STUCK_TRIES for photo in held)
+        photos = [move.photo for move in self._moves] + list(self._pending)
+        return len(photos) == self.in_hand and all(photo.tries >= _STUCK_TRIES for photo in photos)
 
     def is_stalled(self, now: float) -> bool:
-        """Tell whether nothing comes from the classifier processes any more."""
+        """Tell whether nothing comes from the child processes any more."""
         return self._pool.is_stalled(now)
 
     @property
     def has_batch_in_hand(self) -> bool:
         """Whether a photo is on its way that `drain` waits for."""
-        return bool(self._judging or self._has_news or self._arrived) or any(
-            not leg.photo.tries for leg in self._legs
+        return bool(self._predicting or self._has_news or self._arrivals) or any(
+            not move.photo.tries for move in self._moves
         )
 
     def drain(self) -> None:
-        """Take nothing more on: neither from the inbox nor to be judged."""
+        """Take nothing more on: neither from the inbox nor to be predicted."""
         self._is_draining = True
 
-    def take_up(self, now: float) -> None:
-        """Take up what stopped workers have left; where others share the inbox, at each rescan again."""
+    def resume_unfinished(self, now: float) -> None:
+        """Resume what stopped workers have left; where others share the inbox, at each rescan again."""
         self._recover(self)
         if self._store.shares_inbox:
             self._next_recovery = now + self._config.inbox.rescan_seconds
 
     def adopt(self, photo: Photo) -> None:
-        """Take up a pending photo that a stopped worker has left."""
+        """Take over a pending photo that a stopped worker has left."""
         self._inbox.hold(photo.source)
-        self._waiting.append(photo)
+        self._pending.append(photo)
 
-    def adopt_leg(self, leg: Leg) -> None:
-        """Take up a decided photo that has not, or not quite, left the inbox."""
-        self._inbox.hold(leg.photo.source)
-        self._legs.append(leg)
+    def adopt_move(self, move: PendingMove) -> None:
+        """Take over a decided photo that has not, or not quite, left the inbox."""
+        self._inbox.hold(move.photo.source)
+        self._moves.append(move)
 
-    def adopt_arrived(self, leg: Leg) -> None:
-        """Take up a decided photo that has arrived, which its row does not say yet."""
-        self._arrived.append(leg)
+    def adopt_arrived(self, move: PendingMove) -> None:
+        """Take over a decided photo that has arrived, which its row does not say yet."""
+        self._arrivals.append(move)
 
     def adopt_gone(self, photo: Photo) -> None:
-        """Take up a photo whose file has gone."""
+        """Take over a photo whose file has gone."""
         self._gone.append(photo)
 
     def adopt_changed(self, photo: Photo) -> None:
-        """Take up a decided photo whose file is not what it was."""
+        """Take over a decided photo whose file is not what it was."""
         self._inbox.hold(photo.source)
-        self._again.append(photo)
+        self._retries.append(photo)
 
     def step(self, now: float) -> None:
         """Do one turn. Raises Transient where the database does not answer: open another worker then."""
         self._collect(now)
         if now >= self._next_recovery and not self._is_draining:
-            self.take_up(now)
-        self._feed(now)
-        settled = self._inbox.settled(now, self._room) if not self._is_draining else []
-        if settled or now >= self._writing_due():
+            self.resume_unfinished(now)
+        self._submit(now)
+        settled = self._inbox.take_settled(now, self._room) if not self._is_draining else []
+        if settled or now >= self._next_write():
             self._write(settled)
-        self._collect(now)  # what was judged meanwhile, so that its process need not wait for the moves, too
-        self._feed(now)
+        self._collect(now)  # what has come meanwhile, so that its process need not wait for the moves, too
+        self._submit(now)
         self._move(now)
 
     def next_due(self) -> float:
         """Return the time of the next step, unless news comes before."""
-        if any(leg.photo.tries == 0 for leg in self._legs):
+        if any(move.photo.tries == 0 for move in self._moves):
             return -math.inf
-        times = [self._writing_due(), self._pool.next_deadline()]
-        times += [leg.photo.not_before for leg in self._legs]
+        times = [self._next_write(), self._pool.next_deadline()]
+        times += [move.photo.not_before for move in self._moves]
         if not self._is_draining:
             if self._pool.room:
-                times += [photo.not_before for photo in self._waiting]
+                times += [photo.not_before for photo in self._pending]
             if self._room:
                 times.append(self._inbox.next_due())
         return min(times)
@@ -173,153 +180,158 @@ class Worker:
         # Twice what the processes have in hand, so that the next batches lie ready while these are recorded.
         # A batch at a time: a transaction costs the same for one photo as for many.
         batch = self._config.model.batch_size
-        waiting = sum(not photo.tries for photo in self._waiting)  # those that back off hold up no other
-        room = 2 * self._pool.size * batch - waiting - len(self._judging)
+        pending = sum(not photo.tries for photo in self._pending)  # those that back off hold up no other
+        room = 2 * self._pool.size * batch - pending - len(self._predicting)
         return room if room >= batch else 0
 
     @property
     def _has_news(self) -> bool:
-        return bool(self._outcomes or self._gone or self._again or self._readdressed)
+        return bool(self._results or self._gone or self._retries or self._readdressed)
 
-    def _writing_due(self) -> float:
-        """Return when to write; moves wait for the decisions on the batch that is being judged."""
-        if self._has_news or (self._arrived and not self._pool.is_busy):
+    def _next_write(self) -> float:
+        """Return when to write; moves wait for the decisions on the batch that is in the processes."""
+        if self._has_news or (self._arrivals and not self._pool.is_busy):
             return -math.inf
-        return self._arrived_at + _RECORD_SECONDS if self._arrived else math.inf
+        return self._first_arrival_at + _RECORD_SECONDS if self._arrivals else math.inf
 
     def _collect(self, now: float) -> None:
-        for outcome in self._pool.collect(now):
-            self._sort(outcome, now)
+        for result in self._pool.collect(now):
+            self._sort(result, now)
 
-    def _sort(self, outcome: Outcome, now: float) -> None:
-        photo = self._judging.pop(outcome.key)
-        match outcome:
+    def _sort(self, result: JobResult[PhotoResult], now: float) -> None:
+        photo = self._predicting.pop(result.key)
+        match result:
             case Gone():
                 self._gone.append(photo)
             case Delayed(_, detail):
                 photo.back_off(now)
-                self._waiting.append(photo)
-                _tell_hindrance(photo, detail)
+                self._pending.append(photo)
+                _log_hindrance(photo, detail)
             case Refused(_, file) if file is not None and self._is_young(file.identity):
                 photo.not_before = now + self._config.inbox.settle_seconds
-                self._waiting.append(photo)
-            case Judged() | Refused():
-                self._outcomes.append((photo, outcome))
+                self._pending.append(photo)
+            case Completed() | Refused():
+                self._results.append((photo, result))
 
-    def _is_young(self, identity: Identity) -> bool:
+    def _is_young(self, identity: FileIdentity) -> bool:
         """Tell whether a file may still grow: a writer may close and open it again between two writes."""
         age = self._clock.wall() - identity.changed_ns / 1e9
         return 0 <= age < self._config.inbox.settle_seconds
 
-    def _feed(self, now: float) -> None:
+    def _submit(self, now: float) -> None:
         if self._is_draining or not self._pool.room:
             return
-        due = [photo for photo in self._waiting if photo.not_before <= now]
-        share = share_of(len(due), self._pool.size, self._config.model.batch_size)
+        due = [photo for photo in self._pending if photo.not_before <= now]
+        share = compute_share(len(due), self._pool.size, self._config.model.batch_size)
         while due and self._pool.room:
             batch, due = due[:share], due[share:]
             for photo in batch:
-                self._waiting.remove(photo)
-                self._judging[photo.photo_id] = photo
+                self._pending.remove(photo)
+                self._predicting[photo.photo_id] = photo
             self._pool.submit([Job(photo.photo_id, photo.source) for photo in batch], now)
 
     def _write(self, settled: list[Settled]) -> None:
         """Record everything that has happened since the last turn, and take the next photos on."""
         at = datetime.fromtimestamp(self._clock.wall(), UTC)
-        decided = self._decided(at)
+        plans = self._plan_moves(at)
         with self._store.turn() as turn:
-            for leg in self._arrived:
-                turn.record_filed(leg.photo.photo_id, at)
+            for move in self._arrivals:
+                turn.record_filed(move.photo.photo_id, at)
             for photo in self._gone:
-                turn.record_missing(photo.photo_id, "its file was gone before it could be judged")
-            for photo in self._again:
+                turn.record_missing(photo.photo_id, "its file was gone before it could be read")
+            for photo in self._retries:
                 turn.retry(photo.photo_id)
-            for leg in self._readdressed:
-                turn.readdress(leg.photo.photo_id, self._relative(leg.destination))
-            for _, decision in decided:
+            for move in self._readdressed:
+                turn.readdress(move.photo.photo_id, self._relative(move.destination))
+            for _, decision in plans:
                 turn.decide(decision, self._model_id)
-            taken = self._take_on(turn, settled, at)
-        self._committed([leg for leg, _ in decided], taken)
+            photos = self._take_on(turn, settled, at)
+        self._finish_turn([move for move, _ in plans], photos)
 
     def _take_on(self, turn: "Turn", settled: list[Settled], at: datetime) -> list[Photo]:
-        arrivals = [Arrival(self._relative(each.path), each.identity.size_bytes, at) for each in settled]
-        taken = []
-        for each, photo_id in zip(settled, turn.take_on(arrivals), strict=True):
+        arrivals = [Arrival(self._relative(file.path), file.identity.size_bytes, at) for file in settled]
+        photos = []
+        for file, photo_id in zip(settled, turn.take_on(arrivals), strict=True):
             if photo_id is None:  # another worker has it
-                self._inbox.let_go(each.path)
-            elif self._store.shares_inbox and not os.path.lexists(each.path):
+                self._inbox.let_go(file.path)
+            elif self._store.shares_inbox and not os.path.lexists(file.path):
                 turn.withdraw(photo_id)  # another worker has filed it since it was seen
-                self._inbox.let_go(each.path)
+                self._inbox.let_go(file.path)
             else:
-                taken.append(Photo(photo_id, each.path, each.identity.size_bytes))
-        return taken
+                photos.append(Photo(photo_id, file.path, file.identity.size_bytes))
+        return photos
 
-    def _committed(self, legs: list[Leg], taken: list[Photo]) -> None:
-        for leg in self._arrived:
-            self._inbox.let_go(leg.photo.source)
-            self.tally[leg.folder] += 1
-            logger.info("quarantined" if leg.told["event"] == "quarantined" else "filed", extra=leg.told)
+    def _finish_turn(self, moves: list[PendingMove], photos: list[Photo]) -> None:
+        """Log what the transaction has recorded, and go on with what it has decided and taken on."""
+        for move in self._arrivals:
+            self._inbox.let_go(move.photo.source)
+            self.tally[move.folder] += 1
+            is_quarantined = move.log_fields["event"] == "quarantined"
+            logger.info("quarantined" if is_quarantined else "filed", extra=move.log_fields)
         for photo in self._gone:
             self._inbox.let_go(photo.source)
             self.tally["missing"] += 1
-            told = {"event": "missing", "photo_id": photo.photo_id, "path": self._relative(photo.source)}
-            logger.warning("missing", extra=told)
-        self._legs += legs + self._readdressed
-        self._waiting += self._again + taken
-        for done in (self._arrived, self._gone, self._again, self._readdressed, self._outcomes):
+            path = self._relative(photo.source)
+            logger.warning("missing", extra={"event": "missing", "photo_id": photo.photo_id, "path": path})
+        self._moves += moves + self._readdressed
+        self._pending += self._retries + photos
+        for done in (self._arrivals, self._gone, self._retries, self._readdressed, self._results):
             done.clear()
 
-    def _decided(self, at: datetime) -> list[tuple[Leg, Decision]]:
-        reserved = self._reserved()
-        decided = []
-        for photo, outcome in self._outcomes:
-            decided.append(decide(photo, outcome, self._config, reserved, at))
-            reserved.add(decided[-1][0].destination)
-        return decided
+    def _plan_moves(self, at: datetime) -> list[tuple[PendingMove, Decision]]:
+        reserved = self._list_reserved()
+        plans = []
+        for photo, result in self._results:
+            plans.append(plan_move(photo, result, self._config, reserved, at))
+            reserved.add(plans[-1][0].destination)
+        return plans
 
-    def _reserved(self) -> set[Path]:
-        return {leg.destination for leg in [*self._legs, *self._readdressed]}
+    def _list_reserved(self) -> set[Path]:
+        return {move.destination for move in [*self._moves, *self._readdressed]}
 
     def _move(self, now: float) -> None:
-        due: dict[int, Leg] = {}
+        due: dict[int, PendingMove] = {}
         size_bytes = 0
-        for leg in self._legs:
-            if leg.photo.not_before <= now and size_bytes < _MOVED_BYTES:
-                due[leg.photo.photo_id] = leg
-                size_bytes += leg.photo.size_bytes
+        for move in self._moves:
+            if move.photo.not_before <= now and size_bytes < _MAX_MOVED_BYTES:
+                due[move.photo.photo_id] = move
+                size_bytes += move.photo.size_bytes
         if not due:
             return
-        self._legs = [leg for leg in self._legs if leg.photo.photo_id not in due]
+        self._moves = [move for move in self._moves if move.photo.photo_id not in due]
         moves = [
-            Move(photo_id, leg.photo.source, leg.destination, leg.identity) for photo_id, leg in due.items()
+            Move(photo_id, move.photo.source, move.destination, move.identity)
+            for photo_id, move in due.items()
         ]
-        for result in self._filing.move_all(moves):
+        for result in self._mover.move_all(moves):
             self._take_result(result, due[result.move.photo_id], now)
 
-    def _take_result(self, result: Result, leg: Leg, now: float) -> None:
+    def _take_result(self, result: MoveResult, move: PendingMove, now: float) -> None:
         match result:
             case Moved():
-                self._arrived_at = now if not self._arrived else self._arrived_at
-                self._arrived.append(leg)
-            case Taken():
-                leg.destination = destination_for(leg.photo, leg.folder, self._config, self._reserved())
-                leg.told["to"] = self._relative(leg.destination)
-                self._readdressed.append(leg)
-            case Changed():
-                leg.photo.not_before = now + self._config.inbox.settle_seconds
-                self._again.append(leg.photo)
-            case Hindered(_, detail):
-                leg.photo.back_off(now)
-                self._legs.append(leg)
-                _tell_hindrance(leg.photo, f"it cannot be moved to {leg.destination}: {detail}")
+                self._first_arrival_at = self._first_arrival_at if self._arrivals else now
+                self._arrivals.append(move)
+            case DestinationTaken():
+                move.destination = choose_destination(
+                    move.photo, move.folder, self._config, self._list_reserved()
+                )
+                move.log_fields["to"] = self._relative(move.destination)
+                self._readdressed.append(move)
+            case SourceChanged():
+                move.photo.not_before = now + self._config.inbox.settle_seconds
+                self._retries.append(move.photo)
+            case MoveHindered(_, detail):
+                move.photo.back_off(now)
+                self._moves.append(move)
+                _log_hindrance(move.photo, f"it cannot be moved to {move.destination}: {detail}")
 
     def _relative(self, path: Path) -> Path:
         return path.relative_to(self._config.root)
 
 
-def _tell_hindrance(photo: Photo, detail: str) -> None:
+def _log_hindrance(photo: Photo, detail: str) -> None:
     if photo.hindered_by == detail:
         return
     photo.hindered_by = detail
-    told = {"event": "hindered", "photo_id": photo.photo_id, "path": photo.source, "detail": detail}
-    logger.warning("left where it is for now", extra=told)
+    fields = {"event": "hindered", "photo_id": photo.photo_id, "path": photo.source, "detail": detail}
+    logger.warning("left where it is for now", extra=fields)

@@ -1,30 +1,28 @@
 """Move photos to where they belong, and take up the moves that were cut short."""
 
 from worker.filing.mover import (
-    Changed,
-    Filing,
-    Hindered,
+    DestinationTaken,
     Move,
     Moved,
-    Result,
-    Taken,
-    free_destination,
+    MoveHindered,
+    Mover,
+    MoveResult,
+    SourceChanged,
 )
-from worker.filing.operations import Operations
-from worker.filing.recovery_plan import Next, Trace, trace_of, what_is_next
+from worker.filing.operations import FileOperations
+from worker.filing.recovery_plan import PathState, RecoveryAction, plan_recovery, read_path_state
 
 __all__ = [
-    "Changed",
-    "Filing",
-    "Hindered",
+    "DestinationTaken",
+    "FileOperations",
     "Move",
+    "MoveHindered",
+    "MoveResult",
     "Moved",
-    "Next",
-    "Operations",
-    "Result",
-    "Taken",
-    "Trace",
-    "free_destination",
-    "trace_of",
-    "what_is_next",
+    "Mover",
+    "PathState",
+    "RecoveryAction",
+    "SourceChanged",
+    "plan_recovery",
+    "read_path_state",
 ]

@@ -1,7 +1,6 @@
 """Move photos to where they belong: never over another file, and never losing one on the way."""
 
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -9,9 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.fileio import Identity, identity_of
-from worker.filing.operations import Operations
-from worker.paths import numbered
+from worker.fileio import FileIdentity, hash_file, identify_path
+from worker.filing.operations import FileOperations
 
 _LINK_REFUSED = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 """What link(2) says on file systems without hard links, or on files that may not have more of them."""
@@ -26,7 +24,7 @@ class Move:
     photo_id: int
     source: Path
     destination: Path
-    identity: Identity | None
+    identity: FileIdentity | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,59 +35,50 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class DestinationTaken:
     """Another file has the destination's name; nothing was moved."""
 
     move: Move
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class SourceChanged:
     """What is at the source is not what was judged, or nothing is; nothing was moved."""
 
     move: Move
 
 
 @dataclass(frozen=True, slots=True)
-class Hindered:
+class MoveHindered:
     """The file system refused; the file is still at its source."""
 
     move: Move
     detail: str
 
 
-Result = Moved | Taken | Changed | Hindered
+MoveResult = Moved | DestinationTaken | SourceChanged | MoveHindered
 
-_Placed = list[tuple[Move, Identity]]
-
-
-def free_destination(wanted: Path, is_taken: Callable[[Path], bool]) -> Path:
-    """Return the path, or the first of its numbered siblings `` (2)``, `` (3)`` … that is not taken."""
-    path, number = wanted, 1
-    while is_taken(path):
-        number += 1
-        path = wanted.with_name(numbered(wanted.name, number))
-    return path
+_Placed = list[tuple[Move, FileIdentity]]
 
 
-class Filing:
+class Mover:
     """Moves files in batches, so that a folder is synced once for many of them."""
 
-    def __init__(self, operations: Operations | None = None) -> None:
-        self._do = operations or Operations()
-        self._half_done: dict[int, tuple[Path, Identity]] = {}
+    def __init__(self, operations: FileOperations | None = None) -> None:
+        self._do = operations or FileOperations()
+        self._half_done: dict[int, tuple[Path, FileIdentity]] = {}
 
-    def move_all(self, moves: Sequence[Move]) -> list[Result]:
+    def move_all(self, moves: Sequence[Move]) -> list[MoveResult]:
         """Move each photo: link, sync the folders, unlink, sync again.
 
         Whatever stops this between two calls leaves the file whole at its source, at its destination, or
         at both as one inode; the same move, made again, finishes it.
         """
-        results: dict[int, Result] = {}
+        results: dict[int, MoveResult] = {}
         placed: _Placed = []
         for move in moves:
             outcome = self._attempt(move)
-            if isinstance(outcome, Identity):
+            if isinstance(outcome, FileIdentity):
                 self._half_done[move.photo_id] = move.destination, outcome
                 placed.append((move, outcome))
             else:
@@ -104,34 +93,34 @@ class Filing:
     def discard_copy(self, photo_id: int, destination: Path) -> None:
         """Remove the hidden copy that a crash may have left beside a destination."""
         with suppress(FileNotFoundError, NotADirectoryError):
-            self._do.unlink(_hidden(photo_id, destination))
+            self._do.unlink(_name_copy(photo_id, destination))
 
-    def _attempt(self, move: Move) -> Result | Identity:
+    def _attempt(self, move: Move) -> MoveResult | FileIdentity:
         try:
             return self._place(move)
         except FileNotFoundError:
-            return Changed(move)
+            return SourceChanged(move)
         except FileExistsError:
-            return Taken(move)
+            return DestinationTaken(move)
         except OSError as error:
-            return Hindered(move, _cause(error))
+            return MoveHindered(move, _explain(error))
 
-    def _place(self, move: Move) -> Result | Identity:
+    def _place(self, move: Move) -> MoveResult | FileIdentity:
         """Give the file its destination's name as well; return what identifies it at its source."""
         destination, placed = self._half_done.get(move.photo_id, (None, None))
-        if placed and destination == move.destination and _identity_at(destination):
+        if placed and destination == move.destination and identify_path(destination):
             return placed
-        identity = _identity_at(move.source)
+        identity = identify_path(move.source)
         if identity is None or move.identity not in (None, identity):
             # A move that was cut short has changed the file's ctime, or taken its first name away.
             if move.identity is not None and _is_file_at(move.destination, move.identity):
                 return move.identity
-            return Changed(move)
+            return SourceChanged(move)
         self._make_folders(move.destination.parent)
         try:
             self._do.link(move.source, move.destination)
         except FileExistsError:
-            return identity if self._has_arrived(move, identity) else Taken(move)
+            return identity if self._has_arrived(move, identity) else DestinationTaken(move)
         except OSError as error:
             if error.errno == errno.EXDEV:
                 self._copy(move, identity)
@@ -141,14 +130,14 @@ class Filing:
                 raise
         return identity
 
-    def _has_arrived(self, move: Move, identity: Identity) -> bool:
+    def _has_arrived(self, move: Move, identity: FileIdentity) -> bool:
         """Tell whether a move that was cut short has already put the photo there."""
-        found = _identity_at(move.destination)
+        found = identify_path(move.destination)
         if found is None or found.is_same_file(identity):
             return found is not None
         if found.device == identity.device and not self._crosses_mounts(move):
             return _is_file_at(move.destination, identity)
-        return content_sha256(move.destination) == content_sha256(move.source)
+        return hash_file(move.destination) == hash_file(move.source)
 
     def _crosses_mounts(self, move: Move) -> bool:
         # Two bind mounts of one file system, as containers have them, share a device, and yet links fail.
@@ -161,13 +150,13 @@ class Filing:
             return error.errno == errno.EXDEV
         return False
 
-    def _copy(self, move: Move, identity: Identity) -> None:
+    def _copy(self, move: Move, identity: FileIdentity) -> None:
         """Copy to a hidden name beside the destination, then link that, so that no half file has a name."""
-        hidden = _hidden(move.photo_id, move.destination)
+        hidden = _name_copy(move.photo_id, move.destination)
         self.discard_copy(move.photo_id, move.destination)
         try:
             self._write_copy(move.source, hidden, identity.size_bytes)
-            if _identity_at(move.source) != identity:
+            if identify_path(move.source) != identity:
                 raise FileNotFoundError(errno.ENOENT, "the file changed while it was copied")
             try:
                 self._do.link(hidden, move.destination)
@@ -194,21 +183,21 @@ class Filing:
         finally:
             os.close(descriptor)
 
-    def _arrive(self, placed: _Placed, results: dict[int, Result]) -> _Placed:
+    def _arrive(self, placed: _Placed, results: dict[int, MoveResult]) -> _Placed:
         """Make the new names durable; return those that are."""
         failed = self._synced(move.destination.parent for move, _ in placed)
-        return _unhindered(placed, results, lambda move: failed.get(move.destination.parent))
+        return _drop_hindered(placed, results, lambda move: failed.get(move.destination.parent))
 
-    def _leave(self, placed: _Placed, results: dict[int, Result]) -> _Placed:
+    def _leave(self, placed: _Placed, results: dict[int, MoveResult]) -> _Placed:
         """Remove the old names, durably; return those that are gone."""
         kept = {move.photo_id: self._withdraw(move, identity) for move, identity in placed}
-        placed = _unhindered(placed, results, lambda move: kept[move.photo_id])
+        placed = _drop_hindered(placed, results, lambda move: kept[move.photo_id])
         failed = self._synced(move.source.parent for move, _ in placed)
-        return _unhindered(placed, results, lambda move: failed.get(move.source.parent))
+        return _drop_hindered(placed, results, lambda move: failed.get(move.source.parent))
 
-    def _withdraw(self, move: Move, identity: Identity) -> str | None:
+    def _withdraw(self, move: Move, identity: FileIdentity) -> str | None:
         """Remove the source's name, unless it stands for something else by now; return what hinders it."""
-        found = _identity_at(move.source)
+        found = identify_path(move.source)
         if found is None or not found.is_same_file(identity):
             return None
         if found != identity and not _is_file_at(move.destination, identity):
@@ -216,7 +205,7 @@ class Filing:
         try:
             self._do.unlink(move.source)
         except OSError as error:
-            return _cause(error)
+            return _explain(error)
         return None
 
     def _make_folders(self, folder: Path) -> None:
@@ -240,35 +229,22 @@ class Filing:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                failed[folder] = _cause(error)
+                failed[folder] = _explain(error)
         return failed
 
 
-def content_sha256(path: Path) -> str | None:
-    """Return the SHA-256 of a regular file, or None where there is none. Raises OSError."""
-    if _identity_at(path) is None:
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _identity_at(path: Path) -> Identity | None:
-    try:
-        return identity_of(path.lstat())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def _is_file_at(path: Path, identity: Identity) -> bool:
-    found = _identity_at(path)
+def _is_file_at(path: Path, identity: FileIdentity) -> bool:
+    found = identify_path(path)
     return found is not None and found.is_same_file(identity)
 
 
-def _unhindered(placed: _Placed, results: dict[int, Result], cause: Callable[[Move], str | None]) -> _Placed:
+def _drop_hindered(
+    placed: _Placed, results: dict[int, MoveResult], cause: Callable[[Move], str | None]
+) -> _Placed:
     """Note those that something hinders among the results, and return the others."""
     for move, _ in placed:
         if detail := cause(move):
-            results[move.photo_id] = Hindered(move, detail)
+            results[move.photo_id] = MoveHindered(move, detail)
     return [(move, identity) for move, identity in placed if move.photo_id not in results]
 
 
@@ -282,9 +258,9 @@ def _copy_attributes(source: Path, copy: Path) -> None:
         shutil.copystat(source, copy, follow_symlinks=False)
 
 
-def _cause(error: OSError) -> str:
+def _explain(error: OSError) -> str:
     return f"{error.strerror} ({errno.errorcode.get(error.errno or 0, '?')})"
 
 
-def _hidden(photo_id: int, destination: Path) -> Path:
+def _name_copy(photo_id: int, destination: Path) -> Path:
     return destination.with_name(f".moodsort-{photo_id}.part")

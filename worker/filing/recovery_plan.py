@@ -4,37 +4,33 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from worker.fileio import Identity, identity_of
-from worker.filing.mover import content_sha256
+from worker.fileio import FileIdentity, hash_file, identify_path
 
 
-class Next(Enum):
+class RecoveryAction(Enum):
     """What is left to do with an unfinished photo."""
 
-    JUDGE = "judge"  # it is in the inbox, and what it is has to be found out (again)
+    PREDICT = "predict"  # it is in the inbox, and what it is has to be found out (again)
     MOVE = "move"  # the decision holds; it has not left, or not quite left, the inbox
     RECORD = "record"  # it has arrived; only the row does not say so yet
     MISSING = "missing"  # it is at neither place
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class PathState:
     """What a path holds now; both are None where it holds no regular file."""
 
-    identity: Identity | None
+    identity: FileIdentity | None
     sha256: str | None
 
 
-def trace_of(path: Path) -> Trace:
+def read_path_state(path: Path) -> PathState:
     """Read what is at a path. Raises OSError where it is there but cannot be read."""
-    try:
-        identity = identity_of(path.lstat())
-    except (FileNotFoundError, NotADirectoryError):
-        return Trace(None, None)
-    return Trace(identity, content_sha256(path) if identity else None)
+    identity = identify_path(path)
+    return PathState(identity, hash_file(path) if identity else None)
 
 
-def what_is_next(decided_sha256: str | None, source: Trace, destination: Trace) -> Next:
+def plan_recovery(decided_sha256: str | None, source: PathState, destination: PathState) -> RecoveryAction:
     """Say what is left to do with a decided photo.
 
     A destination that is the source's own inode, or that holds the decided content, is the photo. A
@@ -43,12 +39,14 @@ def what_is_next(decided_sha256: str | None, source: Trace, destination: Trace) 
     """
     if source.identity is None:
         if destination.identity is None:
-            return Next.MISSING
-        return Next.RECORD if decided_sha256 in (None, destination.sha256) else Next.MISSING
+            return RecoveryAction.MISSING
+        return (
+            RecoveryAction.RECORD if decided_sha256 in (None, destination.sha256) else RecoveryAction.MISSING
+        )
     if destination.identity is not None and destination.identity.is_same_file(source.identity):
-        return Next.MOVE
+        return RecoveryAction.MOVE
     if decided_sha256 in (None, source.sha256):
-        return Next.MOVE
+        return RecoveryAction.MOVE
     if destination.sha256 == decided_sha256:
-        return Next.RECORD  # it was copied; what has its old name is another photo
-    return Next.JUDGE
+        return RecoveryAction.RECORD  # it was copied; what has its old name is another photo
+    return RecoveryAction.PREDICT

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from worker.fileio import Identity
+from worker.fileio import FileIdentity
 
 
 class Writer(Enum):
@@ -22,10 +22,10 @@ class Hint(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Inspection:
     """A candidate at one moment; `identity` is None for what is gone or no regular file."""
 
-    identity: Identity | None
+    identity: FileIdentity | None
     writer: Writer
 
 
@@ -34,11 +34,11 @@ class Candidate:
     """What is known of a path: the hint, and since when its file has been as it is."""
 
     hint: Hint
-    identity: Identity | None
+    identity: FileIdentity | None
     still_since: float
 
 
-def observed(before: Candidate | None, hint: Hint, look: Look, now: float) -> Candidate:
+def observe_candidate(before: Candidate | None, hint: Hint, look: Inspection, now: float) -> Candidate:
     """Return the candidate after one more look at it."""
     if before is not None and before.identity == look.identity:
         still_since = before.still_since
@@ -51,7 +51,9 @@ def observed(before: Candidate | None, hint: Hint, look: Look, now: float) -> Ca
     return Candidate(hint, look.identity, still_since)
 
 
-def is_settled(candidate: Candidate, look: Look, now: float, wall_now: float, settle_seconds: float) -> bool:
+def is_settled(
+    candidate: Candidate, look: Inspection, now: float, wall_now: float, settle_seconds: float
+) -> bool:
     """Tell whether no one is writing the candidate any more.
 
     Where writers can be asked for (a local file), a file that was closed or renamed in is settled at once,

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.config import Inbox as InboxConfig
-from worker.fileio import Identity
-from worker.inbox.candidates import Candidate, Hint, Writer, is_settled, observed
-from worker.inbox.scanner import ignored_by, kind_of, look_at, scan
-from worker.inbox.watcher import Heard, Wakeup, Watcher, is_on_network
+from worker.config import InboxConfig as InboxConfig
+from worker.fileio import FileIdentity, Wakeup
+from worker.inbox.candidates import Candidate, Hint, Writer, is_settled, observe_candidate
+from worker.inbox.scanner import inspect_file, make_ignore_test, name_kind, scan_folder
+from worker.inbox.watcher import Event, Watcher, is_on_network
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +26,11 @@ class Settled:
     """A file that no one is writing any more."""
 
     path: Path
-    identity: Identity
+    identity: FileIdentity
 
 
 class Inbox:
-    """The watched folder. Nothing here waits: `settled` does what is due at `now` and returns.
+    """The watched folder. Nothing here waits: `resolve_config` does what is due at `now` and returns.
 
     `now` is a monotonic time in seconds, `wall` the clock that ctimes are compared with.
     """
@@ -40,7 +40,7 @@ class Inbox:
         self._watched_as = folder
         self._config = config
         self._wall = wall
-        self._is_ignored = ignored_by(config.ignore)
+        self._is_ignored = make_ignore_test(config.ignore)
         self._wakeup = Wakeup()
         self._watcher: Watcher | None = None
         self._watched: tuple[int, int] | None = None
@@ -67,11 +67,11 @@ class Inbox:
         self._wakeup.close()
 
     @property
-    def waiting(self) -> int:
+    def candidates(self) -> int:
         """How many candidates are not settled yet."""
         return len(self._candidates)
 
-    def being_written(self) -> list[Path]:
+    def list_being_written(self) -> list[Path]:
         """Return the candidates that somebody was writing when last looked at."""
         return [path for path, candidate in self._candidates.items() if candidate.hint is Hint.SEEN]
 
@@ -79,7 +79,7 @@ class Inbox:
         """Return the time of the next look, check or scan."""
         return min(self._next_scan, self._next_check, *self._due.values())
 
-    def settled(self, now: float, limit: int) -> list[Settled]:
+    def take_settled(self, now: float, limit: int) -> list[Settled]:
         """Return at most `limit` files that are settled; they count as in hand until `let_go`."""
         self._wakeup.clear()
         if now >= self._next_check:
@@ -111,13 +111,13 @@ class Inbox:
         return found
 
     def _look_at(self, path: Path, now: float) -> Settled | None:
-        look = look_at(path)
+        look = inspect_file(path)
         if look.identity is None:
             self._forget(path)
             self._note_other(path)
             return None
         before = self._candidates[path]
-        candidate = observed(before, before.hint, look, now)
+        candidate = observe_candidate(before, before.hint, look, now)
         if not is_settled(candidate, look, now, self._wall(), self._config.settle_seconds):
             self._candidates[path] = candidate
             again = _WRITER_SECONDS if look.writer is Writer.PRESENT else self._config.settle_seconds
@@ -141,7 +141,7 @@ class Inbox:
             logger.warning("events were lost; reading the whole inbox", extra={"event": "overflow"})
             self._next_scan = now
 
-    def _take_hint(self, heard: Heard, now: float) -> None:
+    def _take_hint(self, heard: Event, now: float) -> None:
         relative = heard.path.relative_to(self._watched_as)
         if any(map(self._is_ignored, relative.parts)):
             return
@@ -166,7 +166,7 @@ class Inbox:
         self._next_scan = now + self._config.rescan_seconds
 
     def _scan_folder(self, folder: Path, now: float) -> None:
-        found = scan(folder, recursive=self._config.recursive, is_ignored=self._is_ignored)
+        found = scan_folder(folder, recursive=self._config.recursive, is_ignored=self._is_ignored)
         for path, other in found:
             if other is not None:
                 self._leave_alone(path, other)
@@ -176,7 +176,7 @@ class Inbox:
 
     def _note_other(self, path: Path) -> None:
         try:
-            kind = kind_of(path.lstat().st_mode)
+            kind = name_kind(path.lstat().st_mode)
         except OSError:
             return
         if kind is not None:
@@ -211,12 +211,12 @@ class Inbox:
         self._watched = self._place()
         polling = self._config.polling
         is_polled = polling == "always" or (polling == "auto" and is_on_network(self._folder.resolve()))
-        self._watcher = self._started(polling=is_polled)
+        self._watcher = self._start_watcher(polling=is_polled)
         if self._watcher is None and not is_polled and self._place() is not None:
             logger.warning("no events to be had here; polling instead (see moodsort doctor)")
-            self._watcher = self._started(polling=True)
+            self._watcher = self._start_watcher(polling=True)
 
-    def _started(self, *, polling: bool) -> Watcher | None:
+    def _start_watcher(self, *, polling: bool) -> Watcher | None:
         self._watched_as = self._folder.resolve()  # watchdog does not follow a symbolic link
         recursive = self._config.recursive
         try:

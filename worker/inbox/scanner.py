@@ -9,10 +9,10 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from worker.fileio import identity_of
-from worker.inbox.candidates import Look, Writer
+from worker.fileio import identify_file
+from worker.inbox.candidates import Inspection, Writer
 
-Found = tuple[Path, str | None]
+ScanEntry = tuple[Path, str | None]
 
 _KINDS = (
     (stat.S_ISLNK, "symbolic link"),
@@ -24,32 +24,32 @@ _KINDS = (
 )
 
 
-def look_at(path: Path) -> Look:
+def inspect_file(path: Path) -> Inspection:
     """Look at a path without following, opening or waiting for anything but a regular file."""
     try:
-        identity = identity_of(path.lstat())
+        identity = identify_file(path.lstat())
     except OSError:
-        return Look(None, Writer.UNKNOWN)
+        return Inspection(None, Writer.UNKNOWN)
     if identity is None:
-        return Look(None, Writer.UNKNOWN)
+        return Inspection(None, Writer.UNKNOWN)
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
-        return Look(None, Writer.UNKNOWN)
+        return Inspection(None, Writer.UNKNOWN)
     except BlockingIOError:  # a lease for writing is held on it (open(2), EWOULDBLOCK)
-        return Look(identity, Writer.PRESENT)
+        return Inspection(identity, Writer.PRESENT)
     except OSError:
-        return Look(identity, Writer.UNKNOWN)
+        return Inspection(identity, Writer.UNKNOWN)
     try:
         # The writer is asked for before the file is looked at: what is written later shows in its ctime.
-        writer = writer_of(descriptor)
-        return Look(identity_of(os.fstat(descriptor)), writer)
+        writer = find_writer(descriptor)
+        return Inspection(identify_file(os.fstat(descriptor)), writer)
     finally:
         os.close(descriptor)
 
 
-def writer_of(descriptor: int) -> Writer:
+def find_writer(descriptor: int) -> Writer:
     """Ask the kernel whether a file is open for writing, by taking a read lease on it (fcntl(2)).
 
     A lease is allowed to the file's owner and to root, on local file systems. While it is held, for some
@@ -65,12 +65,12 @@ def writer_of(descriptor: int) -> Writer:
     return Writer.NONE
 
 
-def ignored_by(patterns: Sequence[str]) -> Callable[[str], bool]:
+def make_ignore_test(patterns: Sequence[str]) -> Callable[[str], bool]:
     """Return a test of a file's or folder's name against glob patterns, as in `inbox.ignore`."""
     return lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def scan(folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool]) -> Iterator[Found]:
+def scan_folder(folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool]) -> Iterator[ScanEntry]:
     """Walk a folder: yield each path with None for a regular file, or what else it is.
 
     Symbolic links are never followed. A folder is told only where its name is that of a picture. What
@@ -78,12 +78,12 @@ def scan(folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool]) ->
     """
     folders = [folder]  # not by recursion: folders may be nested deeper than Python's stack
     while folders:
-        for entry in _entries(folders.pop()):
+        for entry in _list_entries(folders.pop()):
             if is_ignored(entry.name):
                 continue
             path = Path(entry.path)
             try:
-                kind = _kind(entry)
+                kind = _read_kind(entry)
             except OSError:
                 continue
             if kind != "folder" or is_picture_name(entry.name):
@@ -92,7 +92,7 @@ def scan(folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool]) ->
                 folders.append(path)
 
 
-def _entries(folder: Path) -> "list[os.DirEntry[str]]":
+def _list_entries(folder: Path) -> "list[os.DirEntry[str]]":
     try:
         with os.scandir(folder) as entries:
             return list(entries)
@@ -100,7 +100,7 @@ def _entries(folder: Path) -> "list[os.DirEntry[str]]":
         return []
 
 
-def kind_of(mode: int) -> str | None:
+def name_kind(mode: int) -> str | None:
     """Name what a mode stands for; None is a regular file."""
     return next((name for test, name in _KINDS if test(mode)), None)
 
@@ -111,7 +111,7 @@ def is_picture_name(name: str) -> bool:
     return guessed is not None and guessed.startswith("image/")
 
 
-def _kind(entry: "os.DirEntry[str]") -> str | None:
+def _read_kind(entry: "os.DirEntry[str]") -> str | None:
     if entry.is_file(follow_symlinks=False):
         return None
-    return kind_of(entry.stat(follow_symlinks=False).st_mode)
+    return name_kind(entry.stat(follow_symlinks=False).st_mode)

@@ -6,7 +6,6 @@ import queue
 import re
 import threading
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
+from worker.fileio import Wakeup
 from worker.inbox.candidates import Hint
 
 logger = logging.getLogger(__name__)
@@ -79,38 +79,11 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Event:
     """A path and the hint about it; a folder carries no hint and wants a scan."""
 
     path: Path
     hint: Hint | None
-
-
-class Wakeup:
-    """A descriptor that becomes readable when another thread has something for the loop."""
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def fileno(self) -> int:
-        """Return the descriptor to wait on."""
-        return self._read
-
-    def wake(self) -> None:
-        """Make it readable; a full pipe is readable already."""
-        with suppress(BlockingIOError):
-            os.write(self._write, b"\0")
-
-    def clear(self) -> None:
-        """Make it wait again."""
-        with suppress(BlockingIOError):
-            while os.read(self._read, 4096):
-                pass
-
-    def close(self) -> None:
-        """Give the descriptors back."""
-        os.close(self._read)
-        os.close(self._write)
 
 
 class Watcher:
@@ -118,14 +91,16 @@ class Watcher:
 
     def __init__(self, folder: Path, *, recursive: bool, polling: bool, wakeup: Wakeup) -> None:
         """Start to watch. Raises OSError where the folder cannot be watched (gone, or a limit is reached)."""
-        self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+        self._heard: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._wakeup = wakeup
-        self._overflow = _Overflow(self)
+        self._overflow = _OverflowListener(self)
         self._has_overflown = threading.Event()
         self._observer: BaseObserver = PollingObserver(timeout=1.0) if polling else Observer()
         events = _POLLING_EVENTS if polling else _INOTIFY_EVENTS
         try:
-            self._observer.schedule(_Handler(self), str(folder), recursive=recursive, event_filter=events)
+            self._observer.schedule(
+                _EventHandler(self), str(folder), recursive=recursive, event_filter=events
+            )
             self._observer.start()
         except BaseException:
             self._observer.stop()  # else the inotify instance and its reader would be left behind
@@ -138,7 +113,7 @@ class Watcher:
         reader = getattr(self._observer, "_inotify_fd", self._observer)  # watchdog has no public name for it
         return all(thread.is_alive() for thread in (self._observer, reader, *self._observer.emitters))
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: Event) -> None:
         """Take a hint in, from any thread."""
         self._heard.put(heard)
         self._wakeup.wake()
@@ -148,7 +123,7 @@ class Watcher:
         self._has_overflown.set()
         self._wakeup.wake()
 
-    def heard(self) -> list[Heard]:
+    def heard(self) -> list[Event]:
         """Return what has been heard since the last call."""
         found = []
         while True:
@@ -170,7 +145,7 @@ class Watcher:
         self._observer.join()
 
 
-class _Handler(FileSystemEventHandler):
+class _EventHandler(FileSystemEventHandler):
     """Enqueues; an exception here would end watchdog's thread."""
 
     def __init__(self, watcher: Watcher) -> None:
@@ -179,12 +154,12 @@ class _Handler(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         path = Path(os.fsdecode(event.dest_path or event.src_path))
         if event.is_directory:
-            self._watcher.hear(Heard(path, None))
+            self._watcher.hear(Event(path, None))
         elif hint := _HINTS.get(type(event)):
-            self._watcher.hear(Heard(path, hint))
+            self._watcher.hear(Event(path, hint))
 
 
-class _Overflow(logging.Handler):
+class _OverflowListener(logging.Handler):
     """Hears watchdog's own warning."""
 
     def __init__(self, watcher: Watcher) -> None:

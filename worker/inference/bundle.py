@@ -8,24 +8,22 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from worker.errors import BundleError
+from worker.fileio import hash_file
 from worker.paths import NAME_MAX
 from worker.tables import Problems, Range, read_table
 
 MANIFEST_NAME = "manifest.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
-FINDER_CELL = 8
-"""The side in input pixels of a cell of the finder's map."""
+HEATMAP_STRIDE = 8
+"""The side in input pixels of what one position of the heatmap stands for."""
 
-_WHOLE = 2**31
-
-_FINDER, _FACE_READER, _WHOLE_READER = ("finder", "whole"), ("reader", "face"), ("reader", "whole")
-"""The roles and views that the stages of a bundle may have, in their order."""
+_INT_MAX = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """The pixels that a model stage reads.
+    """The pixels that a network takes.
 
     `resize` is "stretch" (to width × height whatever the shape) or "letterbox" (the whole picture, grey
     bars beside it).
@@ -38,33 +36,42 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Golden:
-    """Inputs and expected answers with which a worker tests a stage before it judges a photo.
+class OutputSpec:
+    """One output of a network, and how far it may be off on the golden inputs, in the output's own unit.
 
-    `file` is an .npz with `inputs` uint8 (N, height, width, channels) and `answers` float32 (N, …), the
-    latter as the stage gives them.
+    "logits" is float32 (1, classes) in the order of the manifest's classes. "heatmap" is float32
+    (1, height / 8, width / 8, 4): for each position, which stands for 8 × 8 input pixels, the logit that the
+    centre of a face lies in it, dx, dy, and the log of the face's side. The face is the square around
+    ((column + 0.5 + dx) · 8, (row + 0.5 + dy) · 8) with sides of 8 · exp(log side), in input pixels.
     """
 
-    file: str
-    sha256: str
+    kind: Literal["heatmap", "logits"]
     tolerance: Annotated[float, Range(0, 1e3)]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """One network of a bundle: what it is for, which part of the picture it reads, and its file.
+class Golden:
+    """Inputs and expected outputs with which a worker tests a network before it predicts anything.
 
-    The network takes uint8 (1, height, width, 1 or 3), 0–255 (scaling is inside the graph).
-    A reader gives float32 (1, classes) logits in the order of the manifest's classes, of the whole picture
-    or of one face that is cut from it.
-    A finder gives float32 (1, height / 8, width / 8, 4): for each cell of 8 × 8 input pixels the logit that a
-    face's centre lies in it, dx, dy, and the log of its side. The face is the square around
-    ((column + 0.5 + dx) · 8, (row + 0.5 + dy) · 8) with sides of 8 · exp(log side), in input pixels. Its
-    input is in colour and letterboxed, with sides that are multiples of 8.
+    `file` is an .npz with `inputs`, uint8 (N, height, width, channels), and for each output an array named
+    by its kind, float32 (N, …), as the network gives it.
     """
 
-    role: Literal["finder", "reader"]
-    view: Literal["whole", "face"]
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """One network of a bundle: whether it reads the whole scene or one face, what it gives, and its file.
+
+    It takes uint8 (1, height, width, 1 or 3), 0–255 (scaling is inside the graph). One that gives a heatmap
+    reads the scene, in colour and letterboxed, with sides that are multiples of 8. A network may give both
+    outputs.
+    """
+
+    reads: Literal["scene", "face"]
+    outputs: tuple[OutputSpec, ...]
     file: str
     sha256: str
     input: InputSpec
@@ -72,33 +79,48 @@ class Stage:
 
     @property
     def title(self) -> str:
-        """What people call it, as "face reader"."""
-        return f"{self.view} {self.role}"
+        """What people call it, as "face classifier"."""
+        titles = {"heatmap": "face detector", "logits": f"{self.reads} classifier"}
+        return " and ".join(titles[output.kind] for output in self.outputs)
+
+    def gives(self, kind: str) -> bool:
+        """Tell whether one of its outputs is of this kind."""
+        return any(output.kind == kind for output in self.outputs)
 
 
 @dataclass(frozen=True, slots=True)
-class Faces:
-    """How faces are found, and what they count beside the whole picture.
+class DetectionSettings:
+    """Which positions of the heatmap are faces: those from the threshold on, the largest first."""
 
-    A cell of the finder's map that is less sure than `least_score` is no face; of the faces found the `most`
-    largest are read. `fused` adds `face` times the mean of their logits, each weighted by its area and the
-    cube of the finder's score, to `whole` times the whole picture's, weighted by the share of the picture
-    that is around the faces; and `alone` times the whole picture's as far as none of the finds may be a face.
+    score_threshold: Annotated[float, Range(0, 1)]
+    max_faces: Annotated[int, Range(1, 1000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """What the logits of faces count beside those of the scene.
+
+    `fuse_logits` adds `face_weight` times the mean of the faces' logits, each weighted by its area and the
+    cube of its score, to `scene_weight` times the scene's, weighted by the share of the picture that is
+    background; and `no_face_weight` times the scene's as far as none of the detections may be a face.
     """
 
-    least_score: Annotated[float, Range(0, 1)]
-    most: Annotated[int, Range(1, 1000)]
-    face: Annotated[float, Range(0, 1e3)]
-    whole: Annotated[float, Range(0, 1e3)]
-    alone: Annotated[float, Range(0, 1e3)]
+    face_weight: Annotated[float, Range(0, 1e3)]
+    scene_weight: Annotated[float, Range(0, 1e3)]
+    no_face_weight: Annotated[float, Range(0, 1e3)]
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How logits become probabilities: softmax(logits / temperature) (Guo et al. 2017)."""
+    """How logits become probabilities: softmax(logits / temperature) (Guo et al. 2017).
+
+    `decision_threshold` is the probability of the first of two classes from which on it is the label; None
+    takes the most probable class.
+    """
 
     method: Literal["temperature"]
     temperature: Annotated[float, Range(1e-3, 1e3)]
+    decision_threshold: Annotated[float, Range(0, 1)] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +128,7 @@ class TrainingData:
     """What the bundle was trained on: a SHA-256 over the hashes and labels of its pictures."""
 
     fingerprint: str
-    pictures: Annotated[int, Range(0, _WHOLE)]
+    pictures: Annotated[int, Range(0, _INT_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,29 +141,28 @@ class Metric:
     low: float
     high: float
     test_set: str
-    pictures: Annotated[int, Range(0, _WHOLE)]
+    pictures: Annotated[int, Range(0, _INT_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything that a worker needs to know of a bundle.
 
-    `version` is the first 12 hex digits of a SHA-256 over the stages' hashes. `working_side` is the longest
-    side in pixels of the picture that stages look at. `decision_threshold` is the probability of the
-    first of two classes from which on it is the label; None takes the most probable class.
-    `stages` are readers of the whole picture alone, `faces` being None; or a finder, readers of faces and
-    readers of the whole picture, in this order. What several readers of one view say is averaged.
+    `version` is the first 12 hex digits of a SHA-256 over the networks' hashes. `max_side` is the longest
+    side in pixels of the picture that the networks read. `networks` are scene classifiers alone, `detection`
+    and `fusion` being None; or the one that gives the heatmap, face classifiers and scene classifiers, in
+    this order. The logits of several networks that read the same are averaged.
     """
 
     format_version: int
     name: str
     version: str
     classes: tuple[str, ...]
-    working_side: Annotated[int, Range(16, 8192)]
-    stages: tuple[Stage, ...]
-    faces: Faces | None
+    max_side: Annotated[int, Range(16, 8192)]
+    networks: tuple[NetworkSpec, ...]
+    detection: DetectionSettings | None
+    fusion: Fusion | None
     calibration: Calibration
-    decision_threshold: Annotated[float, Range(0, 1)] | None
     training_data: TrainingData
     metrics: tuple[Metric, ...]
     libraries: dict[str, str]
@@ -164,16 +185,16 @@ def load_bundle(folder: Path) -> Bundle:
     """
     path = folder / MANIFEST_NAME
     problems = Problems()
-    table = _json(path)
+    table = _read_json(path)
     _check_format(path, table)
     manifest = read_table(Manifest, table, problems)
     if manifest is None:
         raise BundleError("\n".join(f"{path}: {problem}; train it again" for problem in problems))
-    for problem in _contradictions(manifest):
+    for problem in _find_contradictions(manifest):
         raise BundleError(f"{path}: {problem}; train it again")
-    for stage in manifest.stages:
-        _check_hash(folder / stage.file, stage.sha256)
-        _check_hash(folder / stage.golden.file, stage.golden.sha256)
+    for network in manifest.networks:
+        _check_hash(folder / network.file, network.sha256)
+        _check_hash(folder / network.golden.file, network.golden.sha256)
     return Bundle(folder, manifest)
 
 
@@ -183,18 +204,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
 
 
-def weights_version(stages: tuple[Stage, ...]) -> str:
-    """Return the version that the stages' files give a bundle: 12 hex digits."""
-    return hashlib.sha256("".join(stage.sha256 for stage in stages).encode()).hexdigest()[:12]
+def derive_version(networks: tuple[NetworkSpec, ...]) -> str:
+    """Return the version that the networks' files give a bundle: 12 hex digits."""
+    return hashlib.sha256("".join(network.sha256 for network in networks).encode()).hexdigest()[:12]
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _json(path: Path) -> object:
+def _read_json(path: Path) -> object:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError as error:
@@ -206,61 +221,85 @@ def _json(path: Path) -> object:
 
 
 def _check_format(path: Path, table: object) -> None:
-    found = table.get("format_version") if isinstance(table, dict) else None
-    if type(found) is int and found != FORMAT_VERSION:  # what is no whole number is told with other fields
-        remedy = "upgrade moodsort" if found > FORMAT_VERSION else "train it again"
+    version = table.get("format_version") if isinstance(table, dict) else None
+    if type(version) is int and version != FORMAT_VERSION:  # anything else is reported with the other fields
+        remedy = "upgrade moodsort" if version > FORMAT_VERSION else "train it again"
         raise BundleError(
-            f"{path}: format_version is {found}, this moodsort reads {FORMAT_VERSION}; {remedy}"
+            f"{path}: format_version is {version}, this moodsort reads {FORMAT_VERSION}; {remedy}"
         )
 
 
-def _contradictions(manifest: Manifest) -> list[str]:
-    found = []
+def _find_contradictions(manifest: Manifest) -> list[str]:
+    problems = []
     classes = manifest.classes
     if len(classes) < 2 or len(set(classes)) != len(classes):
-        found.append(f"classes is {list(classes)!r}, but takes two or more different names")
+        problems.append(f"classes is {list(classes)!r}, but takes two or more different names")
     if not all(map(_is_folder_name, classes)):
-        found.append(f"classes is {list(classes)!r}, but each has to serve as a folder's name")
-    found += _contradictions_of_stages(manifest)
-    if manifest.decision_threshold is not None and len(classes) != 2:
-        found.append("decision_threshold takes two classes")
-    if manifest.version != weights_version(manifest.stages):
-        found.append("version is not the hash of the weights")
-    return found
+        problems.append(f"classes is {list(classes)!r}, but each has to serve as a folder's name")
+    problems += _check_networks(manifest)
+    if manifest.calibration.decision_threshold is not None and len(classes) != 2:
+        problems.append("calibration.decision_threshold takes two classes")
+    if manifest.version != derive_version(manifest.networks):
+        problems.append("version is not the hash of the weights")
+    return problems
 
 
-def _contradictions_of_stages(manifest: Manifest) -> list[str]:
-    found = []
-    kinds = [(stage.role, stage.view) for stage in manifest.stages]
-    if not _belong_together(kinds):
-        has = ", ".join(stage.title for stage in manifest.stages) or "none"
-        found.append(
-            f"stages has {has}, but takes whole readers alone, or whole finder, face readers, whole readers"
+def _check_networks(manifest: Manifest) -> list[str]:
+    problems = []
+    networks = manifest.networks
+    if not _belong_together(networks):
+        listed = ", ".join(network.title for network in networks) or "none"
+        problems.append(
+            f"networks has {listed}, but takes scene classifiers alone, or what gives the heatmap, face "
+            "classifiers, scene classifiers"
         )
-    elif (_FINDER in kinds) is (manifest.faces is None):
-        found.append(
-            "faces is null, but a stage finds faces"
-            if manifest.faces is None
-            else "faces is given, but no stage finds faces"
-        )
-    for stage in manifest.stages:
-        spec = stage.input
-        if stage.role == "finder" and (
-            (spec.colour, spec.resize) != ("rgb", "letterbox")
-            or spec.width % FINDER_CELL
-            or spec.height % FINDER_CELL
-        ):
-            found.append(
-                f"the finder's input is {spec.width} × {spec.height}, {spec.colour}, {spec.resize}, "
-                f"but takes multiples of {FINDER_CELL}, rgb, letterbox"
-            )
-    return found
+    else:
+        problems += _check_detection(manifest)
+    return problems + [problem for network in networks for problem in _check_heatmap_input(network)]
 
 
-def _belong_together(kinds: Sequence[tuple[str, str]]) -> bool:
-    finders, faces, wholes = (kinds.count(kind) for kind in (_FINDER, _FACE_READER, _WHOLE_READER))
-    in_order = [_FINDER] * finders + [_FACE_READER] * faces + [_WHOLE_READER] * wholes
-    return list(kinds) == in_order and wholes > 0 and finders <= 1 and (finders > 0) == (faces > 0)
+def _check_detection(manifest: Manifest) -> list[str]:
+    has_detector = any(network.gives("heatmap") for network in manifest.networks)
+    contradiction = (
+        "null, but a network detects faces" if has_detector else "given, but no network detects faces"
+    )
+    settings = {"detection": manifest.detection, "fusion": manifest.fusion}
+    return [f"{key} is {contradiction}" for key, value in settings.items() if has_detector is (value is None)]
+
+
+def _check_heatmap_input(network: NetworkSpec) -> list[str]:
+    spec = network.input
+    fits = (spec.colour, spec.resize) == ("rgb", "letterbox") and not (
+        spec.width % HEATMAP_STRIDE or spec.height % HEATMAP_STRIDE
+    )
+    if fits or not network.gives("heatmap"):
+        return []
+    return [
+        f"the input of the {network.title} is {spec.width} × {spec.height}, {spec.colour}, {spec.resize}, "
+        f"but takes multiples of {HEATMAP_STRIDE}, rgb, letterbox"
+    ]
+
+
+def _belong_together(networks: Sequence[NetworkSpec]) -> bool:
+    if not all(_has_possible_outputs(network) for network in networks):
+        return False
+    ranks = [_rank(network) for network in networks]
+    heatmaps, faces = ranks.count(0), ranks.count(1)
+    classify_scene = any(network.reads == "scene" and network.gives("logits") for network in networks)
+    return ranks == sorted(ranks) and classify_scene and heatmaps <= 1 and (heatmaps > 0) == (faces > 0)
+
+
+def _has_possible_outputs(network: NetworkSpec) -> bool:
+    kinds = [output.kind for output in network.outputs]
+    possible = (["heatmap"], ["logits"], ["heatmap", "logits"]) if network.reads == "scene" else (["logits"],)
+    return kinds in possible
+
+
+def _rank(network: NetworkSpec) -> int:
+    """Return the place of a network in the order of a manifest: heatmap, faces, scene."""
+    if network.gives("heatmap"):
+        return 0
+    return 1 if network.reads == "face" else 2
 
 
 def _is_folder_name(name: str) -> bool:
@@ -271,8 +310,8 @@ def _is_folder_name(name: str) -> bool:
 
 def _check_hash(path: Path, expected: str) -> None:
     try:
-        found = file_sha256(path)
+        sha256 = hash_file(path)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); copy the bundle again") from error
-    if found != expected:
+    if sha256 != expected:
         raise BundleError(f"{path}: its SHA-256 is not the manifest's; copy the bundle again")

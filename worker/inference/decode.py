@@ -107,8 +107,8 @@ class Picture:
     height: int
 
 
-def read_picture(data: bytes, *, max_pixels: int, working_side: int) -> Picture:
-    """Decode a file's bytes into an upright picture whose longest side is at most `working_side` pixels.
+def decode_photo(data: bytes, *, max_pixels: int, max_side: int) -> Picture:
+    """Decode a file's bytes into an upright picture whose longest side is at most `max_side` pixels.
 
     A smaller picture keeps its size. The first frame stands for an animation, transparency lies over
     white, and 16 bits a channel become 8.
@@ -116,7 +116,7 @@ def read_picture(data: bytes, *, max_pixels: int, working_side: int) -> Picture:
     """
     if not data:
         raise BadPhoto(Reason.EMPTY, "the file has 0 bytes")
-    with _opened(data) as image:
+    with _open(data) as image:
         width, height = image.size
         if width * height > max_pixels:
             found = f"{width} × {height} pixels; limits.max_pixels is {max_pixels}"
@@ -124,35 +124,35 @@ def read_picture(data: bytes, *, max_pixels: int, working_side: int) -> Picture:
         try:
             _check_whole(data, image.format)
             _restore_heif_orientation(image, data)
-            decoded = _decoded(data, image, _within(image.size, working_side))
-            orientation = _orientation(image)  # not before: a TIFF is turned while it is loaded
-            pixels = _upright_within(decoded, orientation, working_side)
+            decoded = _decode(data, image, _fit_within(image.size, max_side))
+            orientation = _read_orientation(image)  # not before: a TIFF is turned while it is loaded
+            pixels = _turn_upright(decoded, orientation, max_side)
         except MemoryError as error:
             found = f"{width} × {height} pixels need more than limits.memory_bytes"
             raise BadPhoto(Reason.TOO_MANY_PIXELS, found) from error
         except _DECODER_ERRORS as error:
-            raise BadPhoto(Reason.DAMAGED, f"the {image.format} is damaged: {_on_one_line(error)}") from error
+            raise BadPhoto(Reason.DAMAGED, f"the {image.format} is damaged: {_join_lines(error)}") from error
     if orientation in _SIDEWAYS:
         width, height = height, width
     return Picture(pixels, width, height)
 
 
-def _opened(data: bytes) -> Image.Image:
+def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise _refusal(data) from None
+        raise _explain_refusal(data) from None
     except _DECODER_ERRORS as error:
         if not _SIGNATURES.match(data):  # as with a text that begins like a BMP: BM
-            raise _refusal(data) from None
-        raise BadPhoto(Reason.DAMAGED, f"the picture's header is damaged: {_on_one_line(error)}") from error
+            raise _explain_refusal(data) from None
+        raise BadPhoto(Reason.DAMAGED, f"the picture's header is damaged: {_join_lines(error)}") from error
 
 
-def _on_one_line(error: Exception) -> str:
+def _join_lines(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _refusal(data: bytes) -> BadPhoto:
+def _explain_refusal(data: bytes) -> BadPhoto:
     try:
         with Image.open(io.BytesIO(data)) as image:
             found = image.format
@@ -176,11 +176,11 @@ def _check_whole(data: bytes, kind: str | None) -> None:
         raise ValueError("it ends in zeros that were never written")
 
 
-def _decoded(data: bytes, image: Image.Image, wanted: tuple[int, int]) -> Image.Image | Pixels:
+def _decode(data: bytes, image: Image.Image, wanted: tuple[int, int]) -> Image.Image | Pixels:
     """Decode the pixels, at the reduced scale that is nearest above `wanted` where that is cheaper."""
     if image.format in _JPEG_KINDS and image.mode in ("L", "RGB"):
         try:
-            return _decoded_strictly(data, image.size, wanted)
+            return _decode_strictly(data, image.size, wanted)
         except ValueError as error:
             if _HARMLESS not in str(error):
                 raise
@@ -189,7 +189,7 @@ def _decoded(data: bytes, image: Image.Image, wanted: tuple[int, int]) -> Image.
     return image
 
 
-def _decoded_strictly(data: bytes, size: tuple[int, int], wanted: tuple[int, int]) -> Pixels:
+def _decode_strictly(data: bytes, size: tuple[int, int], wanted: tuple[int, int]) -> Pixels:
     # libjpeg fills up what is broken in grey and only warns, which Pillow does not pass on.
     width, height = size
     scale = next((by for by in (8, 4, 2) if width // by >= wanted[0] and height // by >= wanted[1]), 1)
@@ -205,7 +205,7 @@ def _restore_heif_orientation(image: Image.Image, data: bytes) -> None:
         image.getexif()[_ORIENTATION_TAG] = turn
 
 
-def _orientation(image: Image.Image) -> int | None:
+def _read_orientation(image: Image.Image) -> int | None:
     try:
         found: Any = image.getexif().get(_ORIENTATION_TAG)
     except _DECODER_ERRORS:  # broken metadata around whole pixels: take them as they are
@@ -213,19 +213,19 @@ def _orientation(image: Image.Image) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _upright_within(decoded: Image.Image | Pixels, orientation: int | None, longest: int) -> Pixels:
+def _turn_upright(decoded: Image.Image | Pixels, orientation: int | None, longest: int) -> Pixels:
     turn = _TURNS.get(orientation or 0)
     if isinstance(decoded, np.ndarray):
         if turn is None and max(decoded.shape) <= longest:
             return decoded  # to Pillow and back it would be copied twice
         decoded = Image.fromarray(decoded)
     image = decoded if turn is None else decoded.transpose(turn)
-    return _reduced(_as_rgb(image), longest)
+    return _shrink(_convert_to_rgb(image), longest)
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def _convert_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        return _eight_bit(image)
+        return _scale_to_8_bits(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
@@ -233,7 +233,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _scale_to_8_bits(image: Image.Image) -> Image.Image:
     """Scale grey of 16 bits, 32 bits or floating point to 8 bits by the range that its values call for."""
     values = np.asarray(image, np.float64)
     top = float(values.max(initial=0.0))
@@ -244,14 +244,14 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
 
 
-def _within(size: tuple[int, int], longest: int) -> tuple[int, int]:
+def _fit_within(size: tuple[int, int], longest: int) -> tuple[int, int]:
     scale = min(1.0, longest / max(size))
     width, height = (max(1, round(side * scale)) for side in size)
     return width, height
 
 
-def _reduced(image: Image.Image, longest: int) -> Pixels:
-    size = _within(image.size, longest)
+def _shrink(image: Image.Image, longest: int) -> Pixels:
+    size = _fit_within(image.size, longest)
     if size != image.size:
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.asarray(image, np.uint8)

@@ -1,4 +1,4 @@
-"""Read faces off a finder's map, and cut them from the picture."""
+"""Read detections of faces off a heatmap, and crop them from the picture."""
 
 import math
 import sys
@@ -8,33 +8,34 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.inference.bundle import FINDER_CELL, Faces, InputSpec
+from worker.inference.bundle import HEATMAP_STRIDE, DetectionSettings, InputSpec
 from worker.inference.decode import Pixels
-from worker.inference.preprocess import placed
+from worker.inference.preprocess import compute_placement
 
-_LARGEST_OVERLAP = 0.4
-"""Intersection over union above which two squares show one face."""
+_MAX_IOU = 0.4
+"""Intersection over union above which two boxes show one face."""
 
-_LEAST_PIXELS = 2
+_MIN_SIDE = 2
+"""Pixels of the picture; a network cannot be shown less of a face."""
 
-_LARGEST_LOG_SIDE = 10.0
-"""exp(10) cells are larger than any picture, and still no infinity."""
+_MAX_LOG_SIDE = 10.0
+"""exp(10) strides are larger than any picture, and still no infinity."""
 
-_AROUND = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
-"""Steps down and across to a cell's neighbours."""
+_NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+"""Steps down and across to the positions around one."""
 
-_Place = tuple[int, int]
-"""The row and the column of a cell."""
+_Position = tuple[int, int]
+"""The row and the column in the heatmap."""
 
 _Rank = tuple[float, int, int]
-"""How sure a cell is, and its place: of equally sure ones the first in reading order has the highest."""
+"""The logit of a position, and the position: of equal logits the first in reading order ranks highest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A face in pixels of the picture that was looked at, right and bottom not included.
+class Detection:
+    """The bounding box of a face in pixels of the picture that was read, right and bottom not included.
 
-    Boxes are squares but for what lies outside of the picture. `score` is the finder's, 0 to 1.
+    Boxes are squares but for what lies outside of the picture. `score` is the detector's, 0 to 1.
     """
 
     left: int
@@ -49,8 +50,8 @@ class Box:
         return max(self.right - self.left, self.bottom - self.top)
 
 
-class _Square(NamedTuple):
-    """A face in pixels of the finder's input."""
+class _Box(NamedTuple):
+    """A face in pixels of the network's input."""
 
     left: float
     top: float
@@ -63,89 +64,96 @@ class _Square(NamedTuple):
         return (self.right - self.left) * (self.bottom - self.top)
 
 
-def found(
-    answer: NDArray[np.float32], faces: Faces, spec: InputSpec, width: int, height: int
-) -> tuple[Box, ...]:
-    """Return the faces that a finder's map shows in a picture of width × height pixels, the largest first.
+def decode_detections(
+    heatmap: NDArray[np.float32], settings: DetectionSettings, spec: InputSpec, width: int, height: int
+) -> tuple[Detection, ...]:
+    """Return the faces that a heatmap shows in a picture of width × height pixels, the largest first.
 
-    `answer` is float32 (rows, columns, 4) as `Stage` says, `spec` the finder's input. A face is a cell that
-    is surer than its eight neighbours; of two that overlap the surer one is taken.
+    `heatmap` is float32 (rows, columns, 4) as `OutputSpec` says, `spec` the input that it was computed from.
+    A face is a position with a higher score than its eight neighbours (Zhou et al. 2019, "Objects as
+    points"); of two whose boxes overlap the one with the higher score stays.
     """
-    place = placed(width, height, spec)
-    across, down = width / place.width, height / place.height
-    boxes = [
-        Box(
-            _pixel((square.left - place.left) * across, width),
-            _pixel((square.top - place.top) * down, height),
-            _pixel((square.right - place.left) * across, width),
-            _pixel((square.bottom - place.top) * down, height),
-            square.score,
+    placement = compute_placement(width, height, spec)
+    x_scale, y_scale = width / placement.width, height / placement.height
+    detections = [
+        Detection(
+            _clamp((box.left - placement.left) * x_scale, width),
+            _clamp((box.top - placement.top) * y_scale, height),
+            _clamp((box.right - placement.left) * x_scale, width),
+            _clamp((box.bottom - placement.top) * y_scale, height),
+            box.score,
         )
-        for square in _apart(_squares(answer, faces.least_score))
+        for box in _suppress_overlaps(_find_peaks(heatmap, settings.score_threshold))
     ]
-    visible = [box for box in boxes if min(box.right - box.left, box.bottom - box.top) >= _LEAST_PIXELS]
-    return tuple(sorted(visible, key=lambda box: -box.side)[: faces.most])
+    visible = [detection for detection in detections if _is_visible(detection)]
+    return tuple(sorted(visible, key=lambda detection: -detection.side)[: settings.max_faces])
 
 
-def _pixel(position: float, end: int) -> int:
+def crop_face(pixels: Pixels, detection: Detection) -> Pixels:
+    """Return the pixels of a face, uint8 (h, w, 3), of the picture's, uint8 (H, W, 3)."""
+    return pixels[detection.top : detection.bottom, detection.left : detection.right]
+
+
+def _clamp(position: float, end: int) -> int:
     return min(max(round(position), 0), end)
 
 
-def cut(pixels: Pixels, box: Box) -> Pixels:
-    """Return the pixels of a face, uint8 (h, w, 3), of the picture's, uint8 (H, W, 3)."""
-    return pixels[box.top : box.bottom, box.left : box.right]
+def _is_visible(detection: Detection) -> bool:
+    width, height = detection.right - detection.left, detection.bottom - detection.top
+    return min(width, height) >= _MIN_SIDE
 
 
-def _squares(answer: NDArray[np.float32], least_score: float) -> list[_Square]:
-    """Return the faces of a map, the surest first.
+def _find_peaks(heatmap: NDArray[np.float32], score_threshold: float) -> list[_Box]:
+    """Return the faces of a heatmap, the highest score first.
 
-    Few cells are sure. What is left to do for them takes NumPy, call by call, twice as long.
+    Few positions reach the threshold. NumPy takes twice as long, call by call, for what is done with them.
     """
-    sure = np.nonzero(answer[..., 0] >= _logit(least_score))
-    places = zip(*(index.tolist() for index in sure), strict=True)
-    cells = {
-        place: values
-        for place, values in zip(places, answer[sure].tolist(), strict=True)
-        if all(map(math.isfinite, values))
+    chosen = np.nonzero(heatmap[..., 0] >= _compute_logit(score_threshold))
+    positions = zip(*(index.tolist() for index in chosen), strict=True)
+    values = {
+        position: channels
+        for position, channels in zip(positions, heatmap[chosen].tolist(), strict=True)
+        if all(map(math.isfinite, channels))
     }
-    ranks = {(row, column): (values[0], -row, -column) for (row, column), values in cells.items()}
-    peaks = sorted((place for place in ranks if _is_peak(place, ranks)), key=ranks.__getitem__, reverse=True)
-    return [_square(place, *cells[place]) for place in peaks]
+    ranks = {(row, column): (channels[0], -row, -column) for (row, column), channels in values.items()}
+    peaks = [position for position in ranks if _is_peak(position, ranks)]
+    peaks.sort(key=ranks.__getitem__, reverse=True)
+    return [_decode_box(position, *values[position]) for position in peaks]
 
 
-def _is_peak(place: _Place, ranks: dict[_Place, _Rank]) -> bool:
-    """Tell whether a cell is surer than its eight neighbours, of equals the first in reading order."""
-    row, column = place
-    rank = ranks[place]
-    return all(ranks.get((row + down, column + across), rank) <= rank for down, across in _AROUND)
+def _is_peak(position: _Position, ranks: dict[_Position, _Rank]) -> bool:
+    """Tell whether a position ranks higher than its eight neighbours."""
+    row, column = position
+    rank = ranks[position]
+    return all(ranks.get((row + down, column + across), rank) <= rank for down, across in _NEIGHBOURS)
 
 
-def _square(place: _Place, logit: float, across: float, down: float, log_side: float) -> _Square:
-    row, column = place
-    x, y = FINDER_CELL * (column + 0.5 + across), FINDER_CELL * (row + 0.5 + down)
-    half = FINDER_CELL * math.exp(min(log_side, _LARGEST_LOG_SIDE)) / 2
-    return _Square(x - half, y - half, x + half, y + half, 1 / (1 + math.exp(-logit)))
+def _decode_box(position: _Position, logit: float, dx: float, dy: float, log_side: float) -> _Box:
+    row, column = position
+    x, y = HEATMAP_STRIDE * (column + 0.5 + dx), HEATMAP_STRIDE * (row + 0.5 + dy)
+    half = HEATMAP_STRIDE * math.exp(min(log_side, _MAX_LOG_SIDE)) / 2
+    return _Box(x - half, y - half, x + half, y + half, 1 / (1 + math.exp(-logit)))
 
 
-def _apart(squares: list[_Square]) -> list[_Square]:
-    """Return those of squares, the surest first, that do not overlap with a surer one."""
-    kept: list[_Square] = []
-    for square in squares:
-        if not any(_overlap(square, other) for other in kept):
-            kept.append(square)
+def _suppress_overlaps(boxes: list[_Box]) -> list[_Box]:
+    """Return those of boxes, the highest score first, that do not overlap with one before (greedy NMS)."""
+    kept: list[_Box] = []
+    for box in boxes:
+        if not any(_compute_iou(box, other) > _MAX_IOU for other in kept):
+            kept.append(box)
     return kept
 
 
-def _overlap(one: _Square, other: _Square) -> bool:
-    across = min(one.right, other.right) - max(one.left, other.left)
-    down = min(one.bottom, other.bottom) - max(one.top, other.top)
-    if across <= 0 or down <= 0:
-        return False
-    shared = across * down
-    return shared > _LARGEST_OVERLAP * (one.area + other.area - shared)
+def _compute_iou(first: _Box, second: _Box) -> float:
+    width = min(first.right, second.right) - max(first.left, second.left)
+    height = min(first.bottom, second.bottom) - max(first.top, second.top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    intersection = width * height
+    return intersection / (first.area + second.area - intersection)
 
 
-def _logit(score: float) -> float:
+def _compute_logit(score: float) -> float:
     """Return the logit of a score, finite even for 0 and 1."""
     score = min(max(score, sys.float_info.min), 1 - sys.float_info.epsilon / 2)
     return math.log(score / (1 - score))

@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from worker.errors import ConfigError, MoodsortError
-from worker.inference.decode import Pixels, read_picture
-from worker.inference.prediction import Face, Verdict
-from worker.paths import shown
+from worker.inference.decode import Pixels, decode_photo
+from worker.inference.prediction import FacePrediction, Prediction
+from worker.paths import format_path
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -34,17 +34,17 @@ _LARGEST_TAG = 26
 """Heights of letters in pixels; a face that has no room for the least has its square alone."""
 
 
-def check_place(out: Path) -> None:
+def check_output(out: Path) -> None:
     """Raise ConfigError where a drawing cannot be written."""
     if out.suffix.lower() not in _KINDS:
-        raise ConfigError(f"{shown(out)}: is not named as a picture; end it in {', '.join(_KINDS)}")
+        raise ConfigError(f"{format_path(out)}: is not named as a picture; end it in {', '.join(_KINDS)}")
     if not out.parent.is_dir():
-        raise ConfigError(f"{shown(out.parent)}: is not a folder; make it, or draw elsewhere")
+        raise ConfigError(f"{format_path(out.parent)}: is not a folder; make it, or draw elsewhere")
     if out.exists() or out.is_symlink():
-        raise _taken(out)
+        raise _refuse_taken(out)
 
 
-def write_drawing(photo: Path, verdict: Verdict, out: Path, max_pixels: int) -> None:
+def write_overlay(photo: Path, verdict: Prediction, out: Path, max_pixels: int) -> None:
     """Draw the verdict onto a copy of a photo that has been judged, and write it to a new file.
 
     Raises ConfigError where the file is there already, MoodsortError where it cannot be written or the
@@ -53,23 +53,23 @@ def write_drawing(photo: Path, verdict: Verdict, out: Path, max_pixels: int) -> 
     try:
         data = photo.read_bytes()
     except OSError as error:
-        raise MoodsortError(f"{shown(photo)}: cannot be read ({error.strerror}); try again") from error
+        raise MoodsortError(f"{format_path(photo)}: cannot be read ({error.strerror}); try again") from error
     # It was judged a moment ago, by a process of its own: it does not end this one.
-    picture = read_picture(data, max_pixels=max_pixels, working_side=_LONGEST)
-    image = drawn(picture.pixels, picture.width, verdict)
+    picture = decode_photo(data, max_pixels=max_pixels, max_side=_LONGEST)
+    image = draw_prediction(picture.pixels, picture.width, verdict)
     encoded = io.BytesIO()
     image.save(encoded, _KINDS[out.suffix.lower()], quality=92, subsampling=0)
     _write_new(out, encoded.getvalue())
 
 
-def drawn(pixels: Pixels, full_width: int, verdict: Verdict) -> Image.Image:
+def draw_prediction(pixels: Pixels, full_width: int, verdict: Prediction) -> Image.Image:
     """Draw a verdict on a photo that is uint8 (H, W, 3), RGB, and `full_width` pixels wide in its file."""
-    photo = _enlarged(Image.fromarray(pixels))
-    colours = {label: _COLOURS[place % len(_COLOURS)] for place, label in enumerate(verdict.scores)}
-    faces = [_scaled(face, photo.width / full_width) for face in verdict.faces or ()]
+    photo = _enlarge(Image.fromarray(pixels))
+    colours = {label: _COLOURS[place % len(_COLOURS)] for place, label in enumerate(verdict.probabilities)}
+    faces = [_scale_face(face, photo.width / full_width) for face in verdict.faces or ()]
     _draw_squares(photo, faces, colours)
     _draw_tags(photo, faces, colours)
-    band = _band(max(photo.width, _NARROWEST), verdict, colours)
+    band = _draw_band(max(photo.width, _NARROWEST), verdict, colours)
     whole = Image.new("RGB", (band.width, photo.height + band.height), _INK)
     whole.paste(photo, ((band.width - photo.width) // 2, 0))
     whole.paste(band, (0, photo.height))
@@ -86,16 +86,18 @@ def _write_new(out: Path, data: bytes) -> None:
                 out.unlink()
                 raise
     except FileExistsError:
-        raise _taken(out) from None
+        raise _refuse_taken(out) from None
     except OSError as error:
-        raise MoodsortError(f"{shown(out)}: cannot be written ({error.strerror}); draw elsewhere") from error
+        raise MoodsortError(
+            f"{format_path(out)}: cannot be written ({error.strerror}); draw elsewhere"
+        ) from error
 
 
-def _taken(out: Path) -> ConfigError:
-    return ConfigError(f"{shown(out)}: is there already; remove it, or give another name")
+def _refuse_taken(out: Path) -> ConfigError:
+    return ConfigError(f"{format_path(out)}: is there already; remove it, or give another name")
 
 
-def _enlarged(photo: Image.Image) -> Image.Image:
+def _enlarge(photo: Image.Image) -> Image.Image:
     scale = _SHORTEST / max(photo.size)
     if scale <= 1:
         return photo
@@ -103,12 +105,12 @@ def _enlarged(photo: Image.Image) -> Image.Image:
     return photo.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _scaled(face: Face, scale: float) -> Face:
+def _scale_face(face: FacePrediction, scale: float) -> FacePrediction:
     left, top, width, height = (side * scale for side in (face.left, face.top, face.width, face.height))
     return replace(face, left=left, top=top, width=width, height=height)
 
 
-def _draw_squares(photo: Image.Image, faces: Sequence[Face], colours: Mapping[str, str]) -> None:
+def _draw_squares(photo: Image.Image, faces: Sequence[FacePrediction], colours: Mapping[str, str]) -> None:
     """Draw each face's square in its label's colour, between dark lines that set it off from light skin."""
     draw = ImageDraw.Draw(photo)
     for face in faces:
@@ -120,13 +122,13 @@ def _draw_squares(photo: Image.Image, faces: Sequence[Face], colours: Mapping[st
             draw.rounded_rectangle(edges, radius=2 * line, outline=colour, width=width)
 
 
-def _draw_tags(photo: Image.Image, faces: Sequence[Face], colours: Mapping[str, str]) -> None:
+def _draw_tags(photo: Image.Image, faces: Sequence[FacePrediction], colours: Mapping[str, str]) -> None:
     """Write each face's label above its square, the smallest faces' last, for they have the least room."""
     draw = ImageDraw.Draw(photo)
     for face in faces:
         height = round(min(max(face.width * 0.15, _LEAST_TAG), _LARGEST_TAG))
         font = ImageFont.load_default(height)
-        percent = f"{face.scores[face.label]:.0%}"
+        percent = f"{face.probabilities[face.label]:.0%}"
         room = 1.4 * max(face.width, face.height)
         texts = (f"{face.label} {percent}", percent)
         text = next((each for each in texts if font.getlength(each) + height <= room), None)
@@ -134,7 +136,9 @@ def _draw_tags(photo: Image.Image, faces: Sequence[Face], colours: Mapping[str, 
             _draw_tag(draw, face, text, font, height, colours[face.label])
 
 
-def _draw_tag(draw: ImageDraw.ImageDraw, face: Face, text: str, font: Font, height: int, colour: str) -> None:
+def _draw_tag(
+    draw: ImageDraw.ImageDraw, face: FacePrediction, text: str, font: Font, height: int, colour: str
+) -> None:
     width, tall = font.getlength(text) + height, round(1.5 * height)
     photo_width, photo_height = draw.im.size
     left = max(0.0, min(face.left, photo_width - width))
@@ -145,34 +149,34 @@ def _draw_tag(draw: ImageDraw.ImageDraw, face: Face, text: str, font: Font, heig
     draw.text((left + width / 2, top + tall / 2), text, fill=_INK, font=font, anchor="mm")
 
 
-def _band(width: int, verdict: Verdict, colours: Mapping[str, str]) -> Image.Image:
+def _draw_band(width: int, verdict: Prediction, colours: Mapping[str, str]) -> Image.Image:
     """Draw the verdict: a bar of all scores, the label with its confidence, and how many faces there are."""
     height = round(min(max(width / 26, 18), 40))
     band = Image.new("RGB", (width, round(2.4 * height)), _INK)
     draw = ImageDraw.Draw(band)
     left = 0.0
-    for label, score in verdict.scores.items():
+    for label, score in verdict.probabilities.items():
         draw.rectangle((left, 0, left + score * width, round(height / 4)), fill=colours[label])
         left += score * width
     middle, edge = round(1.35 * height), round(0.7 * height)
     quiet = ImageFont.load_default(round(0.7 * height))
-    found = _found(verdict)
+    found = _count_faces(verdict)
     draw.text((width - edge, middle), found, fill=_QUIET, font=quiet, anchor="rm")
     font = ImageFont.load_default(height)
     room = width - 3 * edge - quiet.getlength(found)
-    said = _shortened(verdict.label, f" {verdict.confidence:.0%}", font, room)
+    said = _shorten(verdict.label, f" {verdict.confidence:.0%}", font, room)
     draw.text((edge, middle), said, fill=colours[verdict.label], font=font, anchor="lm")
     return band
 
 
-def _found(verdict: Verdict) -> str:
+def _count_faces(verdict: Prediction) -> str:
     if verdict.faces is None:
         return "read as a whole"
     count = len(verdict.faces)
     return "no face found" if not count else "1 face" if count == 1 else f"{count} faces"
 
 
-def _shortened(text: str, end: str, font: Font, room: float) -> str:
+def _shorten(text: str, end: str, font: Font, room: float) -> str:
     if font.getlength(text + end) <= room:
         return text + end
     while text and font.getlength(f"{text}…{end}") > room:

@@ -1,14 +1,15 @@
-"""What a bundle says of one photo."""
+"""What a bundle predicts of one photo."""
 
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
-    """A face that was found: its box in pixels of the upright photo, and what it says by itself.
+class FacePrediction:
+    """A face: its bounding box in pixels of the upright photo, and what the face classifiers predict of it.
 
-    `score` is the probability that it is a face at all, `label` and `scores` are as of a photo.
+    `score` is the detector's, the probability that it is a face at all; `label` and `probabilities` are as
+    those of a photo.
     """
 
     left: float
@@ -17,26 +18,26 @@ class Face:
     height: float
     score: float
     label: str
-    scores: dict[str, float]
+    probabilities: dict[str, float]
 
-    def as_table(self) -> dict[str, Any]:
-        """Return what is told of it in JSON, its box as [left, top, width, height]."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return its form in JSON, with the bounding box as [left, top, width, height]."""
         box = [round(side, 1) for side in (self.left, self.top, self.width, self.height)]
-        return {"box": box, "score": self.score, "label": self.label, "scores": self.scores}
+        return {"box": box, "score": self.score, "label": self.label, "probabilities": self.probabilities}
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Prediction:
     """A label, its calibrated probability, that of every label, and the faces that it rests on.
 
-    `faces` are the largest first; None where the bundle does not look for faces.
+    `faces` are the largest first; None where the bundle does not detect faces.
     """
 
     label: str
     confidence: float
-    scores: dict[str, float]
-    faces: tuple[Face, ...] | None
+    probabilities: dict[str, float]
+    faces: tuple[FacePrediction, ...] | None
 
-    def faces_as_tables(self) -> list[dict[str, Any]] | None:
-        """Return what is told of the faces in JSON."""
-        return None if self.faces is None else [face.as_table() for face in self.faces]
+    def faces_to_dicts(self) -> list[dict[str, Any]] | None:
+        """Return the faces' form in JSON."""
+        return None if self.faces is None else [face.to_dict() for face in self.faces]

@@ -1,4 +1,4 @@
-"""Resize a picture to what the stages of a bundle read; the same for worker and trainer."""
+"""Resize a picture to what the networks of a bundle take; the same for worker and trainer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from PIL import Image
 from worker.inference.bundle import InputSpec
 from worker.inference.decode import Pixels
 
-_BARS = 128
+_BAR_GREY = 128
 """The grey of a letterbox's bars."""
 
-_AMPLE = 320
+_AMPLE_SIDE = 320
 """A picture whose longest side has as many pixels several times over is reduced before it is resized.
 
 Each square of pixels becomes one, their mean; to resize it from there takes a third of the time.
@@ -21,7 +21,7 @@ Each square of pixels becomes one, their mean; to resize it from there takes a t
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a picture lies in what a stage reads, in the stage's pixels."""
+    """Where a picture lies in a network's input, in the input's pixels."""
 
     left: int
     top: int
@@ -29,68 +29,76 @@ class Placement:
     height: int
 
 
-def placed(width: int, height: int, spec: InputSpec) -> Placement:
-    """Return where `fit` puts a picture of this size.
+def compute_placement(width: int, height: int, spec: InputSpec) -> Placement:
+    """Return where `resize_to_input` puts a picture of this size.
 
-    A point (x, y) of the stage's input shows ((x - left) · picture's width / width, …) of the picture.
+    A point (x, y) of the input shows ((x - left) · picture's width / width, …) of the picture.
     """
     if spec.resize == "stretch":
         return Placement(0, 0, spec.width, spec.height)
     # As Pillow's ImageOps.pad rounds, but for what it makes of 0 pixels.
-    across, down = spec.width, spec.height
-    if width / height > across / down:
-        down = max(1, round(height / width * across))
+    new_width, new_height = spec.width, spec.height
+    if width / height > new_width / new_height:
+        new_height = max(1, round(height / width * new_width))
     else:
-        across = max(1, round(width / height * down))
-    return Placement(round((spec.width - across) * 0.5), round((spec.height - down) * 0.5), across, down)
+        new_width = max(1, round(width / height * new_height))
+    left, top = round((spec.width - new_width) * 0.5), round((spec.height - new_height) * 0.5)
+    return Placement(left, top, new_width, new_height)
 
 
-def fit(pixels: Pixels, spec: InputSpec) -> Pixels:
-    """Resize RGB pixels, uint8 (H, W, 3), to what a stage reads: uint8 (height, width, 1 or 3)."""
-    return View.of(pixels).fit_each([spec])[0]
+def resize_to_input(pixels: Pixels, spec: InputSpec) -> Pixels:
+    """Resize RGB pixels, uint8 (H, W, 3), to a network's input: uint8 (height, width, 1 or 3)."""
+    return SourceImage.from_pixels(pixels).resize_all([spec])[0]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """A picture, or a part of it, that several stages read, at less cost than by `fit` and slices."""
+class SourceImage:
+    """A picture, or a part of it, that several networks read.
+
+    It is converted and reduced once for all of them, which `resize_to_input` and slices would do each time.
+    """
 
     image: Image.Image
 
     @classmethod
-    def of(cls, pixels: Pixels) -> "View":
-        """Look at a whole picture, uint8 (H, W, 3), RGB."""
+    def from_pixels(cls, pixels: Pixels) -> "SourceImage":
+        """Take a whole picture, uint8 (H, W, 3), RGB."""
         return cls(Image.fromarray(pixels))
 
-    def cut(self, left: int, top: int, right: int, bottom: int) -> "View":
-        """Look at a part alone, right and bottom not included."""
-        return View(self.image.crop((left, top, right, bottom)))
+    def crop(self, left: int, top: int, right: int, bottom: int) -> "SourceImage":
+        """Take a part alone, right and bottom not included."""
+        return SourceImage(self.image.crop((left, top, right, bottom)))
 
-    def fit_each(self, specs: Sequence[InputSpec]) -> list[Pixels]:
-        """Resize to what each of the stages reads: uint8 (height, width, 1 or 3)."""
+    def resize_all(self, specs: Sequence[InputSpec]) -> list[Pixels]:
+        """Resize to each of the inputs: uint8 (height, width, 1 or 3)."""
         size = self.image.size
-        steps = [_step(size, placed(*size, spec)) for spec in specs]
-        reduced = {step: self.image.reduce(step) if step > 1 else self.image for step in set(steps)}
-        return [_fitted(reduced[step], size, step, spec) for step, spec in zip(steps, specs, strict=True)]
+        factors = [_choose_factor(size, compute_placement(*size, spec)) for spec in specs]
+        reduced = {factor: self.image.reduce(factor) if factor > 1 else self.image for factor in set(factors)}
+        return [
+            _resize(reduced[factor], size, factor, spec) for factor, spec in zip(factors, specs, strict=True)
+        ]
 
 
-def _step(size: tuple[int, int], place: Placement) -> int:
+def _choose_factor(size: tuple[int, int], placement: Placement) -> int:
     """Return by how much a picture of this size can be reduced and still have more pixels than are needed."""
     width, height = size
-    # Half a pixel, by which `placed` may have rounded up.
-    most = min(width / (place.width - 0.5), height / (place.height - 0.5), max(size) / _AMPLE)
-    return max(1, int(most))
+    # Half a pixel, by which `compute_placement` may have rounded up.
+    largest = min(width / (placement.width - 0.5), height / (placement.height - 0.5), max(size) / _AMPLE_SIDE)
+    return max(1, int(largest))
 
 
-def _fitted(reduced: Image.Image, size: tuple[int, int], step: int, spec: InputSpec) -> Pixels:
-    """Resize a picture of this size that is reduced by a step; its last pixels may stand for less of it."""
+def _resize(reduced: Image.Image, size: tuple[int, int], factor: int, spec: InputSpec) -> Pixels:
+    """Resize a picture of this size that is reduced by a factor; its last pixels may stand for less of it."""
     if spec.colour == "grey":
         reduced = reduced.convert("L")
-    place = placed(*size, spec)
-    covered = (0, 0, size[0] / step, size[1] / step)
-    image = reduced.resize((place.width, place.height), Image.Resampling.BILINEAR, covered)
-    fitted = np.asarray(image, np.uint8).reshape(place.height, place.width, -1)
-    if (place.width, place.height) == (spec.width, spec.height):
-        return fitted
-    boxed = np.full((spec.height, spec.width, fitted.shape[2]), _BARS, np.uint8)
-    boxed[place.top : place.top + place.height, place.left : place.left + place.width] = fitted
-    return boxed
+    placement = compute_placement(*size, spec)
+    area = (0, 0, size[0] / factor, size[1] / factor)
+    image = reduced.resize((placement.width, placement.height), Image.Resampling.BILINEAR, area)
+    pixels = np.asarray(image, np.uint8).reshape(placement.height, placement.width, -1)
+    if (placement.width, placement.height) == (spec.width, spec.height):
+        return pixels
+    letterbox = np.full((spec.height, spec.width, pixels.shape[2]), _BAR_GREY, np.uint8)
+    rows = slice(placement.top, placement.top + placement.height)
+    columns = slice(placement.left, placement.left + placement.width)
+    letterbox[rows, columns] = pixels
+    return letterbox

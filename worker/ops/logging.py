@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from pythonjsonlogger.core import RESERVED_ATTRS, merge_record_extra
 from pythonjsonlogger.json import JsonFormatter
 
-from worker.paths import printable, shown
+from worker.paths import escape_unprintable, format_path
 
 _CHATTERERS = ("PIL", "alembic", "sqlalchemy", "watchdog")
 """Libraries that tell, below warning, what only their own authors want to know."""
@@ -21,7 +21,7 @@ _SENTENCES = {
 """How the everyday events read on a terminal; every other one is its message, then its fields."""
 
 
-def configure(level: str, log_format: str, stream: TextIO) -> None:
+def configure_logging(level: str, log_format: str, stream: TextIO) -> None:
     """Send records of `level` ("debug", "info", "warning" or "error") and above to the stream alone.
 
     `log_format` is "text", "json", or "auto": text where the stream is a terminal, else JSON lines. Calling
@@ -50,11 +50,13 @@ class JsonLines(JsonFormatter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         """Give the record's time as ISO 8601, to the millisecond."""
-        return _iso(datetime.fromtimestamp(record.created, UTC))
+        return _format_time(datetime.fromtimestamp(record.created, UTC))
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Make everything something that JSON has a word for."""
-        return {key: _plain(value) for key, value in log_data.items()} | {"level": log_data["level"].lower()}
+        return {key: _convert_to_json(value) for key, value in log_data.items()} | {
+            "level": log_data["level"].lower()
+        }
 
 
 class TextLines(logging.Formatter):
@@ -65,32 +67,32 @@ class TextLines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Write the sentence; no name of a file can break its line or play tricks on the terminal."""
-        fields = {key: _escaped(_plain(value)) for key, value in _fields(record).items()}
+        fields = {key: _escape(_convert_to_json(value)) for key, value in _collect_fields(record).items()}
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        message = printable(_text(record.getMessage()))
-        return f"{record.asctime} {level}{_sentence(message, fields)}"
+        message = escape_unprintable(_make_encodable(record.getMessage()))
+        return f"{record.asctime} {level}{_compose_sentence(message, fields)}"
 
     def format(self, record: logging.LogRecord) -> str:
         """Add a traceback, where there is one, below the sentence."""
-        return _text(super().format(record))
+        return _make_encodable(super().format(record))
 
 
-def _sentence(message: str, fields: dict[str, Any]) -> str:
+def _compose_sentence(message: str, fields: dict[str, Any]) -> str:
     event = fields.pop("event", None)
     if event in _SENTENCES:
         try:
             return _SENTENCES[event].format_map(fields)
         except (KeyError, TypeError, ValueError):
             pass  # this record has other fields than the sentence; they are listed instead
-    listed = " ".join(f"{key}={_quoted(value)}" for key, value in fields.items() if value is not None)
+    listed = " ".join(f"{key}={_quote(value)}" for key, value in fields.items() if value is not None)
     return f"{message}  {listed}" if listed else message
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
+def _collect_fields(record: logging.LogRecord) -> dict[str, Any]:
     return merge_record_extra(record, {}, reserved=RESERVED_ATTRS)
 
 
-def _quoted(value: object) -> str:
+def _quote(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     text = str(value)
@@ -99,30 +101,30 @@ def _quoted(value: object) -> str:
     return '"{}"'.format(text.replace('"', '\\"'))
 
 
-def _escaped(value: object) -> object:
-    return printable(value) if isinstance(value, str) else value
+def _escape(value: object) -> object:
+    return escape_unprintable(value) if isinstance(value, str) else value
 
 
-def _plain(value: object) -> Any:
+def _convert_to_json(value: object) -> Any:
     """Return the value in JSON's types, with names as `shown` writes them."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return _text(value)
+        return _make_encodable(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, Path):
-        return shown(value)
+        return format_path(value)
     if isinstance(value, datetime):
-        return _iso(value)
+        return _format_time(value)
     if isinstance(value, Mapping):
-        return {_text(str(key)): _plain(item) for key, item in value.items()}
+        return {_make_encodable(str(key)): _convert_to_json(item) for key, item in value.items()}
     if isinstance(value, Iterable):
-        return [_plain(item) for item in value]
-    return _text(str(value))
+        return [_convert_to_json(item) for item in value]
+    return _make_encodable(str(value))
 
 
-def _text(text: str) -> str:
+def _make_encodable(text: str) -> str:
     r"""Return text that can be encoded: the bytes of a name that are not UTF-8 become ``\xNN``."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -130,5 +132,5 @@ def _text(text: str) -> str:
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _iso(time: datetime) -> str:
+def _format_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

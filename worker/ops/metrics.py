@@ -1,23 +1,37 @@
 """Tell a monitoring system how the worker is doing: /metrics for Prometheus, and /healthz."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from worker.errors import ConfigError
-
-if TYPE_CHECKING:
-    from worker.daemon.worker import Worker
 
 _HEALTHY_SECONDS = 120.0
 """An idle worker steps every few seconds; one that has not for this long is stuck."""
 
-Observe = Callable[["Worker"], None]
+
+class Observed(Protocol):
+    """What is counted of a worker after each step."""
+
+    @property
+    def in_hand(self) -> int:
+        """How many photos were taken on and are not finished."""
+
+    @property
+    def candidates(self) -> int:
+        """How many files of the inbox are known and not taken on yet."""
+
+    @property
+    def tally(self) -> Mapping[str, int]:
+        """How many photos are finished, by the folder that they went to."""
 
 
-class Metrics:
+Observe = Callable[[Observed], None]
+
+
+class WorkerMetrics:
     """What a worker's steps came to, for any number of readers in other threads."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -25,7 +39,7 @@ class Metrics:
 
         self._monotonic = monotonic
         self._stepped_at = monotonic()
-        self._told: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
         self.registry = CollectorRegistry()
         self._photos = Counter(
             "moodsort_photos", "Photos that are finished, by folder", ["folder"], registry=self.registry
@@ -33,18 +47,18 @@ class Metrics:
         self._in_hand = Gauge(
             "moodsort_photos_in_hand", "Photos taken on and not finished", registry=self.registry
         )
-        self._waiting = Gauge(
+        self._candidates = Gauge(
             "moodsort_candidates", "Files of the inbox not taken on yet", registry=self.registry
         )
 
-    def observe(self, worker: "Worker") -> None:
+    def observe(self, worker: Observed) -> None:
         """Take in how the worker stands after a step."""
         self._stepped_at = self._monotonic()
         self._in_hand.set(worker.in_hand)
-        self._waiting.set(worker.waiting)
+        self._candidates.set(worker.candidates)
         for folder, count in worker.tally.items():
-            self._photos.labels(folder).inc(count - self._told.get(folder, 0))
-        self._told = dict(worker.tally)
+            self._photos.labels(folder).inc(count - self._counted.get(folder, 0))
+        self._counted = dict(worker.tally)
 
     @property
     def is_healthy(self) -> bool:
@@ -62,14 +76,12 @@ def serve_metrics(listen: str, monotonic: Callable[[], float]) -> Iterator[Obser
     if not listen:
         yield lambda _worker: None
         return
-    metrics = Metrics(monotonic)
+    metrics = WorkerMetrics(monotonic)
     host, _, port = listen.rpartition(":")
     try:
-        server = ThreadingHTTPServer((host.strip("[]"), int(port)), _handler(metrics))
+        server = ThreadingHTTPServer((host.strip("[]"), int(port)), _make_handler(metrics))
     except OSError as error:
-        raise ConfigError(
-            f"metrics.listen: {listen} is not to be had ({error.strerror}); name another"
-        ) from error
+        raise ConfigError(f"metrics.listen: {listen} is not free ({error.strerror}); name another") from error
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="metrics")
     thread.start()
@@ -81,7 +93,7 @@ def serve_metrics(listen: str, monotonic: Callable[[], float]) -> Iterator[Obser
         server.server_close()
 
 
-def _handler(metrics: Metrics) -> type[BaseHTTPRequestHandler]:
+def _make_handler(metrics: WorkerMetrics) -> type[BaseHTTPRequestHandler]:
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,39 +1,52 @@
-"""Judge many files with one bundle, in parallel, without moving or recording them."""
+"""Work on many files with one task, in parallel."""
 
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from worker.config import Config
-from worker.daemon.clock import Clock
-from worker.daemon.startup import start_pool
-from worker.inference.bundle import Bundle
-from worker.pool.pool import Pool
-from worker.pool.protocol import Job, Outcome
+from worker.config import Limits
+from worker.pool.pool import Pool, compute_share
+from worker.pool.protocol import Job, JobResult, Setup, T, Task
 
 
-def judge_files(config: Config, bundle: Bundle, paths: Sequence[Path], clock: Clock) -> Iterator[Outcome]:
-    """Judge in parallel; yield an outcome for each path, in their order.
+def run_batch(
+    task: Task[T], paths: Sequence[Path], limits: Limits, processes: int, batch_size: int = 32
+) -> Iterator[JobResult[T]]:
+    """Work in parallel; yield a result for each path, in their order.
 
-    Raises BundleError where the bundle does not pass its self-test.
+    Raises BundleError where the task cannot be loaded.
     """
-    processes = min(config.processes, max(1, len(paths)))
-    with closing(start_pool(config, bundle, clock, processes)) as pool:
-        pool.wait_ready(clock.monotonic, lambda: True)
-        outcomes: dict[int, Outcome] = {}
-        todo = deque(Job(key, path.absolute()) for key, path in enumerate(paths))
+    size = min(processes, max(1, len(paths)))
+    with closing(Pool(Setup(task, limits), size, time.monotonic())) as pool:
+        pool.wait_ready(time.monotonic, lambda: True)
+        results: dict[int, JobResult[T]] = {}
+        jobs = deque(Job(key, path.absolute()) for key, path in enumerate(paths))
         for key in range(len(paths)):
-            while key not in outcomes:
-                _submit(pool, todo, config, clock)
-                wait(pool.connections, timeout=max(0.0, pool.next_deadline() - clock.monotonic()))
-                outcomes |= {each.key: each for each in pool.collect(clock.monotonic())}
-            yield outcomes.pop(key)
+            while key not in results:
+                _submit(pool, jobs, batch_size)
+                wait(pool.connections, timeout=max(0.0, pool.next_deadline() - time.monotonic()))
+                results |= {result.key: result for result in pool.collect(time.monotonic())}
+            yield results.pop(key)
 
 
-def _submit(pool: Pool, todo: deque[Job], config: Config, clock: Clock) -> None:
-    while todo and pool.room:
-        share = -(-len(todo) // pool.size)
-        count = min(share, config.model.batch_size)
-        pool.submit([todo.popleft() for _ in range(count)], clock.monotonic())
+def check_task(
+    task: Task[T],
+    limits: Limits,
+    now: Callable[[], float] = time.monotonic,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> None:
+    """Load a task in a process of its own, under its limits, for as long as that is wanted.
+
+    A processor that LiteRT was not built for ends that process, not this one. Raises BundleError.
+    """
+    with closing(Pool(Setup(task, limits), 1, now())) as pool:
+        pool.wait_ready(now, is_wanted)
+
+
+def _submit(pool: Pool[T], jobs: deque[Job], batch_size: int) -> None:
+    while jobs and pool.room:
+        count = min(len(jobs), compute_share(len(jobs), pool.size, batch_size))
+        pool.submit([jobs.popleft() for _ in range(count)], time.monotonic())

@@ -1,4 +1,4 @@
-"""Keep a number of classifier processes at work, and replace those that die or hang."""
+"""Keep a number of child processes at work, and replace those that die or hang."""
 
 import logging
 import math
@@ -11,14 +11,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
+from typing import Generic
 
 from worker.errors import BundleError, Reason
-from worker.pool.protocol import FileRead, Job, Opened, Outcome, Ready, Refused, Setup, Unfit
+from worker.pool.protocol import Job, JobResult, Opened, Ready, Refused, Setup, SourceFile, T, Unfit
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
-"""How long a process may take to load a bundle, on a slow disk and a busy machine."""
+"""How long a process may take to load its task, on a slow disk and a busy machine."""
 
 Spawn = Callable[[int], "subprocess.Popen[bytes]"]
 """Starts a process that serves the descriptor."""
@@ -27,7 +28,7 @@ _START_TRIES = 3
 
 _DYING_SECONDS = 1.0
 
-_SETTINGS = {
+_ENVIRONMENT = {
     # Where glibc gets to by itself with the first large picture (mallopt(3)); until then it gives the memory
     # of each picture back, and the next one has to be given pages again.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
@@ -35,65 +36,65 @@ _SETTINGS = {
     # Or NumPy starts a thread for each core as it is imported, which takes as long as all the rest of it.
     "OPENBLAS_NUM_THREADS": "1",
 }
-"""The environment of a classifier process, as far as the user's says nothing else."""
+"""The environment of a child process, as far as the user's says nothing else."""
 
 
 @dataclass(slots=True)
-class _Process:
-    """One classifier process, what it has in hand, and when it was last heard."""
+class _Process(Generic[T]):
+    """One child process, what it has in hand, and when it was last heard."""
 
     popen: "subprocess.Popen[bytes]"
     connection: Connection
     heard_at: float
     is_ready: bool = False
     unfinished: deque[Job] = field(default_factory=deque)
-    finished: list[Outcome] = field(default_factory=list)
-    opened: FileRead | None = None
+    results: list[JobResult[T]] = field(default_factory=list)
+    opened: SourceFile | None = None
     is_overdue: bool = False
 
 
 def spawn_process(descriptor: int) -> "subprocess.Popen[bytes]":
-    """Start a classifier process that talks on the descriptor, away from the terminal's signals."""
+    """Start a child process that talks on the descriptor, away from the terminal's signals."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "worker.pool.process", str(descriptor)],
         pass_fds=[descriptor],
         stdin=subprocess.DEVNULL,
-        env=_SETTINGS | os.environ,
+        env=_ENVIRONMENT | os.environ,
         process_group=0,
     )
 
 
-def share_of(due: int, processes: int, batch_size: int) -> int:
-    """Return how many of the photos that are due a free process is given at once.
+def compute_share(due: int, processes: int, batch_size: int) -> int:
+    """Return how many of the files that are due a free process is given at once.
 
-    Each has its share, those that are busy as well, so that the last photos are not left to one alone.
+    Each has its share, those that are busy as well, so that the last files are not left to one alone.
     """
     return min(math.ceil(due / processes), batch_size)
 
 
-class Pool:
-    """Classifier processes that take batches and give outcomes, whatever a file does to one of them.
+class Pool(Generic[T]):
+    """Child processes that take batches and give results, whatever a file does to one of them.
 
-    The photos of a batch whose process died are judged again one by one, the one that was being decoded
-    last of all; the one that kills a second process is refused with its reason.
+    The files of a batch whose process died are tried again one by one, the one that was being decoded last
+    of all; the one that kills a second process is refused with its reason.
     """
 
     def __init__(
         self,
-        setup: Setup,
+        setup: Setup[T],
         size: int,
         now: float,
         spawn: Spawn = spawn_process,
     ) -> None:
-        """Start `size` processes; they load the bundle while the caller goes on."""
+        """Start `size` processes; they load the task while the caller goes on."""
         self._setup = setup
         self._size = size
         self._spawn = spawn
-        self._again: deque[Job] = deque()
-        self._retried: set[int] = set()
+        self._retries: deque[Job] = deque()
+        self._retried_keys: set[int] = set()
         self._failed_starts = 0
         self._heard_at = now
-        self._processes: list[_Process] = []
+        self._processes: list[_Process[T]] = []
         self._fill(now)
 
     @property
@@ -103,14 +104,14 @@ class Pool:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a photo could be judged at once."""
+        """Whether a file could be worked on at once."""
         return any(process.is_ready for process in self._processes)
 
     @property
     def room(self) -> int:
         """How many more batches can be taken on without waiting behind another."""
         free = sum(process.is_ready and not process.unfinished for process in self._processes)
-        return max(0, free - len(self._again))
+        return max(0, free - len(self._retries))
 
     @property
     def size(self) -> int:
@@ -119,15 +120,15 @@ class Pool:
 
     @property
     def is_busy(self) -> bool:
-        """Whether an outcome is owed."""
-        return bool(self._again) or any(process.unfinished for process in self._processes)
+        """Whether a result is owed."""
+        return bool(self._retries) or any(process.unfinished for process in self._processes)
 
     def is_stalled(self, now: float) -> bool:
-        """Tell whether outcomes are owed and no process has spoken for longer than one may be silent."""
-        return self.is_busy and now > self._heard_at + self._setup.decode_seconds + START_SECONDS
+        """Tell whether results are owed and no process has spoken for longer than one may be silent."""
+        return self.is_busy and now > self._heard_at + self._setup.limits.decode_seconds + START_SECONDS
 
     def wait_ready(self, now: Callable[[], float], is_wanted: Callable[[], bool]) -> None:
-        """Wait until one process has loaded the bundle and tested it, or until that is not wanted any more.
+        """Wait until one process has loaded the task, or until that is not wanted any more.
 
         Raises BundleError where none can.
         """
@@ -137,20 +138,20 @@ class Pool:
 
     def submit(self, jobs: Sequence[Job], now: float) -> None:
         """Hand a batch to a free process; there has to be `room`."""
-        process = next(each for each in self._processes if each.is_ready and not each.unfinished)
+        process = next(process for process in self._processes if process.is_ready and not process.unfinished)
         self._give(process, jobs, now)
 
-    def collect(self, now: float) -> list[Outcome]:
-        """Return the outcomes of batches that are finished, and mend what has broken."""
-        outcomes: list[Outcome] = []
+    def collect(self, now: float) -> list[JobResult[T]]:
+        """Return the results of batches that are finished, and replace processes that have ended."""
+        results: list[JobResult[T]] = []
         for process in list(self._processes):
-            if not self._hear(process, now):
-                outcomes += self._bury(process, now)
+            if not self._receive(process, now):
+                results += self._remove(process, now)
             elif not process.unfinished:
-                outcomes += self._finished(process)
+                results += self._take_results(process)
         self._fill(now)
-        self._judge_again(now)
-        return outcomes
+        self._submit_retries(now)
+        return results
 
     def next_deadline(self) -> float:
         """Return the time at which a process that is silent until then counts as hung."""
@@ -168,38 +169,38 @@ class Pool:
             with theirs:
                 popen = self._spawn(theirs.fileno())
             connection = Connection(ours.detach())
-            process = _Process(popen, connection, heard_at=now)
+            process: _Process[T] = _Process(popen, connection, heard_at=now)
             self._processes.append(process)
             self._send(process, self._setup)
 
-    def _give(self, process: _Process, jobs: Sequence[Job], now: float) -> None:
+    def _give(self, process: _Process[T], jobs: Sequence[Job], now: float) -> None:
         process.heard_at = self._heard_at = now
         process.unfinished.extend(jobs)
         self._send(process, list(jobs))
 
-    def _send(self, process: _Process, message: object) -> None:
+    def _send(self, process: _Process[T], message: object) -> None:
         try:
             process.connection.send(message)
         except OSError:
-            logger.debug("classifier process has gone", extra={"pid": process.popen.pid})
+            logger.debug("a child process has gone", extra={"pid": process.popen.pid})
 
-    def _judge_again(self, now: float) -> None:
+    def _submit_retries(self, now: float) -> None:
         for process in self._processes:
-            if self._again and process.is_ready and not process.unfinished and not process.finished:
-                self._give(process, [replace(self._again.popleft(), is_retried=True)], now)
+            if self._retries and process.is_ready and not process.unfinished and not process.results:
+                self._give(process, [replace(self._retries.popleft(), is_retried=True)], now)
 
-    def _hear(self, process: _Process, now: float) -> bool:
-        """Take in what the process says; return False where it is dead or has to be."""
+    def _receive(self, process: _Process[T], now: float) -> bool:
+        """Handle what the process sends; return False where it is dead or has to be."""
         try:
             while process.connection.poll():
-                self._take_in(process, process.connection.recv())
+                self._handle(process, process.connection.recv())
                 process.heard_at = self._heard_at = now
         except (EOFError, OSError):
             return False
         process.is_overdue = now >= self._deadline(process)
         return not process.is_overdue
 
-    def _take_in(self, process: _Process, message: Ready | Unfit | Opened | Outcome) -> None:
+    def _handle(self, process: _Process[T], message: Ready | Unfit | Opened | JobResult[T]) -> None:
         match message:
             case Ready():
                 process.is_ready = True
@@ -208,58 +209,58 @@ class Pool:
                 raise BundleError(detail)
             case Opened(_, file):
                 process.opened = file
-            case outcome:
+            case result:
                 process.unfinished.popleft()
-                process.finished.append(outcome)
+                process.results.append(result)
                 process.opened = None
 
-    def _deadline(self, process: _Process) -> float:
+    def _deadline(self, process: _Process[T]) -> float:
         if not process.is_ready:
             return process.heard_at + START_SECONDS
-        return process.heard_at + self._setup.decode_seconds if process.unfinished else math.inf
+        return process.heard_at + self._setup.limits.decode_seconds if process.unfinished else math.inf
 
-    def _finished(self, process: _Process) -> list[Outcome]:
-        outcomes = process.finished
-        process.finished = []
-        self._retried.difference_update(outcome.key for outcome in outcomes)
-        return outcomes
+    def _take_results(self, process: _Process[T]) -> list[JobResult[T]]:
+        results = process.results
+        process.results = []
+        self._retried_keys.difference_update(result.key for result in results)
+        return results
 
-    def _bury(self, process: _Process, now: float) -> list[Outcome]:
+    def _remove(self, process: _Process[T], now: float) -> list[JobResult[T]]:
         self._end(process, patience=0 if process.is_overdue else _DYING_SECONDS)
         self._processes.remove(process)
-        cause = self._cause(process)
+        reason, detail = self._find_cause(process)
         logger.warning(
-            "classifier process ended",
-            extra={"event": "classifier_ended", "pid": process.popen.pid, "cause": cause[1]},
+            "a child process ended",
+            extra={"event": "classifier_ended", "pid": process.popen.pid, "cause": detail},
         )
         if not process.is_ready:
             self._failed_starts += 1
             if self._failed_starts >= _START_TRIES:
-                raise BundleError(f"classifier processes do not start: {cause[1]}; see moodsort doctor")
-        outcomes = self._finished(process)
+                raise BundleError(f"child processes do not start: {detail}; see moodsort doctor")
+        results = self._take_results(process)
         if process.unfinished:
             suspect, *others = process.unfinished
-            self._again.extendleft(reversed(others))
-            self._retried.update(job.key for job in others)
-            if suspect.key in self._retried:
-                self._retried.remove(suspect.key)
-                outcomes.append(Refused(suspect.key, process.opened, *cause))
+            self._retries.extendleft(reversed(others))
+            self._retried_keys.update(job.key for job in others)
+            if suspect.key in self._retried_keys:
+                self._retried_keys.remove(suspect.key)
+                results.append(Refused(suspect.key, process.opened, reason, detail))
             else:
-                self._retried.add(suspect.key)
-                self._again.append(suspect)
-        return outcomes
+                self._retried_keys.add(suspect.key)
+                self._retries.append(suspect)
+        return results
 
-    def _cause(self, process: _Process) -> tuple[Reason, str]:
-        limit = self._setup.decode_seconds if process.is_ready else START_SECONDS
+    def _find_cause(self, process: _Process[T]) -> tuple[Reason, str]:
+        limit = self._setup.limits.decode_seconds if process.is_ready else START_SECONDS
         status = process.popen.returncode
         if process.is_overdue or status == -signal.SIGALRM:
             return Reason.DECODE_TIMEOUT, f"decoding it took more than {limit:g} seconds"
-        how = f"exit status {status}"
+        ending = f"exit status {status}"
         if status < 0:
-            how = f"signal {-status} ({signal.Signals(-status).name})"
-        return Reason.DECODER_CRASHED, f"the decoder ended with {how}"
+            ending = f"signal {-status} ({signal.Signals(-status).name})"
+        return Reason.DECODER_CRASHED, f"the decoder ended with {ending}"
 
-    def _end(self, process: _Process, patience: float) -> None:
+    def _end(self, process: _Process[T], patience: float) -> None:
         """End a process; one that is dying gets `patience` seconds, so that its exit tells the cause."""
         process.connection.close()
         try:

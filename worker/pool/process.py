@@ -1,4 +1,4 @@
-"""A classifier process: read, hash, decode and judge one file after the other, and report each at once."""
+"""A child process: read, hash and work on one file after the other, and report each at once."""
 
 import errno
 import hashlib
@@ -7,29 +7,29 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from io import FileIO
 from multiprocessing.connection import Connection
-from pathlib import Path
+from typing import Generic
 
+from worker.config import Limits
 from worker.errors import BadPhoto, BundleError, Reason
-from worker.fileio import Identity, identity_of
-from worker.inference.bundle import load_bundle
-from worker.inference.decode import read_picture
-from worker.inference.predictor import Judge
-from worker.pool.disk_sync import Syncing
+from worker.fileio import FileIdentity, identify_file, silence_descriptor
+from worker.pool.disk_sync import DiskSync
 from worker.pool.protocol import (
+    Completed,
     Delayed,
-    FileRead,
     Gone,
     Job,
-    Judged,
+    JobResult,
     Opened,
-    Outcome,
     Ready,
     Refused,
     Setup,
+    SourceFile,
+    T,
     Unfit,
 )
 
@@ -42,123 +42,114 @@ _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 """Nothing there, or no regular file any more: ELOOP is a symbolic link, ENXIO a socket or a FIFO."""
 
 _ORPHAN_FACTOR = 3
-"""The worker ends a process that overruns its time; one whose worker is dead ends itself, later."""
+"""The parent ends a process that overruns its time; one whose parent is dead ends itself, later."""
 
 
 def main() -> None:
-    """Serve the worker at the other end of the connection whose descriptor is the first argument."""
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)  # the worker says when to end: by closing the connection
+    """Serve the parent at the other end of the connection whose descriptor is the first argument."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the parent says when to end: by closing the connection
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _silence_decoders()
     with Connection(int(sys.argv[1])) as connection:
         try:
             _serve(connection)
         except (EOFError, ConnectionError):
-            return  # the worker has gone
+            return  # the parent has gone
 
 
 def _silence_decoders() -> None:
     # Decoders write a line for every damaged tag, to descriptor 2 and to Python's logging; what Python
     # itself has to say when it ends by an error still gets out.
     logging.disable()
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    sys.stderr = os.fdopen(silence_descriptor(2), "w", buffering=1)
 
 
 def _serve(connection: Connection) -> None:
-    setup: Setup = connection.recv()
+    setup: Setup[object] = connection.recv()
+    memory = setup.limits.memory_bytes
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (setup.memory_bytes, setup.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     try:
-        bundle = load_bundle(setup.bundle_folder)
-        judge = Judge(bundle)
-        judge.self_test()
+        run = setup.task.load(setup.limits)
     except BundleError as error:
         connection.send(Unfit(str(error)))
         return
-    with closing(Reader(setup, judge, bundle.manifest.working_side)) as reader:
+    with closing(JobRunner(run, setup.limits)) as runner:
         connection.send(Ready())
         while True:
             jobs: list[Job] = connection.recv()
             for job in jobs:
-                signal.setitimer(signal.ITIMER_REAL, setup.decode_seconds * _ORPHAN_FACTOR)
-                connection.send(reader.outcome(job, connection))
+                signal.setitimer(signal.ITIMER_REAL, setup.limits.decode_seconds * _ORPHAN_FACTOR)
+                connection.send(runner.run(job, connection))
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-class Reader:
-    """Turns a job into its outcome."""
+class JobRunner(Generic[T]):
+    """Turns a job into its result."""
 
     def __init__(
-        self,
-        setup: Setup,
-        judge: Judge,
-        working_side: int,
-        sync: Callable[[int], None] = os.fsync,
+        self, run: Callable[[bytes], T], limits: Limits, sync: Callable[[int], None] = os.fsync
     ) -> None:
-        """`sync` makes the content of a descriptor durable."""
-        self._setup = setup
-        self._syncing = Syncing(sync)
-        self._judge = judge
-        self._working_side = working_side
+        """`run` turns a file's bytes into its result, `sync` makes the content of a descriptor durable."""
+        self._run = run
+        self._limits = limits
+        self._disk_sync = DiskSync(sync)
 
-    def outcome(self, job: Job, connection: Connection) -> Outcome:
-        """Read, hash and judge one file; say `Opened` on the connection before it is decoded.
+    def run(self, job: Job, connection: Connection) -> JobResult[T]:
+        """Read, hash and work on one file; send `Opened` on the connection before it is decoded.
 
-        Its content is made durable meanwhile; the outcome comes back when it is.
+        Its content is made durable meanwhile; the result comes back when it is.
         """
+        started = time.perf_counter()
         try:
             descriptor = os.open(job.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            return _refused_by_system(job, error)
-        identity = identity_of(os.fstat(descriptor))
+            return _translate_error(job, error)
+        identity = identify_file(os.fstat(descriptor))
         if identity is None:
             os.close(descriptor)
             return Gone(job.key)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             # The log is about to vouch for these bytes; after a power cut they have to be there as well.
-            self._syncing.begin(file.fileno())
-            outcome = None if job.is_retried else self._read(job, file, identity, connection)
-            failure = self._syncing.end()
+            self._disk_sync.begin(file.fileno())
+            result = None if job.is_retried else self._read(job, file, identity, connection, started)
+            failure = self._disk_sync.wait()
             if failure and failure.errno == errno.EIO:
-                return _refused_by_system(job, failure)
-            # A retried file is read only now: if it kills this process, too, no outcome of it is waited for.
-            return outcome or self._read(job, file, identity, connection)
+                return _translate_error(job, failure)
+            # A retried file is read only now: if it kills this process, too, no result of it is waited for.
+            return result or self._read(job, file, identity, connection, started)
 
     def close(self) -> None:
         """End the thread that waits for the disk."""
-        self._syncing.close()
+        self._disk_sync.close()
 
-    def _read(self, job: Job, file: FileIO, identity: Identity, connection: Connection) -> Outcome:
+    def _read(
+        self, job: Job, file: FileIO, identity: FileIdentity, connection: Connection, started: float
+    ) -> JobResult[T]:
         try:
-            data, sha256 = self._content(file, identity)
+            data, sha256 = self._read_content(file, identity)
         except OSError as error:
-            return _refused_by_system(job, error)
-        read = FileRead(identity, sha256)
-        connection.send(Opened(job.key, read))
+            return _translate_error(job, error)
+        source = SourceFile(identity, sha256)
+        connection.send(Opened(job.key, source))
         if data is None:
-            found = f"{identity.size_bytes} bytes; limits.max_file_bytes is {self._setup.max_file_bytes}"
-            return Refused(job.key, read, Reason.TOO_MANY_BYTES, found)
-        return self._judged(job, read, data)
+            detail = f"{identity.size_bytes} bytes; limits.max_file_bytes is {self._limits.max_file_bytes}"
+            return Refused(job.key, source, Reason.TOO_MANY_BYTES, detail)
+        try:
+            result = self._run(data)
+        except BadPhoto as error:
+            return Refused(job.key, source, error.reason, error.detail)
+        return Completed(job.key, source, time.perf_counter() - started, result)
 
-    def _content(self, file: FileIO, identity: Identity) -> tuple[bytes | None, str]:
-        if identity.size_bytes <= self._setup.max_file_bytes:
+    def _read_content(self, file: FileIO, identity: FileIdentity) -> tuple[bytes | None, str]:
+        if identity.size_bytes <= self._limits.max_file_bytes:
             data = file.readall()
             return data, hashlib.sha256(data).hexdigest()
         return None, hashlib.file_digest(file, "sha256").hexdigest()
 
-    def _judged(self, job: Job, read: FileRead, data: bytes) -> Outcome:
-        try:
-            picture = read_picture(data, max_pixels=self._setup.max_pixels, working_side=self._working_side)
-        except BadPhoto as bad:
-            return Refused(job.key, read, bad.reason, bad.detail)
-        verdict = self._judge.judge(picture)
-        return Judged(job.key, read, picture.width, picture.height, verdict)
 
-
-def _refused_by_system(job: Job, error: OSError) -> Outcome:
+def _translate_error(job: Job, error: OSError) -> Refused | Gone | Delayed:
     if error.errno in _GONE:
         return Gone(job.key)
     if error.errno in _PASSING:

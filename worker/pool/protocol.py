@@ -1,39 +1,52 @@
-"""What the worker and its classifier processes say to each other."""
+"""What the parent and its child processes send to each other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
+from worker.config import Limits
 from worker.errors import Reason
-from worker.fileio import Identity
-from worker.inference.prediction import Verdict
+from worker.fileio import FileIdentity
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Task(Protocol[T_co]):
+    """The work of a child process. It is sent to the process once, so it has to be picklable."""
+
+    def load(self, limits: Limits) -> Callable[[bytes], T_co]:
+        """Get ready, and return what turns the bytes of a file into its result.
+
+        Raises BundleError where the task cannot be done here. What is returned raises BadPhoto for a file
+        that has no result.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """Everything a classifier process has to know before its first photo."""
+class Setup(Generic[T]):
+    """Everything that a process has to know before its first file."""
 
-    bundle_folder: Path
-    max_file_bytes: int
-    max_pixels: int
-    decode_seconds: float
-    memory_bytes: int
+    task: Task[T]
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The bundle is loaded and has passed its self-test."""
+    """The task is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """The bundle cannot be used; the sentence says why."""
+    """The task cannot be done here; the sentence says why."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to judge; the key comes back with what was made of it.
+    """One file to work on; the key comes back with its result.
 
     It is retried where a process has died that had it in hand.
     """
@@ -44,10 +57,10 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class FileRead:
+class SourceFile:
     """The file as it was read, and the SHA-256 of its bytes in 64 hex digits."""
 
-    identity: Identity
+    identity: FileIdentity
     sha256: str
 
 
@@ -56,26 +69,25 @@ class Opened:
     """The file has been read and is about to be decoded: if the decoder dies, this is what it died of."""
 
     key: int
-    file: FileRead
+    file: SourceFile
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A verdict on a photo; width and height are of the whole picture, upright."""
+class Completed(Generic[T]):
+    """A file's result, and the time from opening it to having the result."""
 
     key: int
-    file: FileRead
-    width: int
-    height: int
-    verdict: Verdict
+    file: SourceFile
+    seconds: float
+    result: T
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A file that cannot be judged; `file` is None where it could not even be read."""
+    """A file that has no result; `file` is None where it could not even be read."""
 
     key: int
-    file: FileRead | None
+    file: SourceFile | None
     reason: Reason
     detail: str
 
@@ -95,4 +107,4 @@ class Delayed:
     detail: str
 
 
-Outcome = Judged | Refused | Gone | Delayed
+JobResult = Completed[T] | Refused | Gone | Delayed

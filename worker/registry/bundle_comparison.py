@@ -1,17 +1,17 @@
 """Compare two bundles on pictures whose labels are known."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker.config import Config
-from worker.daemon.clock import Clock
 from worker.errors import ConfigError
-from worker.inbox.scanner import ignored_by, scan
+from worker.inbox.scanner import make_ignore_test, scan_folder
 from worker.inference.bundle import Bundle
-from worker.paths import shown
-from worker.pool.batch import judge_files
-from worker.pool.protocol import Judged
+from worker.paths import format_path
+from worker.pool.batch import run_batch
+from worker.pool.prediction_task import PredictionTask
+from worker.pool.protocol import Completed
 from worker.stats import mcnemar_exact, wilson_interval
 
 
@@ -40,8 +40,8 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two bundles on the same pictures; `left_out` counts the files that neither could judge."""
+class BundleComparison:
+    """Two bundles on the same pictures; `left_out` counts the files that neither could read."""
 
     new: Score
     old: Score
@@ -66,72 +66,79 @@ def read_test_set(folder: Path, config: Config, bundles: Sequence[Bundle]) -> Te
     Raises ConfigError where its class folders are not the classes of every bundle, each with a file.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{shown(folder)}: is not a folder; name one that holds a folder for each class")
-    is_ignored = ignored_by(config.inbox.ignore)
-    labelled = {
-        child.name: sorted(
-            path for path, other in scan(child, recursive=True, is_ignored=is_ignored) if other is None
+        raise ConfigError(
+            f"{format_path(folder)}: is not a folder; name one that holds a folder for each class"
         )
-        for child in _children(folder)
+    is_ignored = make_ignore_test(config.inbox.ignore)
+    files_by_label = {
+        child.name: _list_files(child, is_ignored)
+        for child in _list_children(folder)
         if child.is_dir() and not is_ignored(child.name)
     }
-    if not labelled:
+    if not files_by_label:
         raise ConfigError(
-            f"{shown(folder)}: has no class folders; put each class's pictures in a folder of its name"
+            f"{format_path(folder)}: has no class folders; put each class's pictures in a folder of its name"
         )
     for bundle in bundles:
-        _check_classes(folder, labelled, bundle)
-    files = tuple(path for found in labelled.values() for path in found)
-    labels = tuple(label for label, found in labelled.items() for _ in found)
+        _check_classes(folder, files_by_label, bundle)
+    files = tuple(path for paths in files_by_label.values() for path in paths)
+    labels = tuple(label for label, paths in files_by_label.items() for _ in paths)
     return TestSet(folder, files, labels)
 
 
-def labels_given(config: Config, bundle: Bundle, test_set: TestSet) -> list[str | None]:
-    """Judge the files of a test set; None for one that cannot be judged. Raises BundleError."""
-    outcomes = judge_files(config, bundle, test_set.files, Clock())
-    return [outcome.verdict.label if isinstance(outcome, Judged) else None for outcome in outcomes]
+def predict_labels(config: Config, bundle: Bundle, test_set: TestSet) -> list[str | None]:
+    """Predict the labels of a test set's files; None for one that is no picture. Raises BundleError."""
+    task = PredictionTask(bundle.folder)
+    results = run_batch(task, test_set.files, config.limits, config.processes, config.model.batch_size)
+    return [result.result.prediction.label if isinstance(result, Completed) else None for result in results]
 
 
-def compare(test_set: TestSet, new: Sequence[str | None], old: Sequence[str | None]) -> Comparison:
-    """Count what each bundle had right; what one alone could not judge is wrong for it.
+def compare_labels(
+    test_set: TestSet, new: Sequence[str | None], old: Sequence[str | None]
+) -> BundleComparison:
+    """Count what each bundle had right; what one alone could not read is wrong for it.
 
-    Raises ConfigError where there is no picture that could be judged.
+    Raises ConfigError where there is no picture that could be read.
     """
-    judged = [
-        (by_new == label, by_old == label)
-        for label, by_new, by_old in zip(test_set.labels, new, old, strict=True)
-        if by_new is not None or by_old is not None
+    pairs = [
+        (new_label == label, old_label == label)
+        for label, new_label, old_label in zip(test_set.labels, new, old, strict=True)
+        if new_label is not None or old_label is not None
     ]
-    if not judged:
-        raise ConfigError(f"{shown(test_set.folder)}: has no picture that can be judged; put some there")
-    return Comparison(
-        new=Score(sum(by_new for by_new, _ in judged), len(judged)),
-        old=Score(sum(by_old for _, by_old in judged), len(judged)),
-        only_new=sum(by_new and not by_old for by_new, by_old in judged),
-        only_old=sum(by_old and not by_new for by_new, by_old in judged),
-        left_out=len(test_set.labels) - len(judged),
+    if not pairs:
+        raise ConfigError(f"{format_path(test_set.folder)}: has no picture that can be read; put some there")
+    return BundleComparison(
+        new=Score(sum(is_new_right for is_new_right, _ in pairs), len(pairs)),
+        old=Score(sum(is_old_right for _, is_old_right in pairs), len(pairs)),
+        only_new=sum(is_new_right and not is_old_right for is_new_right, is_old_right in pairs),
+        only_old=sum(is_old_right and not is_new_right for is_new_right, is_old_right in pairs),
+        left_out=len(test_set.labels) - len(pairs),
     )
 
 
-def _children(folder: Path) -> list[Path]:
+def _list_children(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:
         raise ConfigError(
-            f"{shown(folder)}: cannot be read ({error.strerror}); check its permissions"
+            f"{format_path(folder)}: cannot be read ({error.strerror}); check its permissions"
         ) from error
 
 
-def _check_classes(folder: Path, labelled: dict[str, list[Path]], bundle: Bundle) -> None:
+def _list_files(folder: Path, is_ignored: Callable[[str], bool]) -> list[Path]:
+    entries = scan_folder(folder, recursive=True, is_ignored=is_ignored)
+    return sorted(path for path, kind in entries if kind is None)
+
+
+def _check_classes(folder: Path, files_by_label: dict[str, list[Path]], bundle: Bundle) -> None:
     classes = bundle.manifest.classes
-    named = ", ".join(classes)
-    if foreign := [name for name in labelled if name not in classes]:
+    if foreign := [name for name in files_by_label if name not in classes]:
         raise ConfigError(
-            f"{shown(folder / foreign[0])}: is no class of {shown(bundle.folder)} ({named}); "
-            "name a folder whose class folders are those"
+            f"{format_path(folder / foreign[0])}: is no class of {format_path(bundle.folder)} "
+            f"({', '.join(classes)}); name a folder whose class folders are those"
         )
-    if missing := [name for name in classes if not labelled.get(name)]:
+    if missing := [name for name in classes if not files_by_label.get(name)]:
         raise ConfigError(
-            f"{shown(folder / missing[0])}: has no pictures, but {shown(bundle.folder)} has that class; "
-            "put some there: on a part of the classes a worse model may look better"
+            f"{format_path(folder / missing[0])}: has no pictures, but {format_path(bundle.folder)} has that "
+            "class; put some there: on a part of the classes a worse model may look better"
         )

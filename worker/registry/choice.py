@@ -3,18 +3,17 @@
 import json
 import os
 import re
-import shutil
 import tomllib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
-from worker.config import BUILT_IN_BUNDLE, DEFAULT_NAME, config_path
+from worker.config import BUILT_IN_BUNDLE, DEFAULT_NAME, find_config
 from worker.errors import ConfigError
-from worker.paths import raw, shown
+from worker.fileio import replace_file
+from worker.paths import encode_undecodable, format_path
 
 BUILT_IN = "default"
 """How the configuration names the bundle that ships with moodsort."""
@@ -26,12 +25,12 @@ _HEADER = re.compile(r"^[ \t]*\[[ \t]*model[ \t]*\][^\r\n]*", re.MULTILINE)
 _REMEMBERED = 10
 
 
-def setting_path(given: Path | None) -> Path:
+def find_setting_file(given: Path | None) -> Path:
     """Return the configuration file to write, absolute: the one that is read, else ./config.toml."""
-    return (config_path(given) or Path(DEFAULT_NAME)).absolute()
+    return (find_config(given) or Path(DEFAULT_NAME)).absolute()
 
 
-def history_path(path: Path) -> Path:
+def find_history_file(path: Path) -> Path:
     """Return the file beside the configuration that remembers the bundles that were in use before.
 
     It is a JSON list of folders, spelled as in the configuration, the one that was left last at its end.
@@ -39,9 +38,9 @@ def history_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.models")
 
 
-def previous_bundle(path: Path, in_use: Path) -> Path | None:
+def find_previous_bundle(path: Path, in_use: Path) -> Path | None:
     """Return the folder that was left last for another; None where there is none."""
-    for spelling in reversed(_remembered(path)):
+    for spelling in reversed(_read_history(path)):
         folder = BUILT_IN_BUNDLE if spelling == BUILT_IN else path.parent / spelling
         if folder.resolve() != in_use.resolve():
             return folder
@@ -54,21 +53,23 @@ def set_bundle(path: Path, in_use: Path, folder: Path, replace: Replace = os.rep
     The one in use is remembered first: what is remembered and still in use counts as none. Raises
     ConfigError where a file cannot be written; the configuration is as it was then.
     """
-    spelling = spelled(folder, path.parent)
-    text = with_bundle(_text(path), spelling, path)
-    left = spelled(in_use, path.parent)
-    history = [*(other for other in _remembered(path) if other != left), left]
-    write_whole(history_path(path), json.dumps(history[-_REMEMBERED:], ensure_ascii=False) + "\n", replace)
-    write_whole(path, text, replace)
+    spelling = spell_folder(folder, path.parent)
+    text = replace_bundle_key(_read_setting(path), spelling, path)
+    left = spell_folder(in_use, path.parent)
+    history = [*(other for other in _read_history(path) if other != left), left]
+    write_setting(
+        find_history_file(path), json.dumps(history[-_REMEMBERED:], ensure_ascii=False) + "\n", replace
+    )
+    write_setting(path, text, replace)
     return spelling
 
 
-def spelled(folder: Path, base: Path) -> str:
+def spell_folder(folder: Path, base: Path) -> str:
     """Return how a configuration in the folder `base` names a bundle: relative to it for one below it."""
     if folder.resolve() == BUILT_IN_BUNDLE.resolve():
         return BUILT_IN
-    if raw(folder) is not None:
-        raise ConfigError(f"{shown(folder)}: its name is not UTF-8, so TOML cannot hold it; rename it")
+    if encode_undecodable(folder) is not None:
+        raise ConfigError(f"{format_path(folder)}: its name is not UTF-8, so TOML cannot hold it; rename it")
     whole = folder.resolve() if ".." in folder.parts else folder.absolute()
     if not whole.is_relative_to(base):
         return str(whole)
@@ -78,40 +79,31 @@ def spelled(folder: Path, base: Path) -> str:
     return f"./{below}" if below == BUILT_IN else below
 
 
-def with_bundle(text: str, spelling: str, path: Path) -> str:
+def replace_bundle_key(text: str, spelling: str, path: Path) -> str:
     """Return the configuration's text with `model.bundle` changed, and nothing else."""
-    changed = _changed(text, spelling)
+    changed = _change_key(text, spelling)
     expected: dict[str, Any] = tomllib.loads(text)
     expected.setdefault("model", {})["bundle"] = spelling
     if tomllib.loads(changed) != expected:
         value = tomlkit.item(spelling).as_string()
-        raise ConfigError(f"{shown(path)}: cannot be changed safely; write model.bundle = {value} by hand")
+        raise ConfigError(
+            f"{format_path(path)}: cannot be changed safely; write model.bundle = {value} by hand"
+        )
     return changed
 
 
-def write_whole(path: Path, text: str, replace: Replace = os.replace) -> None:
+def write_setting(path: Path, text: str, replace: Replace = os.replace) -> None:
     """Write a file all or not at all; a symbolic link stays one. Raises ConfigError."""
-    target = path.resolve()
-    draft = target.with_name(f".{target.name}.new")
     try:
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            _take_after(target, draft)
-            os.fsync(file.fileno())
-        replace(draft, target)
+        replace_file(path.resolve(), text.encode(), replace=replace)
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
         raise ConfigError(
-            f"{shown(path)}: cannot be written ({error.strerror}), so the model in use stays; "
+            f"{format_path(path)}: cannot be written ({error.strerror}), so the model in use stays; "
             "check its folder's permissions and the disk"
         ) from error
-    with suppress(OSError):  # some file systems cannot sync a folder; the name is in place all the same
-        _sync_folder(target.parent)
 
 
-def _changed(text: str, spelling: str) -> str:
+def _change_key(text: str, spelling: str) -> str:
     document = tomlkit.parse(text)
     model = document.setdefault("model", tomlkit.table())
     header = _HEADER.search(text)
@@ -124,41 +116,31 @@ def _changed(text: str, spelling: str) -> str:
     return document.as_string()
 
 
-def _remembered(path: Path) -> list[str]:
-    file = history_path(path)
+def _read_history(path: Path) -> list[str]:
+    file = find_history_file(path)
     try:
         found = json.loads(file.read_bytes())
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise ConfigError(f"{shown(file)}: cannot be read ({error.strerror}); check what it is") from error
+        raise ConfigError(
+            f"{format_path(file)}: cannot be read ({error.strerror}); check what it is"
+        ) from error
     except ValueError:
         found = None
     if not isinstance(found, list) or not all(isinstance(each, str) and "\0" not in each for each in found):
-        raise ConfigError(f"{shown(file)}: is not a list of bundles; delete it, or name a bundle to use")
+        raise ConfigError(
+            f"{format_path(file)}: is not a list of bundles; delete it, or name a bundle to use"
+        )
     return found
 
 
-def _text(path: Path) -> str:
+def _read_setting(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise ConfigError(f"{shown(path)}: cannot be read ({error.strerror}); check what it is") from error
-
-
-def _take_after(target: Path, draft: Path) -> None:
-    if target.exists():
-        found = target.stat()
-        shutil.copymode(target, draft)
-        with suppress(PermissionError):
-            os.chown(draft, found.st_uid, found.st_gid)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        raise ConfigError(
+            f"{format_path(path)}: cannot be read ({error.strerror}); check what it is"
+        ) from error

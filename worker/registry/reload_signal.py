@@ -8,10 +8,10 @@ from enum import Enum
 from pathlib import Path
 
 from worker.config import Config
-from worker.daemon.locks import holder, lock_files
+from worker.fileio import find_lock_holder
 
 
-class Hearing(Enum):
+class ReloadResult(Enum):
     """What became of it."""
 
     TOLD = "told"
@@ -21,32 +21,32 @@ class Hearing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReloadReply:
     """What became of it, and the process that was told; 0 where none was."""
 
-    hearing: Hearing
+    result: ReloadResult
     process: int = 0
 
 
-def tell_worker(config: Config, kill: Callable[[int, int], None] = os.kill) -> Told:
+def request_reload(config: Config, kill: Callable[[int, int], None] = os.kill) -> ReloadReply:
     """Send SIGHUP to the worker that holds the inbox.
 
     The number in the lock may be of another machine or container, and SIGHUP ends a process that does not
     expect it: only one that has the lock open is sent it, where the system tells.
     """
-    lock, _ = lock_files(config)[0]
-    process = holder(lock)
+    lock = next(iter(config.lock_files.values()))
+    process = find_lock_holder(lock)
     if process is None:
-        return Told(Hearing.NOBODY)
+        return ReloadReply(ReloadResult.NOBODY)
     try:
         if not process or not _has_open(process, lock):
-            return Told(Hearing.UNKNOWN)
+            return ReloadReply(ReloadResult.UNKNOWN)
         kill(process, signal.SIGHUP)
     except PermissionError:
-        return Told(Hearing.FORBIDDEN)
+        return ReloadReply(ReloadResult.FORBIDDEN)
     except ProcessLookupError:
-        return Told(Hearing.UNKNOWN)
-    return Told(Hearing.TOLD, process)
+        return ReloadReply(ReloadResult.UNKNOWN)
+    return ReloadReply(ReloadResult.TOLD, process)
 
 
 def _has_open(process: int, file: Path) -> bool:

@@ -1,24 +1,25 @@
 """Put another bundle into use, if it is fit for it."""
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from worker.config import Config
-from worker.daemon.clock import Clock
-from worker.daemon.startup import check_bundle
 from worker.errors import BundleError, MoodsortError
+from worker.filing.folders import prepare_folders
 from worker.inference.bundle import Bundle, load_bundle
-from worker.paths import shown
-from worker.registry.bundle_comparison import Comparison, compare, labels_given, read_test_set
+from worker.paths import format_path
+from worker.pool.batch import check_task
+from worker.pool.prediction_task import PredictionTask
+from worker.registry.bundle_comparison import BundleComparison, compare_labels, predict_labels, read_test_set
 from worker.registry.choice import set_bundle
-from worker.registry.reload_signal import Told, tell_worker
+from worker.registry.reload_signal import ReloadReply, request_reload
 
 _FORCE = "use --force to switch nevertheless"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SwitchRequest:
     """The bundle to put into use; the folder of labelled pictures to compare it on, or None.
 
     `is_forced` takes one that is worse or has other classes; `is_return` takes other classes as well: they
@@ -32,7 +33,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Switch:
+class SwitchResult:
     """What was done: `spelling` is the new `model.bundle`, None where it named the bundle already.
 
     `other_classes` are those of the bundle that was in use, where they are not the new one's.
@@ -40,41 +41,42 @@ class Switch:
 
     bundle: Bundle
     other_classes: tuple[str, ...]
-    comparison: Comparison | None
+    comparison: BundleComparison | None
     spelling: str | None
-    told: Told
+    reply: ReloadReply
 
 
-def switch(config: Config, path: Path, wish: Wish) -> Switch:
+def switch_bundle(config: Config, path: Path, request: SwitchRequest) -> SwitchResult:
     """Test a bundle, compare it, write it into the configuration file `path`, and tell the worker.
 
     Raises MoodsortError where the bundle is not fit, or not wanted; nothing is changed then.
     """
-    bundle = load_bundle(wish.folder)
-    check_bundle(replace(config, model=replace(config.model, bundle=str(wish.folder))), Clock(), lambda: True)
-    other_classes = _other_classes(config, bundle, wish)
-    is_in_use = wish.folder.resolve() == config.bundle_folder.resolve()
-    comparison = _compared(config, bundle, wish)
-    spelling = None if is_in_use else set_bundle(path, config.bundle_folder, wish.folder)
-    return Switch(bundle, other_classes, comparison, spelling, tell_worker(config))
+    bundle = load_bundle(request.folder)
+    prepare_folders(config, bundle.manifest.classes, bundle.folder)
+    check_task(PredictionTask(bundle.folder), config.limits)
+    other_classes = _check_classes(config, bundle, request)
+    is_in_use = request.folder.resolve() == config.bundle_folder.resolve()
+    comparison = _compare(config, bundle, request)
+    spelling = None if is_in_use else set_bundle(path, config.bundle_folder, request.folder)
+    return SwitchResult(bundle, other_classes, comparison, spelling, request_reload(config))
 
 
-def _other_classes(config: Config, bundle: Bundle, wish: Wish) -> tuple[str, ...]:
+def _check_classes(config: Config, bundle: Bundle, request: SwitchRequest) -> tuple[str, ...]:
     classes: tuple[str, ...] = ()
     with suppress(BundleError):  # a bundle that is broken files nothing anywhere
         classes = load_bundle(config.bundle_folder).manifest.classes
     if not classes or set(classes) == set(bundle.manifest.classes):
         return ()
-    if not (wish.is_forced or wish.is_return):
+    if not (request.is_forced or request.is_return):
         raise MoodsortError(
-            f"{shown(bundle.folder)}: has the classes {', '.join(bundle.manifest.classes)}, the model in use "
-            f"{', '.join(classes)}, so photos would go to other folders; {_FORCE}"
+            f"{format_path(bundle.folder)}: has the classes {', '.join(bundle.manifest.classes)}, the model "
+            f"in use {', '.join(classes)}, so photos would go to other folders; {_FORCE}"
         )
     return classes
 
 
-def _compared(config: Config, bundle: Bundle, wish: Wish) -> Comparison | None:
-    if wish.test_folder is None:
+def _compare(config: Config, bundle: Bundle, request: SwitchRequest) -> BundleComparison | None:
+    if request.test_folder is None:
         return None
     try:
         in_use = load_bundle(config.bundle_folder)
@@ -82,12 +84,12 @@ def _compared(config: Config, bundle: Bundle, wish: Wish) -> Comparison | None:
         raise BundleError(
             f"{error} (it is the one in use); leave --test out, nothing compares with it"
         ) from error
-    test_set = read_test_set(wish.test_folder, config, (bundle, in_use))
-    by_new = labels_given(config, bundle, test_set)
-    comparison = compare(test_set, by_new, labels_given(config, in_use, test_set))
-    if comparison.is_worse and not wish.is_forced:
+    test_set = read_test_set(request.test_folder, config, (bundle, in_use))
+    new_labels = predict_labels(config, bundle, test_set)
+    comparison = compare_labels(test_set, new_labels, predict_labels(config, in_use, test_set))
+    if comparison.is_worse and not request.is_forced:
         raise MoodsortError(
-            f"{shown(bundle.folder)}: is less accurate on {shown(wish.test_folder)}: {comparison.new}, "
-            f"the model in use {comparison.old}, McNemar's p = {comparison.p_value:.2g}; {_FORCE}"
+            f"{format_path(bundle.folder)}: is less accurate on {format_path(request.test_folder)}: "
+            f"{comparison.new}, the model in use {comparison.old}, McNemar's p = {comparison.p_value:.2g}; {_FORCE}"
         )
     return comparison

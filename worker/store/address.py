@@ -7,14 +7,14 @@ from pathlib import Path
 _SQLITE = "sqlite:///"
 
 
-def sqlite_file(url: str) -> Path | None:
+def find_sqlite_file(url: str) -> Path | None:
     """Return the file of an SQLite database, or None where a server keeps it."""
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
-def place(url: str) -> str:
+def describe_address(url: str) -> str:
     """Return how messages name the database: its file, or its URL without the password."""
-    file = sqlite_file(url)
+    file = find_sqlite_file(url)
     if file is not None:
         return os.fsencode(file).decode("utf-8", "backslashreplace")
     scheme, separator, rest = url.partition("://")

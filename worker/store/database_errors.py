@@ -36,9 +36,9 @@ _POSTGRES_LASTING = {
 }
 
 
-def sqlite_failure(where: str, error: sqlite3.Error) -> MoodsortError | None:
+def translate_sqlite_error(where: str, error: sqlite3.Error) -> MoodsortError | None:
     """Return what to raise for SQLite's error, or None where the statement itself was wrong."""
-    code = sqlite_code(error)
+    code = read_sqlite_code(error)
     if sentence := _SQLITE_TRANSIENT.get(code):
         return Transient(f"{where}: {sentence}")
     if sentence := _SQLITE_LASTING.get(code):
@@ -46,13 +46,15 @@ def sqlite_failure(where: str, error: sqlite3.Error) -> MoodsortError | None:
     return None
 
 
-def sqlite_code(error: BaseException | None) -> int:
+def read_sqlite_code(error: BaseException | None) -> int:
     """Return the primary result code of SQLite's error."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & _SQLITE_PRIMARY
 
 
-def postgres_failure(where: str, error: BaseException | None, is_operational: bool) -> MoodsortError | None:
+def translate_postgres_error(
+    where: str, error: BaseException | None, is_operational: bool
+) -> MoodsortError | None:
     """Return what to raise for psycopg's error, or None where the statement itself was wrong."""
     state = getattr(error, "sqlstate", None) or ""
     if sentence := _POSTGRES_LASTING.get(state):
@@ -65,7 +67,7 @@ def postgres_failure(where: str, error: BaseException | None, is_operational: bo
     return Transient(f"{where}: the connection was lost or refused ({said}); check that the server runs")
 
 
-def no_driver(where: str) -> StoreError:
+def refuse_missing_driver(where: str) -> StoreError:
     """Return the refusal of a PostgreSQL database without psycopg."""
     return StoreError(
         f"{where}: needs the PostgreSQL driver; install it with pip install 'moodsort[postgres]'"

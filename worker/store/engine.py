@@ -10,8 +10,13 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from worker.errors import MoodsortError, StoreError, Transient
-from worker.store.address import place, sqlite_file
-from worker.store.database_errors import no_driver, postgres_failure, sqlite_code, sqlite_failure
+from worker.store.address import describe_address, find_sqlite_file
+from worker.store.database_errors import (
+    read_sqlite_code,
+    refuse_missing_driver,
+    translate_postgres_error,
+    translate_sqlite_error,
+)
 
 _REFUSED_AT_START = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 """What a running worker waits for a person to mend, and one that starts does not start with."""
@@ -28,10 +33,10 @@ def can_corrupt_wal(version: tuple[int, ...]) -> bool:
 
 def connect(url: str, lock_seconds: float) -> Engine:
     """Return an engine whose transactions are durable and wait `lock_seconds` for another's lock."""
-    file = sqlite_file(url)
+    file = find_sqlite_file(url)
     if file is None:
         return _postgres_engine(url, lock_seconds)
-    return _sqlite_engine(file, place(url), lock_seconds)
+    return _sqlite_engine(file, describe_address(url), lock_seconds)
 
 
 def _sqlite_engine(file: Path, where: str, lock_seconds: float) -> Engine:
@@ -70,7 +75,7 @@ def _postgres_engine(url: str, lock_seconds: float) -> Engine:
             connect_args={"connect_timeout": 10, "application_name": "moodsort"},
         )
     except ModuleNotFoundError as error:
-        raise no_driver(place(url)) from error
+        raise refuse_missing_driver(describe_address(url)) from error
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
@@ -83,31 +88,31 @@ def _postgres_engine(url: str, lock_seconds: float) -> Engine:
 
 
 @contextmanager
-def told(where: str) -> Iterator[None]:
+def translate_errors(where: str) -> Iterator[None]:
     """Raise what a database refuses as Transient or StoreError; a defect of ours stays what it is."""
     try:
         yield
     except DBAPIError as error:
-        if failure := _failure_of(where, error):
+        if failure := _translate(where, error):
             raise failure from error
         raise
 
 
 @contextmanager
-def opening(where: str) -> Iterator[None]:
-    """Do as `told`, and refuse to start with what only a person can mend."""
+def translate_start_errors(where: str) -> Iterator[None]:
+    """Do as `translate_errors`, and refuse to start with what only a person can mend."""
     try:
-        with told(where):
+        with translate_errors(where):
             yield
     except Transient as failure:
         cause = failure.__cause__
-        if isinstance(cause, DBAPIError) and sqlite_code(cause.orig) in _REFUSED_AT_START:
+        if isinstance(cause, DBAPIError) and read_sqlite_code(cause.orig) in _REFUSED_AT_START:
             raise StoreError(str(failure)) from cause
         raise
 
 
-def _failure_of(where: str, error: DBAPIError) -> MoodsortError | None:
+def _translate(where: str, error: DBAPIError) -> MoodsortError | None:
     if isinstance(error.orig, sqlite3.Error):
-        return sqlite_failure(where, error.orig)
+        return translate_sqlite_error(where, error.orig)
     is_operational = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-    return postgres_failure(where, error.orig, is_operational)
+    return translate_postgres_error(where, error.orig, is_operational)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from worker.store.times import as_text
+from worker.store.times import format_time
 
 LABEL = "coalesce(corrected_label, label)"
 """What a photo shows as far as anyone knows: a person's word before the model's."""
@@ -34,19 +34,19 @@ class Filters:
     model: str | None = None
 
 
-def where(filters: Filters) -> Condition:
+def build_where(filters: Filters) -> Condition:
     """Return the WHERE clause and its parameters, with ``?`` for each; empty where every row matches."""
     conditions = [
-        *_one_of(LABEL, filters.labels),
-        *_one_of("status", filters.statuses),
-        *_one_of("folder", filters.folders),
-        *_one_of("reason", filters.reasons),
-        *_compare("received_at >=", filters.since and as_text(filters.since)),
-        *_compare("received_at <", filters.until and as_text(filters.until)),
+        *_match_any(LABEL, filters.labels),
+        *_match_any("status", filters.statuses),
+        *_match_any("folder", filters.folders),
+        *_match_any("reason", filters.reasons),
+        *_compare("received_at >=", filters.since and format_time(filters.since)),
+        *_compare("received_at <", filters.until and format_time(filters.until)),
         *_compare("confidence >=", filters.min_confidence),
         *_compare("confidence <=", filters.max_confidence),
-        *_like("name", filters.name),
-        *_like("model", filters.model),
+        *_match_pattern("name", filters.name),
+        *_match_pattern("model", filters.model),
     ]
     if not conditions:
         return "", ()
@@ -54,7 +54,7 @@ def where(filters: Filters) -> Condition:
     return f" WHERE {' AND '.join(sql for sql, _ in conditions)}", parameters
 
 
-def _one_of(column: str, values: Sequence[str]) -> list[Condition]:
+def _match_any(column: str, values: Sequence[str]) -> list[Condition]:
     if not values:
         return []
     return [(f"{column} IN ({', '.join('?' * len(values))})", tuple(values))]
@@ -64,11 +64,11 @@ def _compare(comparison: str, value: object) -> list[Condition]:
     return [] if value is None else [(f"{comparison} ?", (value,))]
 
 
-def _like(column: str, wanted: str | None) -> list[Condition]:
-    return [] if wanted is None else [(f"lower({column}) LIKE ? ESCAPE '!'", (like_pattern(wanted),))]
+def _match_pattern(column: str, wanted: str | None) -> list[Condition]:
+    return [] if wanted is None else [(f"lower({column}) LIKE ? ESCAPE '!'", (make_like_pattern(wanted),))]
 
 
-def like_pattern(wanted: str) -> str:
+def make_like_pattern(wanted: str) -> str:
     """Return the LIKE pattern, with ``!`` as its escape, of a pattern of ``*`` and ``?`` or of a part."""
     escaped = "".join(f"!{char}" if char in "!%_" else char for char in wanted.lower())
     if "*" in wanted or "?" in wanted:

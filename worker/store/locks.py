@@ -17,7 +17,7 @@ _RELEASE = text("SELECT pg_advisory_unlock(:namespace, id) FROM unnest(:ids) AS 
 _HOLD_SCHEMA = text("SELECT pg_advisory_xact_lock(:namespace, :schema)")
 
 
-def take(connection: Connection, photo_ids: Collection[int]) -> set[int]:
+def take_photos(connection: Connection, photo_ids: Collection[int]) -> set[int]:
     """Take the photos that no other worker holds, and return their ids."""
     if not photo_ids or connection.dialect.name == "sqlite":
         return set(photo_ids)
@@ -25,7 +25,7 @@ def take(connection: Connection, photo_ids: Collection[int]) -> set[int]:
     return set(taken.scalars())
 
 
-def release(connection: Connection, photo_ids: Collection[int]) -> None:
+def release_photos(connection: Connection, photo_ids: Collection[int]) -> None:
     """Let go of photos that were taken, once for each time they were."""
     if photo_ids and connection.dialect.name != "sqlite":
         connection.execute(_RELEASE, {"ids": list(photo_ids), "namespace": _NAMESPACE})

@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from worker.store.filters import LABEL, Filters, where
-from worker.store.read_connection import Reader, open_reader
-from worker.store.times import from_text
+from worker.store.filters import LABEL, Filters, build_where
+from worker.store.read_connection import ReadConnection, open_read_connection
+from worker.store.times import parse_time
 
 COLUMNS = (
     "id",
@@ -20,7 +20,7 @@ COLUMNS = (
     "source_path",
     "label",
     "confidence",
-    "scores",
+    "probabilities",
     "status",
     "reason",
     "detail",
@@ -42,7 +42,7 @@ _QUARTER = timedelta(minutes=15)
 """Every time zone's days begin at a multiple of this."""
 
 
-class Order(StrEnum):
+class RowOrder(StrEnum):
     """Which rows come first."""
 
     NEWEST = "newest"
@@ -52,15 +52,15 @@ class Order(StrEnum):
 
 
 _ORDER_BY = {
-    Order.NEWEST: "id DESC",
-    Order.OLDEST: "id",
-    Order.HIGHEST: "confidence IS NULL, confidence DESC, id DESC",
-    Order.LOWEST: "confidence IS NULL, confidence, id DESC",
+    RowOrder.NEWEST: "id DESC",
+    RowOrder.OLDEST: "id",
+    RowOrder.HIGHEST: "confidence IS NULL, confidence DESC, id DESC",
+    RowOrder.LOWEST: "confidence IS NULL, confidence, id DESC",
 }
 
 
 class Group(StrEnum):
-    """What `Log.tallies` counts by."""
+    """What `LogConfig.tallies` counts by."""
 
     LABEL = "label"
     STATUS = "status"
@@ -92,19 +92,19 @@ class Tally:
         return self.confidence_sum / self.judged if self.judged else None
 
 
-class Log:
+class PredictionLog:
     """The log as people query it; no query outlasts the call that makes it."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ReadConnection) -> None:
         self._reader = reader
 
-    def rows(self, filters: Filters, order: Order, limit: int | None) -> Iterator[dict[str, Any]]:
+    def rows(self, filters: Filters, order: RowOrder, limit: int | None) -> Iterator[dict[str, Any]]:
         """Yield the matching rows of the view, at most `limit`.
 
         Their ids are found first and the rows fetched some at a time, so that a reader that is slow to
         take them keeps no lock.
         """
-        condition, parameters = where(filters)
+        condition, parameters = build_where(filters)
         query = f"SELECT id FROM prediction_log{condition} ORDER BY {_ORDER_BY[order]}"  # noqa: S608
         if limit is not None:
             query, parameters = f"{query} LIMIT ?", (*parameters, limit)
@@ -124,8 +124,8 @@ class Log:
         for tally in self._counted(filters, [quarter]):
             (key,) = tally.keys
             assert key is not None
-            day = _quarter(key).astimezone().date()
-            days[day] = _sum(tally, days[day]) if day in days else tally
+            day = _parse_quarter(key).astimezone().date()
+            days[day] = _add_tallies(tally, days[day]) if day in days else tally
         return [
             Tally((day.isoformat(),), tally.photos, tally.judged, tally.corrected, tally.confidence_sum)
             for day, tally in sorted(days.items())
@@ -137,12 +137,12 @@ class Log:
         found = {row[0]: row for row in self._reader.query(query, tuple(ids))}
         for photo_id in ids:
             row = dict(zip(COLUMNS, found[photo_id], strict=True))
-            if isinstance(row["scores"], str):  # SQLite keeps JSON as text
-                row["scores"] = json.loads(row["scores"])
+            if isinstance(row["probabilities"], str):  # SQLite keeps JSON as text
+                row["probabilities"] = json.loads(row["probabilities"])
             yield row
 
     def _counted(self, filters: Filters, keys: Sequence[str]) -> list[Tally]:
-        condition, parameters = where(filters)
+        condition, parameters = build_where(filters)
         counts = "count(*), count(confidence), count(corrected_label), coalesce(sum(confidence), 0.0)"
         numbers = ", ".join(str(index + 1) for index in range(len(keys)))
         query = f"SELECT {', '.join(keys)}, {counts} FROM prediction_log{condition} GROUP BY {numbers}"  # noqa: S608
@@ -151,21 +151,21 @@ class Log:
 
 
 @contextmanager
-def open_log(url: str) -> Iterator[Log]:
+def open_log(url: str) -> Iterator[PredictionLog]:
     """Open the log for reading alone.
 
     Raises StoreError where there is none yet, where its schema is older or newer than this program's, and
     where it is damaged; Transient where it is locked or unreachable.
     """
-    with open_reader(url) as reader:
-        yield Log(reader)
+    with open_read_connection(url) as reader:
+        yield PredictionLog(reader)
 
 
-def _quarter(key: str) -> datetime:
-    return from_text(f"{key[:14]}00Z") + int(key[14:]) * _QUARTER
+def _parse_quarter(key: str) -> datetime:
+    return parse_time(f"{key[:14]}00Z") + int(key[14:]) * _QUARTER
 
 
-def _sum(one: Tally, other: Tally) -> Tally:
+def _add_tallies(one: Tally, other: Tally) -> Tally:
     return Tally(
         one.keys,
         one.photos + other.photos,

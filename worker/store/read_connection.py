@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
 from worker.errors import StoreError
-from worker.store.address import place, sqlite_file
-from worker.store.database_errors import no_driver, postgres_failure, sqlite_failure
-from worker.store.revision import Standing, newer, standing
+from worker.store.address import describe_address, find_sqlite_file
+from worker.store.database_errors import (
+    refuse_missing_driver,
+    translate_postgres_error,
+    translate_sqlite_error,
+)
+from worker.store.revision import RevisionState, compare_revision, refuse_newer
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 _LOCK_SECONDS = 10.0
 
 
-class Reader(ABC):
+class ReadConnection(ABC):
     """Answer queries, each in a transaction of its own; parameters are marked with ``?``."""
 
     def __init__(self, where: str) -> None:
@@ -38,39 +42,39 @@ class Reader(ABC):
 
 
 @contextmanager
-def open_reader(url: str) -> Iterator[Reader]:
+def open_read_connection(url: str) -> Iterator[ReadConnection]:
     """Open the log for reading alone, or refuse one with another schema than this program's."""
-    with _opened(url) as reader:
-        found = _revision(reader)
-        match standing(found):
-            case Standing.EMPTY:
+    with _connect(url) as reader:
+        found = _query_revision(reader)
+        match compare_revision(found):
+            case RevisionState.EMPTY:
                 raise StoreError(f"{reader.where}: holds no log yet; start the worker with `moodsort run`")
-            case Standing.OLDER:
+            case RevisionState.OLDER:
                 raise StoreError(f"{reader.where}: was made by an older moodsort; run `moodsort db upgrade`")
-            case Standing.NEWER:
-                raise newer(reader.where, found)
+            case RevisionState.NEWER:
+                raise refuse_newer(reader.where, found)
         yield reader
 
 
-def revision_of(url: str) -> str | None:
+def read_revision(url: str) -> str | None:
     """Return the revision of the database's schema, or None where it holds no log yet."""
-    with _opened(url) as reader:
-        return _revision(reader)
+    with _connect(url) as reader:
+        return _query_revision(reader)
 
 
-def _opened(url: str) -> AbstractContextManager[Reader]:
-    file = sqlite_file(url)
-    return _open_sqlite(file, place(url)) if file else _open_postgres(url, place(url))
+def _connect(url: str) -> AbstractContextManager[ReadConnection]:
+    file = find_sqlite_file(url)
+    return _open_sqlite(file, describe_address(url)) if file else _open_postgres(url, describe_address(url))
 
 
-def _revision(reader: Reader) -> str | None:
+def _query_revision(reader: ReadConnection) -> str | None:
     if not reader.has_table("alembic_version"):
         return None
     rows = reader.query("SELECT version_num FROM alembic_version")
     return rows[0][0] if rows else None
 
 
-class _SqliteReader(Reader):
+class _SqliteConnection(ReadConnection):
     def __init__(self, connection: sqlite3.Connection, where: str) -> None:
         super().__init__(where)
         self._connection = connection
@@ -83,7 +87,7 @@ class _SqliteReader(Reader):
                 raise StoreError(
                     f"{self.where}: its worker was stopped while writing; start it, or `moodsort db upgrade`"
                 ) from error
-            if failure := sqlite_failure(self.where, error):
+            if failure := translate_sqlite_error(self.where, error):
                 raise failure from error
             raise
 
@@ -92,7 +96,7 @@ class _SqliteReader(Reader):
 
 
 @contextmanager
-def _open_sqlite(file: Path, where: str) -> Iterator[Reader]:
+def _open_sqlite(file: Path, where: str) -> Iterator[ReadConnection]:
     if not file.exists():
         raise StoreError(
             f"{where}: is not there yet; start the worker with `moodsort run`, or check database.url"
@@ -101,26 +105,26 @@ def _open_sqlite(file: Path, where: str) -> Iterator[Reader]:
     try:
         connection = sqlite3.connect(address, uri=True, timeout=_LOCK_SECONDS, isolation_level=None)
     except sqlite3.Error as error:
-        if failure := sqlite_failure(where, error):
+        if failure := translate_sqlite_error(where, error):
             raise failure from error
         raise
     with closing(connection):
         # SQLite's own knows the case of ASCII alone.
         connection.create_function("lower", 1, _lower, deterministic=True)
-        yield _SqliteReader(connection, where)
+        yield _SqliteConnection(connection, where)
 
 
 def _lower(text: str | None) -> str | None:
     return None if text is None else text.lower()
 
 
-class _PostgresReader(Reader):
+class _PostgresConnection(ReadConnection):
     def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]", where: str) -> None:
         super().__init__(where)
         self._connection = connection
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with _told(self.where):
+        with _translate_errors(self.where):
             # Our SQL has no % of its own: patterns are parameters.
             return self._connection.execute(sql.replace("?", "%s").encode(), parameters).fetchall()
 
@@ -129,12 +133,12 @@ class _PostgresReader(Reader):
 
 
 @contextmanager
-def _open_postgres(url: str, where: str) -> Iterator[Reader]:
+def _open_postgres(url: str, where: str) -> Iterator[ReadConnection]:
     try:
         import psycopg
     except ModuleNotFoundError as error:
-        raise no_driver(where) from error
-    with _told(where):
+        raise refuse_missing_driver(where) from error
+    with _translate_errors(where):
         connection = psycopg.connect(
             url.replace("postgresql+psycopg://", "postgresql://", 1),
             autocommit=True,
@@ -142,19 +146,19 @@ def _open_postgres(url: str, where: str) -> Iterator[Reader]:
             application_name="moodsort",
         )
     with closing(connection):
-        with _told(where):
+        with _translate_errors(where):
             connection.execute("SET default_transaction_read_only = on")
-        yield _PostgresReader(connection, where)
+        yield _PostgresConnection(connection, where)
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
+def _translate_errors(where: str) -> Iterator[None]:
     import psycopg
 
     try:
         yield
     except psycopg.Error as error:
         is_operational = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        if failure := postgres_failure(where, error, is_operational):
+        if failure := translate_postgres_error(where, error, is_operational):
             raise failure from error
         raise

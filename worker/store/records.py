@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from worker.errors import Reason
-from worker.inference.prediction import Verdict
+from worker.inference.prediction import Prediction
 
 
 class Status(StrEnum):
@@ -52,7 +52,7 @@ class Decision:
     folder: str
     destination: Path
     content: Content
-    verdict: Verdict | None
+    verdict: Prediction | None
     reason: Reason | None
     detail: str | None
     decided_at: datetime

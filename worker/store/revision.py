@@ -4,12 +4,12 @@ from enum import Enum
 
 from worker.errors import StoreError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in ``migrations/versions``, held equal to it by a test: Alembic, which could tell,
 takes longer to import than a query takes to answer."""
 
 
-class Standing(Enum):
+class RevisionState(Enum):
     """How a database's revision compares with `HEAD`."""
 
     EMPTY = "empty"
@@ -18,20 +18,20 @@ class Standing(Enum):
     NEWER = "newer"
 
 
-def standing(revision: str | None, head: str = HEAD) -> Standing:
+def compare_revision(revision: str | None, head: str = HEAD) -> RevisionState:
     """Compare a revision with the newest known.
 
     Revisions are numbers of four digits, in the order in which they were made. One that is not such a
     number was not made by this program, and counts as newer.
     """
     if revision is None:
-        return Standing.EMPTY
+        return RevisionState.EMPTY
     if revision == head:
-        return Standing.CURRENT
-    return Standing.OLDER if revision.isdecimal() and revision < head else Standing.NEWER
+        return RevisionState.CURRENT
+    return RevisionState.OLDER if revision.isdecimal() and revision < head else RevisionState.NEWER
 
 
-def newer(where: str, found: str | None, head: str = HEAD) -> StoreError:
+def refuse_newer(where: str, found: str | None, head: str = HEAD) -> StoreError:
     """Return the refusal of a database that this program is too old for."""
     return StoreError(
         f"{where}: was made by a newer moodsort (revision {found}, this one knows {head}); upgrade moodsort"

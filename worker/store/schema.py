@@ -27,7 +27,7 @@ from sqlalchemy.types import TypeDecorator
 
 from worker.errors import Reason
 from worker.store.records import Status
-from worker.store.times import as_text, from_text
+from worker.store.times import format_time, parse_time
 
 ACTIVE = (Status.PENDING, Status.DECIDED)
 """A photo in one of these is in the hands of a worker, or of one that was stopped."""
@@ -45,7 +45,7 @@ metadata = MetaData(
 )
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcTime(TypeDecorator[datetime]):
     """An aware time, kept as text."""
 
     impl = Text
@@ -53,19 +53,19 @@ class Moment(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
         """Write a time."""
-        return None if value is None else as_text(value)
+        return None if value is None else format_time(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Read a time."""
-        return None if value is None else from_text(value)
+        return None if value is None else parse_time(value)
 
 
-def _one_of(column: str, words: Iterable[str | StrEnum]) -> str:
+def _check_in(column: str, words: Iterable[str | StrEnum]) -> str:
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
 
 
 _JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-_IS_ACTIVE = _one_of("status", ACTIVE)
+_IS_ACTIVE = _check_in("status", ACTIVE)
 
 photos = Table(
     "photos",
@@ -85,11 +85,11 @@ photos = Table(
     Column("width", Integer),
     Column("height", Integer),
     Column("attempts", Integer, nullable=False),
-    Column("received_at", Moment, nullable=False),
-    Column("decided_at", Moment),
-    Column("filed_at", Moment),
-    CheckConstraint(_one_of("status", Status), name="status"),
-    CheckConstraint(_one_of("reason", Reason), name="reason"),
+    Column("received_at", UtcTime, nullable=False),
+    Column("decided_at", UtcTime),
+    Column("filed_at", UtcTime),
+    CheckConstraint(_check_in("status", Status), name="status"),
+    CheckConstraint(_check_in("reason", Reason), name="reason"),
     Index(None, "received_at"),
     Index(None, "status"),
 )
@@ -109,7 +109,7 @@ models = Table(
     Column("version", Text, nullable=False),
     Column("classes", _JSON, nullable=False),
     Column("metrics", _JSON, nullable=False),
-    Column("first_used_at", Moment, nullable=False),
+    Column("first_used_at", UtcTime, nullable=False),
     UniqueConstraint("name", "version"),
 )
 
@@ -121,9 +121,9 @@ predictions = Table(
     Column("model_id", ForeignKey("models.id"), nullable=False),
     Column("label", Text, nullable=False),
     Column("confidence", Float, nullable=False),
-    Column("scores", _JSON, nullable=False),
+    Column("probabilities", _JSON, nullable=False),
     Column("faces", _JSON),
-    Column("predicted_at", Moment, nullable=False),
+    Column("predicted_at", UtcTime, nullable=False),
     CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
     Index(None, "photo_id", "id"),
     Index(None, "label"),
@@ -137,8 +137,8 @@ corrections = Table(
     Column("label", Text, nullable=False),
     Column("previous_label", Text),
     Column("origin", Text, nullable=False),
-    Column("corrected_at", Moment, nullable=False),
-    CheckConstraint(_one_of("origin", ORIGINS), name="origin"),
+    Column("corrected_at", UtcTime, nullable=False),
+    CheckConstraint(_check_in("origin", ORIGINS), name="origin"),
     Index(None, "photo_id", "id"),
 )
 
@@ -152,7 +152,7 @@ SELECT
     photos.source_path AS source_path,
     predictions.label AS label,
     predictions.confidence AS confidence,
-    predictions.scores AS scores,
+    predictions.probabilities AS probabilities,
     photos.status AS status,
     photos.reason AS reason,
     photos.detail AS detail,

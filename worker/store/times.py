@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 
-def as_text(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """Return an aware time as ``2026-03-01T12:34:56.789Z``."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def from_text(text: str) -> datetime:
-    """Return the time that `as_text` wrote."""
+def parse_time(text: str) -> datetime:
+    """Return the time that `format_time` wrote."""
     return datetime.fromisoformat(text)

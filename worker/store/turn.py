@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from worker.inference.prediction import Verdict
-from worker.paths import raw, restored, shown
+from worker.inference.prediction import Prediction
+from worker.paths import encode_undecodable, format_path, restore_path
 from worker.store import locks
 from worker.store.records import Arrival, Content, Decision, Status
 from worker.store.schema import ACTIVE, photos, predictions
@@ -84,9 +84,9 @@ class Turn:
         order = sorted(range(len(arrivals)), key=lambda index: os.fsencode(arrivals[index].source))
         ids: list[int | None] = [None] * len(arrivals)
         for index in order:
-            ids[index] = self._connection.execute(self._insert, _arrived(arrivals[index])).scalar()
+            ids[index] = self._connection.execute(self._insert, _make_photo_row(arrivals[index])).scalar()
         new = {photo_id for photo_id in ids if photo_id is not None}
-        self.taken |= locks.take(self._connection, new)
+        self.taken |= locks.take_photos(self._connection, new)
         return ids
 
     def withdraw(self, photo_id: int) -> None:
@@ -102,20 +102,20 @@ class Turn:
             decision.photo_id,
             ACTIVE,
             status=Status.DECIDED,
-            **_path(decision.destination),
+            **_make_path_columns(decision.destination),
             folder=decision.folder,
             reason=decision.reason,
-            detail=_plain(decision.detail),
+            detail=_clean_text(decision.detail),
             **asdict(decision.content),
             decided_at=decision.decided_at,
         )
         if decision.verdict is not None:
-            row = _prediction(decision.photo_id, model_id, decision.verdict, decision.decided_at)
+            row = _make_prediction_row(decision.photo_id, model_id, decision.verdict, decision.decided_at)
             self._connection.execute(_PREDICT, row)
 
     def readdress(self, photo_id: int, destination: Path) -> None:
         """Send a decided photo to another name."""
-        self._change(photo_id, _DECIDED, **_path(destination))
+        self._change(photo_id, _DECIDED, **_make_path_columns(destination))
 
     def record_filed(self, photo_id: int, at: datetime) -> None:
         """Record that a decided photo is where it was to go."""
@@ -124,20 +124,20 @@ class Turn:
 
     def record_missing(self, photo_id: int, detail: str) -> None:
         """Record that a photo's file has gone."""
-        self._change(photo_id, ACTIVE, status=Status.MISSING, detail=_plain(detail))
+        self._change(photo_id, ACTIVE, status=Status.MISSING, detail=_clean_text(detail))
         self.finished.add(photo_id)
 
     def retry(self, photo_id: int) -> None:
         """Make a photo pending again; a decision that was not carried out is forgotten."""
         self._forget_prediction(photo_id)
         row = self._row(photo_id, ACTIVE)
-        source = restored(row.source_path, row.source_path_raw)
+        source = restore_path(row.source_path, row.source_path_raw)
         self._change(
             photo_id,
             ACTIVE,
             status=Status.PENDING,
-            **_path(source),
-            folder=shown(Path(source.parts[0])),
+            **_make_path_columns(source),
+            folder=format_path(Path(source.parts[0])),
             reason=None,
             detail=None,
             **asdict(Content(sha256=None, size_bytes=row.size_bytes, width=None, height=None)),
@@ -167,14 +167,14 @@ class Turn:
             self._connection.execute(_FORGET, {"photo_id": photo_id})
 
 
-def _arrived(arrival: Arrival) -> dict[str, Any]:
-    path = _path(arrival.source)
+def _make_photo_row(arrival: Arrival) -> dict[str, Any]:
+    path = _make_path_columns(arrival.source)
     return {
         **path,
         "source_path": path["path"],
         "source_path_raw": path["path_raw"],
-        "name": shown(Path(arrival.source.name)),
-        "folder": shown(Path(arrival.source.parts[0])),
+        "name": format_path(Path(arrival.source.name)),
+        "folder": format_path(Path(arrival.source.parts[0])),
         "status": Status.PENDING,
         "size_bytes": arrival.size_bytes,
         "attempts": 1,
@@ -182,24 +182,24 @@ def _arrived(arrival: Arrival) -> dict[str, Any]:
     }
 
 
-def _path(path: Path) -> dict[str, str | bytes | None]:
-    return {"path": shown(path), "path_raw": raw(path)}
+def _make_path_columns(path: Path) -> dict[str, str | bytes | None]:
+    return {"path": format_path(path), "path_raw": encode_undecodable(path)}
 
 
-def _plain(detail: str | None) -> str | None:
+def _clean_text(detail: str | None) -> str | None:
     # Libraries quote names and bytes as they found them, and PostgreSQL takes neither of these.
     if detail is None:
         return None
     return detail.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
-def _prediction(photo_id: int, model_id: int, verdict: Verdict, at: datetime) -> dict[str, Any]:
+def _make_prediction_row(photo_id: int, model_id: int, verdict: Prediction, at: datetime) -> dict[str, Any]:
     return {
         "photo_id": photo_id,
         "model_id": model_id,
         "label": verdict.label,
         "confidence": verdict.confidence,
-        "scores": verdict.scores,
-        "faces": verdict.faces_as_tables(),
+        "probabilities": verdict.probabilities,
+        "faces": verdict.faces_to_dicts(),
         "predicted_at": at,
     }

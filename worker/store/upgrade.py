@@ -1,6 +1,5 @@
 """Bring a database's schema up to date, or refuse one that this program is too old for."""
 
-import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -10,10 +9,11 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from worker.errors import StoreError
-from worker.store.address import place, sqlite_file
-from worker.store.database_errors import sqlite_failure
+from worker.fileio import sync_path
+from worker.store.address import describe_address, find_sqlite_file
+from worker.store.database_errors import translate_sqlite_error
 from worker.store.locks import hold_schema
-from worker.store.revision import HEAD, Standing, newer, standing
+from worker.store.revision import HEAD, RevisionState, compare_revision, refuse_newer
 from worker.store.schema import metadata
 
 
@@ -25,26 +25,26 @@ def migrations_folder() -> Path:
     return Path(spec.origin).parent
 
 
-def bring_up_to_date(engine: Engine, url: str, scripts: Path | None = None, head: str = HEAD) -> None:
+def upgrade_schema(engine: Engine, url: str, scripts: Path | None = None, head: str = HEAD) -> None:
     """Apply the migrations that the database lacks, all in one transaction, after a backup of what is there.
 
     Raises StoreError where the database is newer than this program, or another program's.
     """
     with engine.connect() as connection:
         with connection.begin():
-            found = current_revision(connection)
-            state = standing(found, head)
-            if state is Standing.NEWER:
-                raise newer(place(url), found, head)
-            if state is Standing.EMPTY:
-                _refuse_foreign(connection, place(url))
-            if state is Standing.CURRENT:
+            found = read_current_revision(connection)
+            state = compare_revision(found, head)
+            if state is RevisionState.NEWER:
+                raise refuse_newer(describe_address(url), found, head)
+            if state is RevisionState.EMPTY:
+                _refuse_foreign(connection, describe_address(url))
+            if state is RevisionState.CURRENT:
                 _prove_writable(connection)
-        if state is not Standing.CURRENT:
+        if state is not RevisionState.CURRENT:
             _upgrade(connection, url, scripts or migrations_folder(), head)
 
 
-def current_revision(connection: Connection) -> str | None:
+def read_current_revision(connection: Connection) -> str | None:
     """Return the database's revision, or None where it holds no log yet."""
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -76,14 +76,16 @@ def _upgrade(connection: Connection, url: str, scripts: Path, head: str) -> None
         _driver(connection).execute("PRAGMA foreign_keys = OFF")
     with connection.begin():
         hold_schema(connection)
-        found = current_revision(connection)  # another process may have been quicker
-        if standing(found, head) is Standing.CURRENT:
+        found = read_current_revision(connection)  # another process may have been quicker
+        if compare_revision(found, head) is RevisionState.CURRENT:
             return
-        if found is not None and (file := sqlite_file(url)):
+        if found is not None and (file := find_sqlite_file(url)):
             back_up(file, found, datetime.now(UTC))
         _apply(connection, scripts, head)
         if on_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
-            raise StoreError(f"{place(url)}: {broken[0]} refers to rows that are not there; restore it")
+            raise StoreError(
+                f"{describe_address(url)}: {broken[0]} refers to rows that are not there; restore it"
+            )
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:
@@ -111,18 +113,10 @@ def back_up(file: Path, revision: str, now: datetime) -> Path:
         with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(partial)) as target:
             source.backup(target)
         partial.replace(copy)
-        _sync(copy)
-        _sync(copy.parent)
+        sync_path(copy)
+        sync_path(copy.parent)
     except (OSError, sqlite3.Error) as error:
         partial.unlink(missing_ok=True)
-        failure = sqlite_failure(str(copy), error) if isinstance(error, sqlite3.Error) else None
+        failure = translate_sqlite_error(str(copy), error) if isinstance(error, sqlite3.Error) else None
         raise failure or StoreError(f"{copy}: the backup failed ({error}); free some space there") from error
     return copy
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from worker.errors import Reason, Transient
-from worker.paths import restored
+from worker.paths import restore_path
 from worker.store import locks
-from worker.store.address import place
-from worker.store.engine import connect, opening, told
+from worker.store.address import describe_address
+from worker.store.engine import connect, translate_errors, translate_start_errors
 from worker.store.records import Status, Unfinished
 from worker.store.schema import ACTIVE, models, photos
 from worker.store.turn import Turn, insert_unless_there
-from worker.store.upgrade import bring_up_to_date
+from worker.store.upgrade import upgrade_schema
 
 
 def open_store(url: str, lock_seconds: float = 10.0) -> "Store":
@@ -26,15 +26,15 @@ def open_store(url: str, lock_seconds: float = 10.0) -> "Store":
     newer than this program, damaged, foreign or unwritable, and Transient where it is locked or unreachable.
     """
     engine = connect(url, lock_seconds)
-    with opening(place(url)):
-        bring_up_to_date(engine, url)
-        return Store(engine.connect(), place(url))
+    with translate_start_errors(describe_address(url)):
+        upgrade_schema(engine, url)
+        return Store(engine.connect(), describe_address(url))
 
 
 class Store:
     """The log as one worker writes it, over one connection, from one thread.
 
-    After a Transient, open another store: what this one had in hand comes back from `unfinished`.
+    After a Transient, open another store: what this one had in hand comes back from `take_unfinished`.
     """
 
     def __init__(self, connection: Connection, where: str) -> None:
@@ -81,21 +81,21 @@ class Store:
         self._held -= turn.finished
         self._release(turn.finished)
 
-    def unfinished(self) -> list[Unfinished]:
+    def take_unfinished(self) -> list[Unfinished]:
         """Take over the pending and decided photos that no living worker holds, this one included."""
         active = select(photos.c.id).where(photos.c.status.in_(ACTIVE))
         with self._transaction() as connection:
             there = set(connection.execute(active).scalars()) - self._held
-            taken = locks.take(connection, there)
+            taken = locks.take_photos(connection, there)
             # Read after the lock: its holder may just have finished it.
             rows = {
                 row.id: row
                 for row in connection.execute(select(photos).where(photos.c.status.in_(ACTIVE)))
                 if row.id in taken
             }
-            locks.release(connection, taken - rows.keys())
+            locks.release_photos(connection, taken - rows.keys())
         self._held |= rows.keys()
-        return [_unfinished(row) for _, row in sorted(rows.items())]
+        return [_make_unfinished(row) for _, row in sorted(rows.items())]
 
     def close(self) -> None:
         """Let go of the database and of every photo in hand."""
@@ -107,7 +107,7 @@ class Store:
         if self._connection.invalidated:
             # Reconnecting would lose the locks without anyone noticing.
             raise Transient(f"{self._where}: the connection was lost; open it again")
-        with told(self._where), self._connection.begin():
+        with translate_errors(self._where), self._connection.begin():
             yield self._connection
 
     def _release(self, photo_ids: set[int]) -> None:
@@ -115,16 +115,16 @@ class Store:
             return
         # A connection that is lost has let go of them already, and the next transaction says that it is lost.
         with suppress(DBAPIError), self._connection.begin():
-            locks.release(self._connection, photo_ids)
+            locks.release_photos(self._connection, photo_ids)
 
 
-def _unfinished(row: Any) -> Unfinished:
+def _make_unfinished(row: Any) -> Unfinished:
     is_decided = row.status == Status.DECIDED
     return Unfinished(
         photo_id=row.id,
         status=Status(row.status),
-        source=restored(row.source_path, row.source_path_raw),
-        destination=restored(row.path, row.path_raw) if is_decided else None,
+        source=restore_path(row.source_path, row.source_path_raw),
+        destination=restore_path(row.path, row.path_raw) if is_decided else None,
         folder=row.folder,
         sha256=row.sha256,
         reason=Reason(row.reason) if row.reason else None,

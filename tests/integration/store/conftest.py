@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from worker.errors import Reason
-from worker.inference.prediction import Verdict
+from worker.inference.prediction import Prediction
 from worker.store import Arrival, Content, Decision, Store, Turn, open_store
-from worker.store.read_connection import open_reader
+from worker.store.read_connection import open_read_connection
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ class Work:
         reason: Reason | None = None,
     ) -> Decision:
         other = "sad" if label == "happy" else "happy"
-        verdict = Verdict(label, confidence, {label: confidence, other: 1 - confidence}, faces=None)
+        verdict = Prediction(label, confidence, {label: confidence, other: 1 - confidence}, faces=None)
         return Decision(
             photo_id=photo_id,
             folder=Path(destination).parts[0],
@@ -49,7 +49,7 @@ class Work:
         )
 
     def query(self, url: str, sql: str) -> list[tuple[Any, ...]]:
-        with open_reader(url) as reader:
+        with open_read_connection(url) as reader:
             return reader.query(sql)
 
 

@@ -15,11 +15,11 @@ from sqlalchemy import Connection, inspect, text
 
 from worker.errors import StoreError
 from worker.store import open_store
-from worker.store.engine import connect, told
+from worker.store.engine import connect, translate_errors
 from worker.store.query import COLUMNS
 from worker.store.revision import HEAD
 from worker.store.schema import PREDICTION_LOG, metadata
-from worker.store.upgrade import bring_up_to_date, current_revision, migrations_folder
+from worker.store.upgrade import migrations_folder, read_current_revision, upgrade_schema
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -29,8 +29,8 @@ _NEXT = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 def upgrade():
     op.execute("DROP VIEW prediction_log")
@@ -57,18 +57,18 @@ def _with_next(tmp_path: Path, fault: str = "pass") -> Path:
     """Return the migrations with one more after the newest."""
     scripts = tmp_path / "migrations of 100%"
     shutil.copytree(migrations_folder(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0002_stars.py").write_text(_NEXT.format(fault=fault))
+    (scripts / "versions" / "0003_stars.py").write_text(_NEXT.format(fault=fault))
     return scripts
 
 
 def _upgrade(url: str, scripts: Path) -> None:
-    with told(url):
-        bring_up_to_date(connect(url, 1.0), url, scripts, head="0002")
+    with translate_errors(url):
+        upgrade_schema(connect(url, 1.0), url, scripts, head="0003")
 
 
 def _revision(url: str) -> str | None:
     with connect(url, 1.0).connect() as connection, connection.begin():
-        return current_revision(connection)
+        return read_current_revision(connection)
 
 
 def _backups(tmp_path: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from worker.errors import MoodsortError, Reason, StoreError, Transient
 from worker.store import Arrival, Store, open_store
 from worker.store.filters import Filters
-from worker.store.query import COLUMNS, Group, Order, Tally, open_log
+from worker.store.query import COLUMNS, Group, RowOrder, Tally, open_log
 from worker.store.schema import corrections
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -53,7 +53,9 @@ def filled_url(store: Store, database_url: str, work: Any) -> str:
     return database_url
 
 
-def _ids(url: str, filters: Filters, order: Order = Order.OLDEST, limit: int | None = None) -> list[int]:
+def _ids(
+    url: str, filters: Filters, order: RowOrder = RowOrder.OLDEST, limit: int | None = None
+) -> list[int]:
     with open_log(url) as log:
         return [row["id"] for row in log.rows(filters, order, limit)]
 
@@ -87,14 +89,14 @@ def test_filters_find_what_a_person_means(filled_url: str, filters: Filters, exp
 @pytest.mark.parametrize(
     ("order", "expected"),
     [
-        (Order.NEWEST, [5, 4, 3, 2, 1]),
-        (Order.OLDEST, [1, 2, 3, 4, 5]),
-        (Order.HIGHEST, [1, 3, 2, 5, 4]),
-        (Order.LOWEST, [2, 3, 1, 5, 4]),
+        (RowOrder.NEWEST, [5, 4, 3, 2, 1]),
+        (RowOrder.OLDEST, [1, 2, 3, 4, 5]),
+        (RowOrder.HIGHEST, [1, 3, 2, 5, 4]),
+        (RowOrder.LOWEST, [2, 3, 1, 5, 4]),
     ],
 )
 def test_rows_without_a_confidence_come_last_by_confidence(
-    filled_url: str, order: Order, expected: list[int]
+    filled_url: str, order: RowOrder, expected: list[int]
 ) -> None:
     assert _ids(filled_url, Filters(), order) == expected
     assert _ids(filled_url, Filters(), order, limit=2) == expected[:2]
@@ -102,8 +104,8 @@ def test_rows_without_a_confidence_come_last_by_confidence(
 
 def test_a_row_has_the_views_columns_in_order(filled_url: str) -> None:
     with open_log(filled_url) as log:
-        (row,) = log.rows(Filters(reasons=("damaged",)), Order.NEWEST, None)
-        (judged,) = log.rows(Filters(labels=("happy",)), Order.NEWEST, None)
+        (row,) = log.rows(Filters(reasons=("damaged",)), RowOrder.NEWEST, None)
+        (judged,) = log.rows(Filters(labels=("happy",)), RowOrder.NEWEST, None)
     assert tuple(row) == COLUMNS
     assert (row["label"], row["scores"], row["model"]) == (None, None, None)
     assert judged["scores"] == {"happy": 0.9, "sad": pytest.approx(0.1)}
@@ -113,7 +115,7 @@ def test_more_rows_than_are_fetched_at_once_keep_their_order(
     store: Store, database_url: str, work: Any
 ) -> None:
     work.take_on(store, *(f"inbox/{number}.jpg" for number in range(1001)))
-    ids = _ids(database_url, Filters(), Order.NEWEST)
+    ids = _ids(database_url, Filters(), RowOrder.NEWEST)
     assert len(ids) == 1001
     assert ids == sorted(ids, reverse=True)
 
@@ -122,7 +124,7 @@ def test_a_slow_reader_holds_no_lock(sqlite_url: str, work: Any) -> None:
     store = open_store(sqlite_url, lock_seconds=0)
     work.take_on(store, *(f"inbox/{number}.jpg" for number in range(600)))
     with open_log(sqlite_url) as log:
-        rows = log.rows(Filters(), Order.NEWEST, None)
+        rows = log.rows(Filters(), RowOrder.NEWEST, None)
         next(rows)
         assert None not in work.take_on(store, "inbox/while-read.jpg")
         assert len(list(rows)) == 599

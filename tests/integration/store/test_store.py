@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import Reason
-from worker.inference.prediction import Face, Verdict
+from worker.inference.prediction import FacePrediction, Prediction
 from worker.store import Arrival, Status, Store, open_store
 from worker.store.schema import predictions
 
@@ -81,8 +81,8 @@ def test_a_decision_is_recorded_with_its_prediction(
 def test_faces_are_kept_with_their_boxes(store: Store, model: int, work: Any) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
     scores = {"happy": 0.75, "sad": 0.25}
-    face = Face(1.04, 2.0, 3.5, 4.0, 0.875, "happy", scores)
-    decision = replace(work.decision(photo_id), verdict=Verdict("happy", 0.75, scores, (face,)))
+    face = FacePrediction(1.04, 2.0, 3.5, 4.0, 0.875, "happy", scores)
+    decision = replace(work.decision(photo_id), verdict=Prediction("happy", 0.75, scores, (face,)))
     with store.turn() as turn:
         turn.decide(decision, model)
         kept = turn._connection.execute(select(predictions.c.faces)).scalar_one()

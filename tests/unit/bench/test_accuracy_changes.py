@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.bench.accuracy_changes import CHANGES, Change, lightened, loosened, reduced, turned
 from tests.drawing import draw_pixels
-from worker.inference.decode import Pixels, read_picture
+from worker.inference.decode import Pixels, decode_photo
 
 SIZES = [(96, 64), (63, 97), (500, 1), (1, 1)]
 
@@ -16,7 +16,7 @@ def even(colour: tuple[int, int, int], size: tuple[int, int]) -> Pixels:
 
 
 def read(data: bytes) -> Pixels:
-    return read_picture(data, max_pixels=10**7, working_side=10**5).pixels
+    return decode_photo(data, max_pixels=10**7, max_side=10**5).pixels
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)

@@ -19,7 +19,7 @@ from tests.bench.accuracy_figures import (
     taken,
 )
 from tests.unit.bench.judged import CLASSES, answers, drawn_answers, seen, verdict
-from trainer.evaluation.metrics import measured
+from trainer.evaluation.metrics import compute_metrics
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_group_of_one_picture_claims_next_to_nothing() -> None:
 
 def test_the_figures_of_all_pictures_are_those_of_an_evaluation() -> None:
     whole = drawn_answers(80)
-    found = measured(whole, CLASSES, "")
+    found = compute_metrics(whole, CLASSES, "")
     assert measured_group("all", whole, CLASSES).metrics == {(each.name, each.label): each for each in found}
 
 

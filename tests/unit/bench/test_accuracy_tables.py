@@ -15,16 +15,16 @@ from tests.bench.accuracy_tables import (
     table,
 )
 from tests.face_networks import FACES
-from tests.one_reader import one_reader
+from tests.scene_bundle import make_scene_bundle
 from tests.unit.bench.judged import CLASSES, answers, drawn_answers, seen, verdict
-from trainer.data.class_folders import Part
-from trainer.evaluation.comparison import Comparison
+from trainer.data.class_folders import Split
+from trainer.evaluation.comparison import PairedComparison
 from worker.inference.bundle import Bundle, load_bundle
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return load_bundle(one_reader(tmp_path_factory.mktemp("bundles") / "one"))
+    return load_bundle(make_scene_bundle(tmp_path_factory.mktemp("bundles") / "one"))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_every_change_has_a_row_and_says_what_it_is(bundle: Bundle) -> None:
     ("p_value", "written"), [(0.0004, "under 0.001"), (0.001, "0.001"), (0.25, "0.250"), (1, "1.000")]
 )
 def test_a_difference_is_written_in_points_with_its_sign(p_value: float, written: str) -> None:
-    found = Comparison(9, 4, p_value, gain=-0.05, low=-0.12, high=0.02)
+    found = PairedComparison(9, 4, p_value, gain=-0.05, low=-0.12, high=0.02)
     assert difference_cells(found) == ("-5.0", "-12.0 to +2.0", written)
 
 
@@ -118,7 +118,7 @@ def test_what_could_not_be_judged_is_counted_by_its_reason() -> None:
 
 
 def test_a_part_and_a_draw_are_told() -> None:
-    judged = replace(seen(answers([0.9] * 2, [0, 1], [True] * 2)), part=Part.TEST, files=50)
+    judged = replace(seen(answers([0.9] * 2, [0, 1], [True] * 2)), split=Split.TEST, files=50)
     assert judged_sentence(judged, CLASSES).startswith(
         "2 pictures (1 happy, 1 sad), of the test part, a draw of 2 of 50."
     )

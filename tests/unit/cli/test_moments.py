@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from worker.cli.moments import end_of, start_of
+from worker.cli.moments import parse_end, parse_start
 from worker.errors import ConfigError
 
 NOW = datetime(2026, 3, 1, 22, 30, tzinfo=UTC)
@@ -35,7 +35,7 @@ def _utc(month: int, day: int, hour: int, minute: int = 0) -> datetime:
     ],
 )
 def test_a_number_with_a_unit_is_that_long_ago(text: str, ago: timedelta) -> None:
-    assert start_of(text, NOW) == end_of(text, NOW) == NOW - ago
+    assert parse_start(text, NOW) == parse_end(text, NOW) == NOW - ago
 
 
 @pytest.mark.parametrize(
@@ -52,22 +52,22 @@ def test_a_number_with_a_unit_is_that_long_ago(text: str, ago: timedelta) -> Non
     ],
 )
 def test_a_date_or_time_without_an_offset_is_local(text: str, moment: datetime) -> None:
-    assert start_of(text, NOW) == moment
+    assert parse_start(text, NOW) == moment
 
 
 def test_until_a_date_includes_its_day() -> None:
-    assert end_of("2026-03-01", NOW) == _utc(3, 1, 23)
+    assert parse_end("2026-03-01", NOW) == _utc(3, 1, 23)
 
 
 def test_the_day_on_which_clocks_change_ends_at_midnight() -> None:
-    assert end_of("2026-03-29", NOW) == _utc(3, 29, 22)
+    assert parse_end("2026-03-29", NOW) == _utc(3, 29, 22)
 
 
 def test_until_a_time_is_that_time() -> None:
-    assert end_of("2026-03-01 14:30", NOW) == _utc(3, 1, 13, 30)
+    assert parse_end("2026-03-01 14:30", NOW) == _utc(3, 1, 13, 30)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "25:00", "2y", "99999999999w", "-3d"])
 def test_what_is_no_moment_is_a_wrong_use(text: str) -> None:
     with pytest.raises(ConfigError, match="no date or time"):
-        start_of(text, NOW)
+        parse_start(text, NOW)

@@ -6,28 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.fileio import Identity
-from worker.inbox.candidates import Candidate, Hint, Look, Writer, is_settled, observed
+from worker.fileio import FileIdentity
+from worker.inbox.candidates import Candidate, Hint, Inspection, Writer, is_settled, observe_candidate
 
 SETTLE = 2.0
 WALL = 1_000_000.0
-OLD = Identity(1, 2, 100, int((WALL - 60) * 1e9))
+OLD = FileIdentity(1, 2, 100, int((WALL - 60) * 1e9))
 FRESH = replace(OLD, changed_ns=int((WALL - 0.5) * 1e9))
 AHEAD = replace(OLD, changed_ns=int((WALL + 3600) * 1e9))
 
 identities = st.builds(
-    Identity, st.just(1), st.integers(1, 3), st.integers(0, 3), st.integers(0, 2 * int(WALL * 1e9))
+    FileIdentity, st.just(1), st.integers(1, 3), st.integers(0, 3), st.integers(0, 2 * int(WALL * 1e9))
 )
-looks = st.builds(Look, st.none() | identities, st.sampled_from(Writer))
+looks = st.builds(Inspection, st.none() | identities, st.sampled_from(Writer))
 hints = st.sampled_from(Hint)
 times = st.floats(0, 1e7)
 
 
 def settled(
-    identity: Identity | None, hint: Hint, writer: Writer, still: float = 0.0, wall: float = WALL
+    identity: FileIdentity | None, hint: Hint, writer: Writer, still: float = 0.0, wall: float = WALL
 ) -> bool:
     candidate = Candidate(hint, identity, 100.0)
-    return is_settled(candidate, Look(identity, writer), 100.0 + still, wall, SETTLE)
+    return is_settled(candidate, Inspection(identity, writer), 100.0 + still, wall, SETTLE)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def settled(
     ],
 )
 def test_a_candidate_is_settled_once_no_one_writes_it(
-    identity: Identity | None, hint: Hint, writer: Writer, still: float, expected: bool
+    identity: FileIdentity | None, hint: Hint, writer: Writer, still: float, expected: bool
 ) -> None:
     assert settled(identity, hint, writer, still) is expected
 
@@ -66,37 +66,37 @@ def test_a_clock_that_is_wrong_never_keeps_a_still_file_waiting(wall: float) -> 
 
 @given(st.lists(st.tuples(looks, hints, st.floats(0, 100)), min_size=1, max_size=8), times, times)
 def test_a_candidate_with_a_present_writer_is_never_settled(
-    story: list[tuple[Look, Hint, float]], now: float, wall: float
+    story: list[tuple[Inspection, Hint, float]], now: float, wall: float
 ) -> None:
     candidate = None
     for look, hint, passed in story:
         now += passed
-        candidate = observed(candidate, hint, look, now)
+        candidate = observe_candidate(candidate, hint, look, now)
         if look.writer is Writer.PRESENT or look.identity is None:
             assert not is_settled(candidate, look, now, wall, SETTLE)
 
 
 @given(st.lists(st.tuples(looks, st.floats(0, 1.9)), min_size=2, max_size=8), times)
 def test_without_a_writer_to_ask_for_only_a_file_that_lay_still_is_settled(
-    story: list[tuple[Look, float]], now: float
+    story: list[tuple[Inspection, float]], now: float
 ) -> None:
     candidate, unchanged, before = None, 0.0, None
     for look, passed in story:
         now += passed
         look = replace(look, writer=Writer.UNKNOWN)
         unchanged = unchanged + passed if look.identity == before and candidate else 0.0
-        candidate, before = observed(candidate, Hint.WHOLE, look, now), look.identity
+        candidate, before = observe_candidate(candidate, Hint.WHOLE, look, now), look.identity
         if is_settled(candidate, look, now, WALL, SETTLE):
             assert unchanged >= SETTLE * 0.999999
 
 
 def test_a_change_starts_the_wait_again() -> None:
-    first = observed(None, Hint.SEEN, Look(FRESH, Writer.UNKNOWN), 10.0)
-    grown = Look(replace(FRESH, size_bytes=200), Writer.UNKNOWN)
-    assert observed(first, Hint.SEEN, grown, 11.5).still_since == 11.5
-    assert observed(first, Hint.SEEN, Look(FRESH, Writer.UNKNOWN), 11.5).still_since == 10.0
+    first = observe_candidate(None, Hint.SEEN, Inspection(FRESH, Writer.UNKNOWN), 10.0)
+    grown = Inspection(replace(FRESH, size_bytes=200), Writer.UNKNOWN)
+    assert observe_candidate(first, Hint.SEEN, grown, 11.5).still_since == 11.5
+    assert observe_candidate(first, Hint.SEEN, Inspection(FRESH, Writer.UNKNOWN), 11.5).still_since == 10.0
 
 
 def test_a_writer_takes_back_that_the_file_is_whole() -> None:
-    whole = observed(None, Hint.WHOLE, Look(FRESH, Writer.NONE), 10.0)
-    assert observed(whole, Hint.WHOLE, Look(FRESH, Writer.PRESENT), 11.0).hint is Hint.SEEN
+    whole = observe_candidate(None, Hint.WHOLE, Inspection(FRESH, Writer.NONE), 10.0)
+    assert observe_candidate(whole, Hint.WHOLE, Inspection(FRESH, Writer.PRESENT), 11.0).hint is Hint.SEEN

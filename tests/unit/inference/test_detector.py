@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from worker.inference.bundle import Faces, InputSpec
-from worker.inference.detector import Box, cut, found
-from worker.inference.preprocess import fit, placed
+from worker.inference.detector import Detection, crop_face, decode_detections
+from worker.inference.preprocess import compute_placement, resize_to_input
 
 SPEC = InputSpec(320, 320, "rgb", "letterbox")
 CELLS = 40
@@ -38,11 +38,11 @@ def middle_and_length(profile: np.ndarray) -> tuple[float, float]:  # type: igno
     return float((np.arange(len(profile)) + 0.5) @ profile) / length, length
 
 
-def found_in(answer, width: int = 320, height: int = 320, **settings) -> tuple[Box, ...]:  # type: ignore[no-untyped-def]
-    return found(answer, faces(**settings), SPEC, width, height)
+def found_in(answer, width: int = 320, height: int = 320, **settings) -> tuple[Detection, ...]:  # type: ignore[no-untyped-def]
+    return decode_detections(answer, faces(**settings), SPEC, width, height)
 
 
-def sides_of(box: Box) -> tuple[int, ...]:
+def sides_of(box: Detection) -> tuple[int, ...]:
     return box.left, box.top, box.right, box.bottom
 
 
@@ -56,8 +56,8 @@ def test_a_drawn_square_is_mapped_back_within_a_pixel(width: int, height: int) -
     left, top = round(width * 0.4 - side / 3), round(height * 0.3)
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[top : top + round(side), left : left + round(side)] = 255
-    place = placed(width, height, SPEC)
-    shown = fit(pixels, SPEC)[..., 0] / 255
+    place = compute_placement(width, height, SPEC)
+    shown = resize_to_input(pixels, SPEC)[..., 0] / 255
     inside = shown[place.top : place.top + place.height, place.left : place.left + place.width]
     (across, wide), (down, high) = (middle_and_length(inside.max(axis=axis)) for axis in (0, 1))
     seen = max(wide, high)
@@ -131,7 +131,7 @@ def test_two_hundred_faces_are_found_and_apart() -> None:
 )
 def test_whatever_a_finder_answers_boxes_lie_in_the_picture(answer, width, height) -> None:  # type: ignore[no-untyped-def]
     spec = InputSpec(48, 40, "rgb", "letterbox")
-    boxes = found(answer, faces(least_score=0.0), spec, width, height)
+    boxes = decode_detections(answer, faces(least_score=0.0), spec, width, height)
     for box in boxes:
         assert 0 <= box.left <= box.right - 2 <= width - 2
         assert 0 <= box.top <= box.bottom - 2 <= height - 2
@@ -141,7 +141,7 @@ def test_whatever_a_finder_answers_boxes_lie_in_the_picture(answer, width, heigh
 
 def test_a_face_is_cut_without_a_copy() -> None:
     pixels = np.arange(300, dtype=np.uint16).astype(np.uint8).reshape(10, 10, 3)
-    face = cut(pixels, Box(2, 3, 7, 9, 1.0))
+    face = crop_face(pixels, Detection(2, 3, 7, 9, 1.0))
     assert face.shape == (6, 5, 3)
     assert (face[0, 0] == pixels[3, 2]).all()
     assert np.shares_memory(face, pixels)

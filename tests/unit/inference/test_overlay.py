@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worker.inference.overlay import drawn
-from worker.inference.prediction import Face, Verdict
+from worker.inference.overlay import draw_prediction
+from worker.inference.prediction import FacePrediction, Prediction
 
 SCORES = {"happy": 0.75, "sad": 0.25}
 
-FACE = Face(20.0, 30.0, 60.0, 60.0, 0.9, "happy", SCORES)
+FACE = FacePrediction(20.0, 30.0, 60.0, 60.0, 0.9, "happy", SCORES)
 
 LIGHT_YELLOW, LIGHT_BLUE = (255, 194, 77), (109, 179, 255)
 
 
-def drawn_on(size: tuple[int, int], ground: int, *faces: Face, full_width: int | None = None) -> Image.Image:
+def drawn_on(
+    size: tuple[int, int], ground: int, *faces: FacePrediction, full_width: int | None = None
+) -> Image.Image:
     pixels = np.full((size[1], size[0], 3), ground, np.uint8)
-    return drawn(pixels, full_width or size[0], Verdict("happy", 0.75, SCORES, faces))
+    return draw_prediction(pixels, full_width or size[0], Prediction("happy", 0.75, SCORES, faces))
 
 
 def pixels_of(image: Image.Image, colour: tuple[int, int, int]) -> int:
@@ -37,7 +39,7 @@ def test_the_verdict_is_in_a_band_below_a_photo_of_any_shape(size: tuple[int, in
 
 @pytest.mark.parametrize("ground", [0, 128, 255])
 def test_a_face_has_a_square_and_a_tag_in_its_labels_colour(ground: int) -> None:
-    sad = Face(300.0, 200.0, 100.0, 100.0, 0.9, "sad", {"happy": 0.4, "sad": 0.6})
+    sad = FacePrediction(300.0, 200.0, 100.0, 100.0, 0.9, "sad", {"happy": 0.4, "sad": 0.6})
     without, one = drawn_on((640, 480), ground), drawn_on((640, 480), ground, sad)
     assert pixels_of(one, LIGHT_BLUE) - pixels_of(without, LIGHT_BLUE) > 1500
     square = np.asarray(one)[200:300, 300:400]
@@ -46,27 +48,31 @@ def test_a_face_has_a_square_and_a_tag_in_its_labels_colour(ground: int) -> None
 
 
 def test_a_square_lies_where_the_face_is_in_the_full_photo() -> None:
-    reduced = drawn_on((640, 480), 0, Face(1200.0, 800.0, 400.0, 400.0, 0.9, "sad", SCORES), full_width=2560)
+    reduced = drawn_on(
+        (640, 480), 0, FacePrediction(1200.0, 800.0, 400.0, 400.0, 0.9, "sad", SCORES), full_width=2560
+    )
     assert (np.asarray(reduced)[250, 300] == LIGHT_BLUE).all()
 
 
 @pytest.mark.parametrize(("left", "top"), [(0.0, 0.0), (1180.0, 0.0), (0.0, 620.0), (1180.0, 620.0)], ids=str)
 def test_the_tag_of_a_face_at_an_edge_stays_in_the_photo(left: float, top: float) -> None:
-    face = Face(left, top, 100.0, 100.0, 0.9, "sad", SCORES)
+    face = FacePrediction(left, top, 100.0, 100.0, 0.9, "sad", SCORES)
     without, one = drawn_on((1280, 720), 0), drawn_on((1280, 720), 0, face)
-    middle = drawn_on((1280, 720), 0, Face(500.0, 300.0, 100.0, 100.0, 0.9, "sad", SCORES))
+    middle = drawn_on((1280, 720), 0, FacePrediction(500.0, 300.0, 100.0, 100.0, 0.9, "sad", SCORES))
     bare = pixels_of(without, LIGHT_BLUE)
     assert pixels_of(one, LIGHT_BLUE) - bare > 0.75 * (pixels_of(middle, LIGHT_BLUE) - bare)
 
 
 def test_hundreds_of_faces_and_one_larger_than_the_photo_are_drawn() -> None:
-    crowd = [Face(6.0 * (n % 100), 30.0 * (n // 100), 5.0, 5.0, 0.9, "sad", SCORES) for n in range(300)]
-    image = drawn_on((640, 480), 90, Face(0.0, 0.0, 640.0, 480.0, 0.9, "happy", SCORES), *crowd)
+    crowd = [
+        FacePrediction(6.0 * (n % 100), 30.0 * (n // 100), 5.0, 5.0, 0.9, "sad", SCORES) for n in range(300)
+    ]
+    image = drawn_on((640, 480), 90, FacePrediction(0.0, 0.0, 640.0, 480.0, 0.9, "happy", SCORES), *crowd)
     assert pixels_of(image, LIGHT_BLUE) > 1000
 
 
 def test_a_label_that_is_too_long_for_the_band_is_shortened() -> None:
     label = "n" * 255
-    verdict = Verdict(label, 1.0, {label: 1.0, "sad": 0.0}, None)
-    image = drawn(np.zeros((480, 480, 3), np.uint8), 480, verdict)
+    verdict = Prediction(label, 1.0, {label: 1.0, "sad": 0.0}, None)
+    image = draw_prediction(np.zeros((480, 480, 3), np.uint8), 480, verdict)
     assert image.width == 480

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from worker.config import BUILT_IN_BUNDLE
 from worker.inference.bundle import Bundle, Faces, load_bundle
 from worker.inference.decode import Picture
-from worker.inference.detector import Box
-from worker.inference.predictor import Evidence, Judge, fused, softmax
+from worker.inference.detector import Detection
+from worker.inference.predictor import Predictor, RawOutputs, fuse_logits, softmax
 
 logits = st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=5)
 
@@ -34,15 +34,15 @@ def test_softmax_of_known_logits_is_known() -> None:
     assert softmax(np.array([0.0, np.log(3)], np.float32)) == pytest.approx([0.25, 0.75])
 
 
-class Told(Judge):
+class Told(Predictor):
     """A judge whose networks say what it is told."""
 
     def __init__(self, bundle: Bundle, answer: list[float]) -> None:
         super().__init__(bundle)
         self._answer = np.array(answer, np.float32)
 
-    def evidence(self, picture: Picture) -> Evidence:
-        return Evidence((), np.empty((0, 2), np.float32), self._answer)
+    def run_networks(self, picture: Picture) -> RawOutputs:
+        return RawOutputs((), np.empty((0, 2), np.float32), self._answer)
 
 
 def verdict_on(answer: list[float], threshold: float | None, temperature: float = 1.0):  # type: ignore[no-untyped-def]
@@ -51,7 +51,7 @@ def verdict_on(answer: list[float], threshold: float | None, temperature: float 
     weights = replace(bundle.manifest.faces, alone=1.0)  # type: ignore[type-var]
     manifest = replace(bundle.manifest, decision_threshold=threshold, calibration=calibration, faces=weights)
     judge = Told(replace(bundle, manifest=manifest), answer)
-    return judge.judge(Picture(np.zeros((8, 8, 3), np.uint8), 8, 8))
+    return judge.predict(Picture(np.zeros((8, 8, 3), np.uint8), 8, 8))
 
 
 @pytest.mark.parametrize(
@@ -75,53 +75,57 @@ WEIGHTS = Faces(least_score=0.5, most=8, face=2.0, whole=0.5, alone=3.0)
 WHOLE = np.array([1.0, -1.0], np.float32)
 
 
-def evidence(*seen: tuple[int, list[float]]) -> Evidence:
+def evidence(*seen: tuple[int, list[float]]) -> RawOutputs:
     """Make evidence of faces that are faces for sure, each a side and its logits."""
-    boxes = tuple(Box(0, 0, side, side, 1.0) for side, _ in seen)
-    return Evidence(boxes, np.array([each for _, each in seen], np.float32).reshape(-1, 2), WHOLE)
+    boxes = tuple(Detection(0, 0, side, side, 1.0) for side, _ in seen)
+    return RawOutputs(boxes, np.array([each for _, each in seen], np.float32).reshape(-1, 2), WHOLE)
 
 
 def test_without_a_finder_the_whole_picture_says_it_alone() -> None:
-    assert (fused(evidence(), None) == WHOLE).all()
+    assert (fuse_logits(evidence(), None) == WHOLE).all()
 
 
 def test_where_no_face_is_found_the_whole_picture_counts_as_much_as_it_does_alone() -> None:
-    assert fused(evidence(), WEIGHTS).tolist() == [3.0, -3.0]
+    assert fuse_logits(evidence(), WEIGHTS).tolist() == [3.0, -3.0]
 
 
 def test_faces_count_by_their_area_beside_the_whole_picture() -> None:
     both = evidence((30, [1.0, 0.0]), (10, [0.0, 1.0]))
-    assert fused(both, WEIGHTS) == pytest.approx([2 * 0.9 + 0.5, 2 * 0.1 - 0.5])
-    assert fused(both, WEIGHTS).dtype == np.float32
+    assert fuse_logits(both, WEIGHTS) == pytest.approx([2 * 0.9 + 0.5, 2 * 0.1 - 0.5])
+    assert fuse_logits(both, WEIGHTS).dtype == np.float32
 
 
 def test_a_face_that_the_edge_cuts_counts_by_the_side_it_has() -> None:
-    cut = Evidence(
-        (Box(0, 0, 10, 20, 1.0), Box(40, 0, 60, 20, 1.0)), np.array([[1, 0], [0, 1]], np.float32), WHOLE
+    cut = RawOutputs(
+        (Detection(0, 0, 10, 20, 1.0), Detection(40, 0, 60, 20, 1.0)),
+        np.array([[1, 0], [0, 1]], np.float32),
+        WHOLE,
     )
-    assert fused(cut, WEIGHTS) == pytest.approx([1.5, 0.5])
+    assert fuse_logits(cut, WEIGHTS) == pytest.approx([1.5, 0.5])
 
 
-def found_with(*scores: float) -> Evidence:
+def found_with(*scores: float) -> RawOutputs:
     """Make evidence of two faces of one size, the first happy and the second sad, or of the first alone."""
-    boxes = tuple(Box(40 * place, 0, 40 * place + 20, 20, score) for place, score in enumerate(scores))
-    return Evidence(boxes, np.eye(2, dtype=np.float32)[: len(scores)], WHOLE)
+    boxes = tuple(Detection(40 * place, 0, 40 * place + 20, 20, score) for place, score in enumerate(scores))
+    return RawOutputs(boxes, np.eye(2, dtype=np.float32)[: len(scores)], WHOLE)
 
 
 def test_a_face_counts_by_the_cube_of_the_finders_score() -> None:
-    assert fused(found_with(1.0, 0.5), WEIGHTS) == pytest.approx([2 * 8 / 9 + 0.5, 2 / 9 - 0.5])
+    assert fuse_logits(found_with(1.0, 0.5), WEIGHTS) == pytest.approx([2 * 8 / 9 + 0.5, 2 / 9 - 0.5])
 
 
 def test_the_whole_picture_counts_by_what_lies_around_the_faces() -> None:
     closer = replace(evidence((30, [1.0, 0.0])), around=0.25)
-    assert fused(closer, WEIGHTS) == pytest.approx([2 + 0.25 * 0.5, -0.25 * 0.5])
+    assert fuse_logits(closer, WEIGHTS) == pytest.approx([2 + 0.25 * 0.5, -0.25 * 0.5])
 
 
 def test_as_far_as_no_find_may_be_a_face_the_whole_picture_counts_as_it_does_alone() -> None:
-    assert fused(found_with(0.6), WEIGHTS) == pytest.approx([0.6 * (2 + 0.5) + 0.4 * 3, -0.6 * 0.5 - 0.4 * 3])
-    both = fused(found_with(0.5, 0.5), WEIGHTS)
+    assert fuse_logits(found_with(0.6), WEIGHTS) == pytest.approx(
+        [0.6 * (2 + 0.5) + 0.4 * 3, -0.6 * 0.5 - 0.4 * 3]
+    )
+    both = fuse_logits(found_with(0.5, 0.5), WEIGHTS)
     assert both == pytest.approx([0.75 * (1 + 0.5) + 0.25 * 3, 0.75 * (1 - 0.5) - 0.25 * 3])
 
 
 def test_finds_that_are_next_to_nothing_leave_it_to_the_whole_picture() -> None:
-    assert fused(found_with(1e-200, 1e-200), WEIGHTS) == pytest.approx([3.0, -3.0])
+    assert fuse_logits(found_with(1e-200, 1e-200), WEIGHTS) == pytest.approx([3.0, -3.0])

@@ -8,20 +8,20 @@ from PIL import Image, ImageOps
 
 from tests.drawing import draw_pixels
 from worker.inference.bundle import InputSpec
-from worker.inference.preprocess import View, fit, placed
+from worker.inference.preprocess import SourceImage, compute_placement, resize_to_input
 
 
 @pytest.mark.parametrize("colour", ["rgb", "grey"])
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])
 def test_a_stage_is_given_the_shape_that_it_reads(colour: str, resize: str) -> None:
     spec = InputSpec(40, 24, colour, resize)  # type: ignore[arg-type]
-    pixels = fit(draw_pixels(7), spec)
+    pixels = resize_to_input(draw_pixels(7), spec)
     assert pixels.shape == (24, 40, 3 if colour == "rgb" else 1)
     assert pixels.dtype == np.uint8
 
 
 def test_a_letterboxed_picture_keeps_its_shape_between_grey_bars() -> None:
-    pixels = fit(np.full((10, 40, 3), 255, np.uint8), InputSpec(40, 40, "rgb", "letterbox"))
+    pixels = resize_to_input(np.full((10, 40, 3), 255, np.uint8), InputSpec(40, 40, "rgb", "letterbox"))
     assert (pixels[:14] == 128).all()
     assert (pixels[16:24] == 255).all()
     assert (pixels[26:] == 128).all()
@@ -35,13 +35,13 @@ def test_a_letterbox_is_pillows_own(size: tuple[int, int], colour: Literal["rgb"
     bars = 128 if colour == "grey" else (128, 128, 128)
     expected = ImageOps.pad(grey, (40, 32), Image.Resampling.BILINEAR, color=bars)
 
-    fitted = fit(pixels, InputSpec(40, 32, colour, "letterbox"))
+    fitted = resize_to_input(pixels, InputSpec(40, 32, colour, "letterbox"))
 
     assert (fitted == np.asarray(expected).reshape(32, 40, -1)).all()
 
 
 def test_a_picture_that_is_far_too_long_for_a_letterbox_is_a_line_in_it() -> None:
-    fitted = fit(np.full((1, 600, 3), 255, np.uint8), InputSpec(32, 32, "rgb", "letterbox"))
+    fitted = resize_to_input(np.full((1, 600, 3), 255, np.uint8), InputSpec(32, 32, "rgb", "letterbox"))
     assert (fitted == 255).all(axis=(1, 2)).sum() == 1
 
 
@@ -56,15 +56,15 @@ SPECS = (
 @pytest.mark.parametrize("size", [(100, 60), (320, 240), (640, 427), (961, 33), (1, 1300)], ids=str)
 def test_stages_that_share_a_view_read_what_each_would_read_alone(size: tuple[int, int]) -> None:
     pixels = draw_pixels(1, size)
-    for shared, spec in zip(View.of(pixels).fit_each(SPECS), SPECS, strict=True):
-        assert (shared == fit(pixels, spec)).all()
+    for shared, spec in zip(SourceImage.of(pixels).resize_all(SPECS), SPECS, strict=True):
+        assert (shared == resize_to_input(pixels, spec)).all()
 
 
 def test_a_view_of_a_part_shows_nothing_of_what_is_around_it() -> None:
     pixels = draw_pixels(2, (700, 500))
-    part = View.of(pixels).cut(20, 30, 690, 431)
-    for cut, spec in zip(part.fit_each(SPECS), SPECS, strict=True):
-        assert (cut == fit(pixels[30:431, 20:690], spec)).all()
+    part = SourceImage.of(pixels).cut(20, 30, 690, 431)
+    for cut, spec in zip(part.resize_all(SPECS), SPECS, strict=True):
+        assert (cut == resize_to_input(pixels[30:431, 20:690], spec)).all()
 
 
 @pytest.mark.parametrize("size", [(640, 480), (641, 427), (427, 1023), (1999, 1000), (5000, 7)], ids=str)
@@ -73,9 +73,9 @@ def test_a_picture_that_is_averaged_first_looks_as_it_would_otherwise(
     spec: InputSpec, size: tuple[int, int]
 ) -> None:
     pixels = draw_pixels(3, size)
-    place = placed(*size, spec)
+    place = compute_placement(*size, spec)
     image = Image.fromarray(pixels).convert("L" if spec.colour == "grey" else "RGB")
     at_once = np.asarray(image.resize((place.width, place.height), Image.Resampling.BILINEAR), int)
     bottom, right = place.top + place.height, place.left + place.width
-    shown = fit(pixels, spec)[place.top : bottom, place.left : right].reshape(at_once.shape)
+    shown = resize_to_input(pixels, spec)[place.top : bottom, place.left : right].reshape(at_once.shape)
     assert np.abs(shown - at_once).mean() < 1

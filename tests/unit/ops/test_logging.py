@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import Reason
-from worker.ops.logging import JsonLines, TextLines, configure
+from worker.ops.logging import JsonLines, TextLines, configure_logging
 
 LOGGERS = (None, "PIL", "alembic", "sqlalchemy", "watchdog")
 
@@ -151,21 +151,21 @@ def test_a_traceback_follows_its_sentence() -> None:
 def test_auto_is_text_on_a_terminal_and_json_elsewhere(
     log_format: str, stream: io.StringIO, is_json: bool
 ) -> None:
-    configure("info", log_format, stream)
+    configure_logging("info", log_format, stream)
     logging.getLogger("worker").info("started")
     assert stream.getvalue().startswith("{") is is_json
 
 
 def test_what_is_under_the_level_is_not_said() -> None:
     stream = io.StringIO()
-    configure("warning", "text", stream)
+    configure_logging("warning", "text", stream)
     logging.getLogger("worker").info("started")
     assert stream.getvalue() == ""
 
 
 def test_libraries_are_heard_from_warning_on_even_while_debugging() -> None:
     stream = io.StringIO()
-    configure("debug", "text", stream)
+    configure_logging("debug", "text", stream)
     logging.getLogger("watchdog.observers.inotify").info("chatter")
     logging.getLogger("worker").debug("heard")
     logging.getLogger("sqlalchemy.pool").warning("heard too")
@@ -174,20 +174,20 @@ def test_libraries_are_heard_from_warning_on_even_while_debugging() -> None:
 
 def test_libraries_are_no_louder_than_the_level() -> None:
     stream = io.StringIO()
-    configure("error", "text", stream)
+    configure_logging("error", "text", stream)
     logging.getLogger("PIL.Image").warning("chatter")
     assert stream.getvalue() == ""
 
 
 def test_watchdogs_warnings_reach_those_who_listen_even_where_they_are_not_shown() -> None:
-    configure("error", "text", io.StringIO())
+    configure_logging("error", "text", io.StringIO())
     assert logging.getLogger("watchdog.observers.inotify_c").isEnabledFor(logging.WARNING)
 
 
 def test_configuring_again_replaces_what_was_set_before() -> None:
     first, second = io.StringIO(), io.StringIO()
-    configure("info", "text", first)
-    configure("info", "text", second)
+    configure_logging("info", "text", first)
+    configure_logging("info", "text", second)
     logging.getLogger("worker").info("started")
     assert first.getvalue() == ""
     assert second.getvalue().count("started") == 1

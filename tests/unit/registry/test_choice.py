@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from worker.config import BUILT_IN_BUNDLE
 from worker.errors import ConfigError
-from worker.registry.choice import spelled, with_bundle
+from worker.registry.choice import replace_bundle_key, spell_folder
 
 PATH = Path("config.toml")
 
@@ -33,19 +33,19 @@ PATH = Path("config.toml")
     ],
 )
 def test_only_the_bundle_changes_and_comments_and_order_stay(before: str, after: str) -> None:
-    assert with_bundle(before, "new", PATH) == after
+    assert replace_bundle_key(before, "new", PATH) == after
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
 def test_any_name_is_read_back_as_it_was_written(name: str) -> None:
     for before in ("", "[model]\nprocesses = 1\n", 'model.bundle = "old"\n'):
-        assert tomllib.loads(with_bundle(before, name, PATH))["model"]["bundle"] == name
+        assert tomllib.loads(replace_bundle_key(before, name, PATH))["model"]["bundle"] == name
 
 
 def test_a_text_that_only_looks_like_the_table_is_not_written_into() -> None:
     before = 'folders.root = """\n[model]\n"""\n'
     with pytest.raises(ConfigError, match="by hand"):
-        with_bundle(before, "new", PATH)
+        replace_bundle_key(before, "new", PATH)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_a_text_that_only_looks_like_the_table_is_not_written_into() -> None:
     ],
 )
 def test_a_bundle_below_the_configuration_is_spelled_relative_to_it(folder: Path, spelling: str) -> None:
-    assert spelled(folder, Path("/home/me")) == spelling
+    assert spell_folder(folder, Path("/home/me")) == spelling
 
 
 def test_a_name_that_toml_cannot_hold_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"new-\\xff: its name is not UTF-8"):
-        spelled(Path("/home/me/new-\udcff"), Path("/home/me"))
+        spell_folder(Path("/home/me/new-\udcff"), Path("/home/me"))

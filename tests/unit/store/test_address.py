@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.store.address import place, sqlite_file
+from worker.store.address import describe_address, find_sqlite_file
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,9 @@ from worker.store.address import place, sqlite_file
     ],
 )
 def test_a_place_never_shows_a_password(url: str, shown: str) -> None:
-    assert place(url) == shown
+    assert describe_address(url) == shown
 
 
 def test_only_sqlite_has_a_file() -> None:
-    assert sqlite_file("sqlite:////data/moodsort.db") == Path("/data/moodsort.db")
-    assert sqlite_file("postgresql://ann@host/moods") is None
+    assert find_sqlite_file("sqlite:////data/moodsort.db") == Path("/data/moodsort.db")
+    assert find_sqlite_file("postgresql://ann@host/moods") is None

@@ -3,7 +3,7 @@ import sqlite3
 import pytest
 
 from worker.errors import MoodsortError, StoreError, Transient
-from worker.store.database_errors import postgres_failure, sqlite_failure
+from worker.store.database_errors import translate_postgres_error, translate_sqlite_error
 
 
 def _sqlite_error(code: int) -> sqlite3.OperationalError:
@@ -30,7 +30,7 @@ class _PostgresError(Exception):
     ],
 )
 def test_what_sqlite_refuses_is_one_line(code: int, kind: type[MoodsortError], words: str) -> None:
-    failure = sqlite_failure("moodsort.db", _sqlite_error(code))
+    failure = translate_sqlite_error("moodsort.db", _sqlite_error(code))
     assert type(failure) is kind
     assert str(failure).startswith("moodsort.db: ")
     assert words in str(failure)
@@ -38,7 +38,7 @@ def test_what_sqlite_refuses_is_one_line(code: int, kind: type[MoodsortError], w
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT_CHECK])
 def test_a_defect_of_ours_is_not_called_a_failure_of_sqlite(code: int) -> None:
-    assert sqlite_failure("moodsort.db", _sqlite_error(code)) is None
+    assert translate_sqlite_error("moodsort.db", _sqlite_error(code)) is None
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,13 @@ def test_a_defect_of_ours_is_not_called_a_failure_of_sqlite(code: int) -> None:
 def test_what_postgresql_refuses_is_one_line(
     sqlstate: str | None, kind: type[MoodsortError], words: str
 ) -> None:
-    failure = postgres_failure("postgresql://host", _PostgresError(sqlstate), is_operational=True)
+    failure = translate_postgres_error("postgresql://host", _PostgresError(sqlstate), is_operational=True)
     assert type(failure) is kind
     assert words in str(failure)
     assert "\n" not in str(failure)
 
 
 def test_a_defect_of_ours_is_not_called_a_failure_of_postgresql() -> None:
-    assert postgres_failure("postgresql://host", _PostgresError("42P01"), is_operational=False) is None
+    assert (
+        translate_postgres_error("postgresql://host", _PostgresError("42P01"), is_operational=False) is None
+    )

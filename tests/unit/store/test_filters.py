@@ -2,28 +2,28 @@ from datetime import UTC, datetime
 
 import pytest
 
-from worker.store.filters import Filters, like_pattern, where
+from worker.store.filters import Filters, build_where, make_like_pattern
 
 
 def test_no_filters_ask_for_nothing() -> None:
-    assert where(Filters()) == ("", ())
+    assert build_where(Filters()) == ("", ())
 
 
 def test_values_of_one_field_are_alternatives_and_fields_add_up() -> None:
-    clause, parameters = where(Filters(statuses=("filed", "missing"), folders=("happy",)))
+    clause, parameters = build_where(Filters(statuses=("filed", "missing"), folders=("happy",)))
     assert clause == " WHERE status IN (?, ?) AND folder IN (?)"
     assert parameters == ("filed", "missing", "happy")
 
 
 def test_since_is_included_and_until_is_not() -> None:
     moment = datetime(2026, 3, 1, tzinfo=UTC)
-    clause, parameters = where(Filters(since=moment, until=moment))
+    clause, parameters = build_where(Filters(since=moment, until=moment))
     assert clause == " WHERE received_at >= ? AND received_at < ?"
     assert parameters == ("2026-03-01T00:00:00.000Z", "2026-03-01T00:00:00.000Z")
 
 
 def test_a_confidence_of_zero_is_a_bound() -> None:
-    assert where(Filters(max_confidence=0.0)) == (" WHERE confidence <= ?", (0.0,))
+    assert build_where(Filters(max_confidence=0.0)) == (" WHERE confidence <= ?", (0.0,))
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,4 @@ def test_a_confidence_of_zero_is_a_bound() -> None:
     ],
 )
 def test_a_name_is_a_part_unless_it_is_a_pattern(wanted: str, pattern: str) -> None:
-    assert like_pattern(wanted) == pattern
+    assert make_like_pattern(wanted) == pattern

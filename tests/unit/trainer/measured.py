@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.data.audit.examination import Examined
-from trainer.data.class_folders import ClassFile, Part
-from trainer.data.near_duplicates import difference_bits
+from trainer.data.audit.examination import ExaminedImage
+from trainer.data.class_folders import ClassFile, Split
+from trainer.data.near_duplicates import hash_differences
 
 DATA = Path("data")
 
@@ -16,16 +16,16 @@ def picture(
     label: str = "happy",
     *,
     drawing: int | None = None,
-    part: Part | None = None,
+    part: Split | None = None,
     sha256: str | None = None,
     size: tuple[int, int] = (640, 480),
     brightest: float = 0.9,
     sharpness: float = 0.5,
-) -> Examined:
+) -> ExaminedImage:
     seed = sum(name.encode()) if drawing is None else drawing
     pixels = np.random.default_rng(seed).integers(0, 256, (48, 48, 3), np.uint8)
-    bits, mirrored_bits = difference_bits(pixels)
-    return Examined(
+    bits, mirrored_bits = hash_differences(pixels)
+    return ExaminedImage(
         file=ClassFile(DATA / label / name, DATA, label, part),
         sha256=sha256 or name,
         width=size[0],

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data.class_folders import ClassFile
-from trainer.data.dataset import Unread, read_file
-from trainer.data.near_duplicates import Bits, difference_bits
+from trainer.data.dataset import UnreadableFile, read_image
+from trainer.data.near_duplicates import Bits, hash_differences
 from worker.errors import BadPhoto
 from worker.inference.bundle import InputSpec
 from worker.inference.decode import Pixels
-from worker.inference.preprocess import fit
+from worker.inference.preprocess import resize_to_input
 
 WORKING_SIDE = 320
 """Longest side in pixels of what is measured, as the shipped bundles read pictures."""
@@ -32,11 +32,11 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedImage:
     """A picture and what was measured of it.
 
     `width` and `height` are those of the file, upright. `brightest` is the 99th percentile of its luminance,
-    0 to 1; `sharpness` see `measured_sharpness`. `view` is uint8 (48, 48, 3), RGB. `bits` and `mirrored_bits`
+    0 to 1; `sharpness` see `measure_sharpness`. `view` is uint8 (48, 48, 3), RGB. `bits` and `mirrored_bits`
     are its difference hash and its mirror image's, uint64 (8,).
     """
 
@@ -56,8 +56,8 @@ class Examination:
     """All the files of all classes: the pictures, and what is none."""
 
     classes: tuple[str, ...]
-    pictures: tuple[Examined, ...]
-    unread: tuple[Unread, ...]
+    pictures: tuple[ExaminedImage, ...]
+    unreadable: tuple[UnreadableFile, ...]
 
 
 def examine(files: dict[str, list[ClassFile]], on_file: Callable[[], None], max_pixels: int) -> Examination:
@@ -65,18 +65,18 @@ def examine(files: dict[str, list[ClassFile]], on_file: Callable[[], None], max_
 
     A picture of more than `max_pixels` counts as unreadable, as in training.
     """
-    pictures: list[Examined] = []
-    unread: list[Unread] = []
-    for outcome in _examined([file for each in files.values() for file in each], max_pixels):
+    pictures: list[ExaminedImage] = []
+    unread: list[UnreadableFile] = []
+    for outcome in _examine_all([file for each in files.values() for file in each], max_pixels):
         on_file()
-        if isinstance(outcome, Examined):
+        if isinstance(outcome, ExaminedImage):
             pictures.append(outcome)
         else:
             unread.append(outcome)
     return Examination(tuple(files), tuple(pictures), tuple(unread))
 
 
-def measured_sharpness(grey: NDArray[np.float32]) -> float:
+def measure_sharpness(grey: NDArray[np.float32]) -> float:
     """Return the variance of the Laplacian of grey, (H, W), over the variance of grey itself.
 
     The first is the usual measure of focus (Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield
@@ -89,34 +89,36 @@ def measured_sharpness(grey: NDArray[np.float32]) -> float:
     return float(laplacian.var() / grey.var())
 
 
-def _examined(files: Sequence[ClassFile], max_pixels: int) -> Iterator[Examined | Unread]:
+def _examine_all(files: Sequence[ClassFile], max_pixels: int) -> Iterator[ExaminedImage | UnreadableFile]:
     # Pillow decodes without Python's lock, so threads are enough.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(partial(_examine, max_pixels=max_pixels), files)
 
 
-def _examine(file: ClassFile, max_pixels: int) -> Examined | Unread:
+def _examine(file: ClassFile, max_pixels: int) -> ExaminedImage | UnreadableFile:
     try:
-        data, picture = read_file(file.path, max_pixels=max_pixels, working_side=WORKING_SIDE)
+        data, picture = read_image(file.path, max_pixels=max_pixels, max_side=WORKING_SIDE)
     except BadPhoto as error:
-        return Unread(file, error.reason, error.detail)
-    bits, mirrored_bits = difference_bits(picture.pixels)
-    small = fit(picture.pixels, _within(picture.pixels.shape, _SHARPNESS_SIDE)).astype(np.float32)
+        return UnreadableFile(file, error.reason, error.detail)
+    bits, mirrored_bits = hash_differences(picture.pixels)
+    small = resize_to_input(picture.pixels, _fit_within(picture.pixels.shape, _SHARPNESS_SIDE)).astype(
+        np.float32
+    )
     grey = small @ _LUMINANCE
-    return Examined(
+    return ExaminedImage(
         file=file,
         sha256=hashlib.sha256(data).hexdigest(),
         width=picture.width,
         height=picture.height,
         brightest=float(np.percentile(grey, 99)) / 255,
-        sharpness=measured_sharpness(grey),
-        view=fit(picture.pixels, VIEW),
+        sharpness=measure_sharpness(grey),
+        view=resize_to_input(picture.pixels, VIEW),
         bits=bits,
         mirrored_bits=mirrored_bits,
     )
 
 
-def _within(shape: tuple[int, ...], longest: int) -> InputSpec:
+def _fit_within(shape: tuple[int, ...], longest: int) -> InputSpec:
     scale = min(1.0, longest / max(shape[:2]))
     height, width = (max(1, round(side * scale)) for side in shape[:2])
     return InputSpec(width, height, "rgb", "stretch")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.audit.examination import Examination, Examined
-from trainer.data.audit.label_issues import Doubts
-from trainer.data.near_duplicates import near_duplicate_groups
-from trainer.data.splits import leakages
+from trainer.data.audit.examination import Examination, ExaminedImage
+from trainer.data.audit.label_issues import LabelIssues
+from trainer.data.near_duplicates import group_near_duplicates
+from trainer.data.splits import measure_leakage
 
 TINIEST_SIDE = 32
 """Pixels of the shorter side under which people, too, begin to fail: Torralba, Fergus & Freeman 2008, "80
@@ -34,7 +34,7 @@ FEWEST_PICTURES = 3
 """One for each of training, validation and test; training refuses a class of less."""
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What a finding is about, the gravest first."""
 
     UNREADABLE = "unreadable"
@@ -53,16 +53,22 @@ class Kind(StrEnum):
 
 
 CERTAIN = frozenset(
-    {Kind.UNREADABLE, Kind.TWO_CLASSES, Kind.ACROSS_PARTS, Kind.EXACT_DUPLICATE, Kind.FEW_PICTURES}
+    {
+        FindingKind.UNREADABLE,
+        FindingKind.TWO_CLASSES,
+        FindingKind.ACROSS_PARTS,
+        FindingKind.EXACT_DUPLICATE,
+        FindingKind.FEW_PICTURES,
+    }
 )
 """The kinds that no look at the pictures can make good: the same bytes are the same picture."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """Something to look at: its kind, the files that it is about, and a sentence."""
 
-    kind: Kind
+    kind: FindingKind
     paths: tuple[Path, ...]
     detail: str
 
@@ -73,83 +79,98 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class AuditReport:
     """The findings, the gravest first, and sentences about the data as a whole."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     notes: tuple[str, ...]
 
 
-def labels_of(examination: Examination) -> NDArray[np.int64]:
+def collect_labels(examination: Examination) -> NDArray[np.int64]:
     """Return the label of each picture, int64 (N,), positions in the classes."""
     number = {name: place for place, name in enumerate(examination.classes)}
     return np.array([number[picture.file.label] for picture in examination.pictures], np.int64)
 
 
-def groups_of(pictures: Sequence[Examined]) -> NDArray[np.int64]:
+def group_images(pictures: Sequence[ExaminedImage]) -> NDArray[np.int64]:
     """Return the number of each picture's group of near-duplicates, int64 (N,)."""
     if not pictures:
         return np.zeros(0, np.int64)
-    return near_duplicate_groups(
+    return group_near_duplicates(
         np.stack([picture.bits for picture in pictures]),
         np.stack([picture.mirrored_bits for picture in pictures]),
         [picture.sha256 for picture in pictures],
     )
 
 
-def judge(examination: Examination, groups: NDArray[np.int64], doubts: Doubts | None) -> Judged:
+def collect_findings(
+    examination: Examination, groups: NDArray[np.int64], doubts: LabelIssues | None
+) -> AuditReport:
     """Gather every finding: what the files are, which are the same, and what each picture is like."""
     found = [
-        *_unreadable(examination),
-        *_same_bytes(examination.pictures),
-        *_near_twins(examination.pictures, groups),
-        *(_wrong_labels(examination, doubts) if doubts else ()),
-        *_class_sizes(examination),
-        *_poor_pictures(examination.pictures),
+        *_find_unreadable(examination),
+        *_find_exact_duplicates(examination.pictures),
+        *_find_near_duplicates(examination.pictures, groups),
+        *(_find_label_issues(examination, doubts) if doubts else ()),
+        *_check_class_sizes(examination),
+        *_find_poor_images(examination.pictures),
     ]
-    order = {kind: place for place, kind in enumerate(Kind)}
+    order = {kind: place for place, kind in enumerate(FindingKind)}
     found.sort(key=lambda finding: order[finding.kind])
-    parts = [picture.file.part for picture in examination.pictures]
-    notes = [f"leakage: {leakage}" for leakage in (leakages(parts, groups) if any(parts) else ())]
+    parts = [picture.file.split for picture in examination.pictures]
+    notes = [f"leakage: {leakage}" for leakage in (measure_leakage(parts, groups) if any(parts) else ())]
     if doubts:
         notes.append(str(doubts))
-    return Judged(tuple(found), tuple(notes))
+    return AuditReport(tuple(found), tuple(notes))
 
 
-def _unreadable(examination: Examination) -> Iterator[Finding]:
-    for unread in examination.unread:
-        yield Finding(Kind.UNREADABLE, (unread.path,), unread.detail)
+def _find_unreadable(examination: Examination) -> Iterator[AuditFinding]:
+    for unread in examination.unreadable:
+        yield AuditFinding(FindingKind.UNREADABLE, (unread.path,), unread.detail)
 
 
-def _same_bytes(pictures: Sequence[Examined]) -> Iterator[Finding]:
-    by_hash: dict[str, list[Examined]] = defaultdict(list)
+def _find_exact_duplicates(pictures: Sequence[ExaminedImage]) -> Iterator[AuditFinding]:
+    by_hash: dict[str, list[ExaminedImage]] = defaultdict(list)
     for picture in pictures:
         by_hash[picture.sha256].append(picture)
     for same in by_hash.values():
         if len(same) > 1:
-            kind = _kind_of(same, Kind.TWO_CLASSES, Kind.ACROSS_PARTS, Kind.EXACT_DUPLICATE)
-            yield Finding(kind, _paths(same), f"the same bytes {_where(same)}")
+            kind = _choose_kind(
+                same, FindingKind.TWO_CLASSES, FindingKind.ACROSS_PARTS, FindingKind.EXACT_DUPLICATE
+            )
+            yield AuditFinding(kind, _list_paths(same), f"the same bytes {_describe_locations(same)}")
 
 
-def _near_twins(pictures: Sequence[Examined], groups: NDArray[np.int64]) -> Iterator[Finding]:
-    by_group: dict[int, list[Examined]] = defaultdict(list)
+def _find_near_duplicates(
+    pictures: Sequence[ExaminedImage], groups: NDArray[np.int64]
+) -> Iterator[AuditFinding]:
+    by_group: dict[int, list[ExaminedImage]] = defaultdict(list)
     for picture, group in zip(pictures, groups.tolist(), strict=True):
         by_group[group].append(picture)
     for twins in by_group.values():
         if len({picture.sha256 for picture in twins}) > 1:
-            kind = _kind_of(twins, Kind.NEAR_TWO_CLASSES, Kind.NEAR_ACROSS_PARTS, Kind.NEAR_DUPLICATE)
-            yield Finding(kind, _paths(twins), f"nearly the same picture {_where(twins)}")
+            kind = _choose_kind(
+                twins, FindingKind.NEAR_TWO_CLASSES, FindingKind.NEAR_ACROSS_PARTS, FindingKind.NEAR_DUPLICATE
+            )
+            yield AuditFinding(
+                kind, _list_paths(twins), f"nearly the same picture {_describe_locations(twins)}"
+            )
 
 
-def _kind_of(twins: Sequence[Examined], two_classes: Kind, across_parts: Kind, otherwise: Kind) -> Kind:
+def _choose_kind(
+    twins: Sequence[ExaminedImage],
+    two_classes: FindingKind,
+    across_parts: FindingKind,
+    otherwise: FindingKind,
+) -> FindingKind:
     if len({picture.file.label for picture in twins}) > 1:
         return two_classes
-    return across_parts if len({picture.file.part for picture in twins}) > 1 else otherwise
+    return across_parts if len({picture.file.split for picture in twins}) > 1 else otherwise
 
 
-def _where(twins: Sequence[Examined]) -> str:
+def _describe_locations(twins: Sequence[ExaminedImage]) -> str:
     places = Counter(
-        f"{picture.file.part}/{picture.file.label}" if picture.file.part else picture.file.label
+        f"{picture.file.split}/{picture.file.label}" if picture.file.split else picture.file.label
         for picture in twins
     )
     times = {1: "", 2: "twice "}
@@ -157,19 +178,19 @@ def _where(twins: Sequence[Examined]) -> str:
     return " and ".join(counted)
 
 
-def _paths(pictures: Iterable[Examined]) -> tuple[Path, ...]:
+def _list_paths(pictures: Iterable[ExaminedImage]) -> tuple[Path, ...]:
     return tuple(picture.file.path for picture in pictures)
 
 
-def _wrong_labels(examination: Examination, doubts: Doubts) -> Iterator[Finding]:
+def _find_label_issues(examination: Examination, doubts: LabelIssues) -> Iterator[AuditFinding]:
     for doubt in doubts.found:
         picture = examination.pictures[doubt.position]
         likely = examination.classes[doubt.likely]
         detail = f"filed as {picture.file.label}, looks like {likely} ({doubt.probability:.0%})"
-        yield Finding(Kind.WRONG_LABEL, (picture.file.path,), detail)
+        yield AuditFinding(FindingKind.WRONG_LABEL, (picture.file.path,), detail)
 
 
-def _class_sizes(examination: Examination) -> Iterator[Finding]:
+def _check_class_sizes(examination: Examination) -> Iterator[AuditFinding]:
     counts = dict.fromkeys(examination.classes, 0) | Counter(
         picture.file.label for picture in examination.pictures
     )
@@ -179,18 +200,22 @@ def _class_sizes(examination: Examination) -> Iterator[Finding]:
             detail = (
                 f"class {name} has {count} readable of the {FEWEST_PICTURES} pictures that training needs"
             )
-            yield Finding(Kind.FEW_PICTURES, (), detail)
+            yield AuditFinding(FindingKind.FEW_PICTURES, (), detail)
         elif count < RAREST * counts[largest]:
             detail = f"class {name} has {count} pictures, {largest} has {counts[largest]}"
-            yield Finding(Kind.RARE_CLASS, (), detail)
+            yield AuditFinding(FindingKind.RARE_CLASS, (), detail)
 
 
-def _poor_pictures(pictures: Sequence[Examined]) -> Iterator[Finding]:
+def _find_poor_images(pictures: Sequence[ExaminedImage]) -> Iterator[AuditFinding]:
     for picture in pictures:
         path = (picture.file.path,)
         if min(picture.width, picture.height) < TINIEST_SIDE:
-            yield Finding(Kind.TINY, path, f"{picture.width} × {picture.height} pixels")
+            yield AuditFinding(FindingKind.TINY, path, f"{picture.width} × {picture.height} pixels")
         elif picture.brightest < DARKEST:
-            yield Finding(Kind.DARK, path, f"its brightest parts reach {picture.brightest:.0%} of white")
+            yield AuditFinding(
+                FindingKind.DARK, path, f"its brightest parts reach {picture.brightest:.0%} of white"
+            )
         elif picture.sharpness < BLURRIEST:
-            yield Finding(Kind.BLURRED, path, f"sharpness {picture.sharpness:.3f} of the {BLURRIEST} wanted")
+            yield AuditFinding(
+                FindingKind.BLURRED, path, f"sharpness {picture.sharpness:.3f} of the {BLURRIEST} wanted"
+            )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.audit.examination import Examined
+from trainer.data.audit.examination import ExaminedImage
 from worker.inference.decode import Pixels
 
 Features = NDArray[np.float32]
@@ -48,7 +48,7 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class LabelIssue:
     """A picture, by its position, whose label looks wrong: the class that it looks like, and how much so."""
 
     position: int
@@ -57,10 +57,10 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubts:
+class LabelIssues:
     """The likely wrong labels, the likeliest first, and the mean recall of the model that doubts them."""
 
-    found: tuple[Doubt, ...]
+    found: tuple[LabelIssue, ...]
     recall: float
 
     def __str__(self) -> str:
@@ -72,9 +72,9 @@ class Doubts:
         )
 
 
-def doubted_labels(
-    pictures: Sequence[Examined], labels: NDArray[np.int64], groups: NDArray[np.int64]
-) -> Doubts | None:
+def find_label_issues(
+    pictures: Sequence[ExaminedImage], labels: NDArray[np.int64], groups: NDArray[np.int64]
+) -> LabelIssues | None:
     """Find likely wrong labels by confident learning (Northcutt et al. 2021).
 
     `labels` is int64 (N,), each picture's class; `groups` int64 (N,), near-duplicates of which none must
@@ -89,8 +89,8 @@ def doubted_labels(
         return None
     chosen: list[int] = np.flatnonzero(np.isin(labels, classes)).tolist()
     numbers = np.searchsorted(classes, labels[chosen])
-    described = features([pictures[position].view for position in chosen])
-    probabilities = out_of_fold(described, numbers, groups[chosen])
+    described = compute_features([pictures[position].view for position in chosen])
+    probabilities = predict_out_of_fold(described, numbers, groups[chosen])
     found = find_label_issues(
         numbers,
         probabilities,
@@ -102,16 +102,18 @@ def doubted_labels(
     right = likely == numbers
     recall = float(np.mean([right[numbers == number].mean() for number in range(len(classes))]))
     if recall < 1 / len(classes) + _LEAST_ABOVE_CHANCE:
-        return Doubts((), recall)
+        return LabelIssues((), recall)
     doubts = (
-        Doubt(chosen[at], int(classes[likely[at]]), float(probabilities[at, likely[at]]))
+        LabelIssue(chosen[at], int(classes[likely[at]]), float(probabilities[at, likely[at]]))
         for at in found
         if not right[at]
     )
-    return Doubts(tuple(doubts), recall)
+    return LabelIssues(tuple(doubts), recall)
 
 
-def out_of_fold(inputs: Features, labels: NDArray[np.int64], groups: NDArray[np.int64]) -> Probabilities:
+def predict_out_of_fold(
+    inputs: Features, labels: NDArray[np.int64], groups: NDArray[np.int64]
+) -> Probabilities:
     """Give each picture the probabilities of a model that has seen neither it nor its near-duplicates.
 
     `labels` count from 0 without a gap. One small hidden layer over principal components: quick, and too
@@ -139,25 +141,25 @@ def out_of_fold(inputs: Features, labels: NDArray[np.int64], groups: NDArray[np.
     return probabilities
 
 
-def features(views: Sequence[Pixels]) -> Features:
+def compute_features(views: Sequence[Pixels]) -> Features:
     """Describe views, uint8 (48, 48, 3), by directions of edges and coarse colour: float32 (N, features)."""
     blocks = [
-        _described(np.stack(views[start : start + _BLOCK]).astype(np.float32) / np.float32(255))
+        _compute_block(np.stack(views[start : start + _BLOCK]).astype(np.float32) / np.float32(255))
         for start in range(0, len(views), _BLOCK)
     ]
     return np.concatenate(blocks)
 
 
-def _described(views: NDArray[np.float32]) -> Features:
-    edges = _edge_cells(views.mean(axis=-1))
+def _compute_block(views: NDArray[np.float32]) -> Features:
+    edges = _compute_edge_cells(views.mean(axis=-1))
     corners = (edges[:, :-1, :-1], edges[:, 1:, :-1], edges[:, :-1, 1:], edges[:, 1:, 1:])
     blocks = np.concatenate(corners, axis=-1)
     blocks /= np.linalg.norm(blocks, axis=-1, keepdims=True) + _FLOOR
-    colours = _cells(views, _COLOUR_CELLS) * _COLOUR_WEIGHT
+    colours = _average_cells(views, _COLOUR_CELLS) * _COLOUR_WEIGHT
     return np.concatenate([each.reshape(len(views), -1) for each in (blocks, colours)], axis=1)
 
 
-def _edge_cells(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+def _compute_edge_cells(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sum the strength of edges by direction over cells: (N, cells, cells, directions)."""
     down, across = np.gradient(grey, axis=(1, 2))
     strength = np.hypot(across, down)
@@ -168,13 +170,13 @@ def _edge_cells(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     first = lower.astype(np.int64) % _DIRECTIONS
     second = (first + 1) % _DIRECTIONS
     cells = [
-        _cells(strength * ((first == n) * (1 - upper_share) + (second == n) * upper_share), _CELLS)
+        _average_cells(strength * ((first == n) * (1 - upper_share) + (second == n) * upper_share), _CELLS)
         for n in range(_DIRECTIONS)
     ]
     return np.stack(cells, axis=-1)
 
 
-def _cells(maps: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+def _average_cells(maps: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     """Average (N, H, W, …) over side × side cells: (N, side, side, …)."""
     count, height, width, *rest = maps.shape
     cells = maps.reshape(count, side, height // side, side, width // side, *rest)

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.data.audit.examination import Examination, Examined
-from trainer.data.class_folders import ClassFile, Part
+from trainer.data.audit.examination import Examination, ExaminedImage
+from trainer.data.class_folders import ClassFile, Split
 from worker.errors import MoodsortError, Reason
-from worker.paths import numbered, shown
+from worker.paths import format_path, number_name
 
 _SUFFIX = "-set-aside"
 
 _LINK_REFUSED = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 """What link(2) says on file systems without hard links, such as FAT, or on files that may not have more."""
 
-_KEPT_FIRST = (Part.TEST, Part.VALIDATION, Part.TRAINING, None)
+_KEPT_FIRST = (Split.TEST, Split.VALID, Split.TRAIN, None)
 """Of copies in several parts the test's stays, so that a published test is still the same one."""
 
 
@@ -26,7 +26,7 @@ class SetAsideFailed(MoodsortError):
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class MovedFile:
     """A file that was moved, from where to where, and why."""
 
     source: Path
@@ -34,26 +34,26 @@ class SetAside:
     reason: str
 
 
-def superfluous(examination: Examination) -> Iterator[tuple[ClassFile, str]]:
+def find_superfluous(examination: Examination) -> Iterator[tuple[ClassFile, str]]:
     """Name the files that are beyond doubt: those unreadable, and in each class all copies but one.
 
     Links are left where they are: what they lead to may be the copy that goes.
     """
-    for unread in examination.unread:
+    for unread in examination.unreadable:
         # What the system refuses to read may be whole.
         if unread.reason is not Reason.UNREADABLE and _is_plain(unread.file.path):
             yield unread.file, unread.detail
-    by_hash: dict[tuple[str, str], list[Examined]] = defaultdict(list)
+    by_hash: dict[tuple[str, str], list[ExaminedImage]] = defaultdict(list)
     for picture in examination.pictures:
         if _is_plain(picture.file.path):
             by_hash[picture.sha256, picture.file.label].append(picture)
     for same in by_hash.values():
-        kept, *rest = sorted(same, key=lambda picture: _KEPT_FIRST.index(picture.file.part))
+        kept, *rest = sorted(same, key=lambda picture: _KEPT_FIRST.index(picture.file.split))
         for picture in rest:
-            yield picture.file, f"the same bytes as {shown(kept.file.path)}"
+            yield picture.file, f"the same bytes as {format_path(kept.file.path)}"
 
 
-def set_aside(files: Sequence[tuple[ClassFile, str]]) -> Iterator[SetAside]:
+def set_aside(files: Sequence[tuple[ClassFile, str]]) -> Iterator[MovedFile]:
     """Move each file to `DATA-set-aside`, below the folders that it was in, and tell of it when it is done.
 
     A taken name gets a number. Raises SetAsideFailed; what was moved until then stays moved.
@@ -64,26 +64,26 @@ def set_aside(files: Sequence[tuple[ClassFile, str]]) -> Iterator[SetAside]:
         wanted = data.with_name(data.name + _SUFFIX) / below
         try:
             wanted.parent.mkdir(parents=True, exist_ok=True)
-            destination = _moved(file.path, wanted)
+            destination = _move(file.path, wanted)
         except OSError as error:
             raise SetAsideFailed(
-                f"{shown(file.path)}: cannot be moved to {shown(wanted)} ({error.strerror}); it stays"
+                f"{format_path(file.path)}: cannot be moved to {format_path(wanted)} ({error.strerror}); it stays"
             ) from error
-        yield SetAside(file.path, destination, reason)
+        yield MovedFile(file.path, destination, reason)
 
 
-def _moved(source: Path, wanted: Path) -> Path:
+def _move(source: Path, wanted: Path) -> Path:
     """Link to the first free name and unlink; where links are refused, rename over a name taken for it."""
     destination, number = wanted, 1
     while True:
         try:
-            return _linked(source, destination)
+            return _move_by_link(source, destination)
         except FileExistsError:
             number += 1
-            destination = wanted.with_name(numbered(wanted.name, number))
+            destination = wanted.with_name(number_name(wanted.name, number))
 
 
-def _linked(source: Path, destination: Path) -> Path:
+def _move_by_link(source: Path, destination: Path) -> Path:
     try:
         os.link(source, destination, follow_symlinks=False)
     except OSError as error:

@@ -3,28 +3,28 @@
 from collections.abc import Iterator
 
 from worker.config import Config
-from worker.ops.doctor.database import check_database, check_sqlite, database_folder
+from worker.ops.doctor.database import check_database, check_sqlite, find_database_folder
 from worker.ops.doctor.folders import (
     check_folders,
     check_moving,
     check_names,
     check_space,
-    named_folders,
+    list_folders,
 )
-from worker.ops.doctor.model import check_bundle, check_images, classes_of
-from worker.ops.doctor.result import Finding, State
+from worker.ops.doctor.model import check_bundle, check_images, read_classes
+from worker.ops.doctor.result import CheckResult, CheckState
 from worker.ops.doctor.system import check_open_files, check_running, check_watching
 
-__all__ = ["Finding", "State", "examine"]
+__all__ = ["CheckResult", "CheckState", "examine"]
 
 
-def examine(config: Config) -> Iterator[Finding]:
+def examine(config: Config) -> Iterator[CheckResult]:
     """Check everything that a worker needs; change nothing that stays."""
-    classes = classes_of(config)
-    folders = named_folders(config, classes)
+    classes = read_classes(config)
+    folders = list_folders(config, classes)
     places = {"photos": config.root}
     written = dict(folders)
-    if folder := database_folder(config.database.url):
+    if folder := find_database_folder(config.database.url):
         places["database"] = folder
         written["the database's folder"] = folder
     yield from check_running(config)

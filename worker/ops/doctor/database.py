@@ -6,56 +6,56 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from worker.errors import MoodsortError
-from worker.ops.doctor.result import Finding, State, of_error, ok
-from worker.paths import shown
-from worker.store.address import place, sqlite_file
-from worker.store.read_connection import revision_of
-from worker.store.revision import Standing, newer, standing
+from worker.ops.doctor.result import CheckResult, CheckState, report_error, report_ok
+from worker.paths import format_path
+from worker.store.address import describe_address, find_sqlite_file
+from worker.store.read_connection import read_revision
+from worker.store.revision import RevisionState, compare_revision, refuse_newer
 
 
-def check_database(url: str, revision: Callable[[str], str | None] = revision_of) -> Iterator[Finding]:
+def check_database(url: str, revision: Callable[[str], str | None] = read_revision) -> Iterator[CheckResult]:
     """Check that the database answers, and that its schema is one that this program knows."""
-    file = sqlite_file(url)
+    file = find_sqlite_file(url)
     if file is not None and not os.path.lexists(file):
-        yield ok("database", f"{shown(file)} is not there yet; the worker makes it")
+        yield report_ok("database", f"{format_path(file)} is not there yet; the worker makes it")
         return
     try:
         found = revision(url)
     except MoodsortError as error:
-        yield of_error("database", error)
+        yield report_error("database", error)
         return
     if file is not None and not os.access(file, os.R_OK | os.W_OK):
-        remedy = f"give {shown(file)} to the user who runs the worker (chown, chmod)"
-        yield Finding("database", State.FAIL, f"{shown(file)} cannot be written", remedy)
+        remedy = f"give {format_path(file)} to the user who runs the worker (chown, chmod)"
+        yield CheckResult("database", CheckState.FAIL, f"{format_path(file)} cannot be written", remedy)
         return
-    match standing(found):
-        case Standing.CURRENT:
-            yield ok("database", f"{place(url)}: revision {found}, up to date")
-        case Standing.EMPTY:
-            yield ok("database", f"{place(url)}: empty; the worker sets it up")
-        case Standing.OLDER:
-            text = f"{place(url)}: revision {found}, an older one"
-            yield Finding(
-                "database", State.WARN, text, "moodsort db upgrade (the worker does it when it starts)"
+    match compare_revision(found):
+        case RevisionState.CURRENT:
+            yield report_ok("database", f"{describe_address(url)}: revision {found}, up to date")
+        case RevisionState.EMPTY:
+            yield report_ok("database", f"{describe_address(url)}: empty; the worker sets it up")
+        case RevisionState.OLDER:
+            text = f"{describe_address(url)}: revision {found}, an older one"
+            yield CheckResult(
+                "database", CheckState.WARN, text, "moodsort db upgrade (the worker does it when it starts)"
             )
-        case Standing.NEWER:
-            yield of_error("database", newer(place(url), found))
+        case RevisionState.NEWER:
+            yield report_error("database", refuse_newer(describe_address(url), found))
 
 
-def check_sqlite(url: str, version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Iterator[Finding]:
+def check_sqlite(url: str, version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Iterator[CheckResult]:
     """Tell which SQLite there is, and how it keeps what it has not written yet."""
-    if sqlite_file(url) is None:
+    if find_sqlite_file(url) is None:
         return
     from worker.store.engine import can_corrupt_wal
 
     text = ".".join(str(part) for part in version)
     if can_corrupt_wal(version):
-        yield ok("SQLite", f"{text}: rollback journal (its WAL can corrupt; mended in 3.51.3)")
+        yield report_ok("SQLite", f"{text}: rollback journal (its WAL can corrupt; mended in 3.51.3)")
     else:
-        yield ok("SQLite", f"{text}: write-ahead log")
+        yield report_ok("SQLite", f"{text}: write-ahead log")
 
 
-def database_folder(url: str) -> Path | None:
+def find_database_folder(url: str) -> Path | None:
     """Return the folder of the database, None where a server keeps it."""
-    file = sqlite_file(url)
+    file = find_sqlite_file(url)
     return file.parent if file else None

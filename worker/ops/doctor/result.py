@@ -6,7 +6,7 @@ from enum import StrEnum
 from worker.errors import MoodsortError
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """How well things stand: `FAIL` keeps the worker from its work, `WARN` from doing it as it might."""
 
     OK = "ok"
@@ -15,21 +15,21 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One line of the doctor's report; `remedy` is empty where nothing has to be done."""
 
     check: str
-    state: State
+    state: CheckState
     found: str
     remedy: str = ""
 
 
-def ok(check: str, found: str) -> Finding:
+def report_ok(check: str, found: str) -> CheckResult:
     """Return a finding that needs no remedy."""
-    return Finding(check, State.OK, found)
+    return CheckResult(check, CheckState.OK, found)
 
 
-def of_error(check: str, error: MoodsortError, state: State = State.FAIL) -> Finding:
+def report_error(check: str, error: MoodsortError, state: CheckState = CheckState.FAIL) -> CheckResult:
     """Return the finding that an error is: its sentence up to the last semicolon, and the remedy after it."""
     found, _, remedy = " ".join(str(error).splitlines()).rpartition("; ")
-    return Finding(check, state, found, remedy) if found else Finding(check, state, remedy)
+    return CheckResult(check, state, found, remedy) if found else CheckResult(check, state, remedy)

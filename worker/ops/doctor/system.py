@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from worker.config import Config
-from worker.daemon.locks import holder, lock_files
+from worker.fileio import find_lock_holder
 from worker.inbox.watcher import is_on_network
-from worker.ops.doctor.result import Finding, State, ok
+from worker.ops.doctor.result import CheckResult, CheckState, report_ok
 
 _LIMITS = Path("/proc/sys/fs/inotify")
 
@@ -23,7 +23,7 @@ _FILES_PER_PROCESS = 4
 """Open files: the worker's own, and a classifier's, each generously rounded up."""
 
 
-def inotify_limit(name: str) -> int | None:
+def read_inotify_limit(name: str) -> int | None:
     """Return one of the kernel's limits on inotify, None where there are none to read."""
     try:
         return int((_LIMITS / name).read_text())
@@ -38,56 +38,62 @@ def count_folders(inbox: Path, recursive: bool) -> int:
 
 def check_watching(
     config: Config,
-    limit: Callable[[str], int | None] = inotify_limit,
+    limit: Callable[[str], int | None] = read_inotify_limit,
     is_remote: Callable[[Path], bool] = is_on_network,
     count: Callable[[Path, bool], int] = count_folders,
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     """Check how the worker hears of new photos."""
     polling, inbox = config.inbox.polling, config.inbox_folder
     on_network = is_remote(inbox)
     if on_network and polling == "never":
-        yield Finding(
+        yield CheckResult(
             "watching",
-            State.WARN,
+            CheckState.WARN,
             "the inbox is on a network file system, whose changes elsewhere only the rescans see",
             'set inbox.polling = "auto"',
         )
     elif on_network or polling == "always":
         why = "is on a network file system" if on_network else 'has inbox.polling = "always"'
-        yield ok("watching", f"the inbox {why}, and is polled")
+        yield report_ok("watching", f"the inbox {why}, and is polled")
         return
     else:
-        yield ok("watching", "the kernel tells of new photos (inotify)")
-    yield from _inotify(count(inbox, config.inbox.recursive), limit)
+        yield report_ok("watching", "the kernel tells of new photos (inotify)")
+    yield from _check_inotify(count(inbox, config.inbox.recursive), limit)
 
 
 def check_open_files(
     processes: int, limit: Callable[[], int] = lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     """Check that enough files can be open at once."""
     needed, allowed = _OWN_FILES + _FILES_PER_PROCESS * processes, limit()
     if allowed == resource.RLIM_INFINITY or allowed >= needed:
-        yield ok("open files", "unlimited" if allowed == resource.RLIM_INFINITY else f"{allowed} allowed")
+        yield report_ok(
+            "open files", "unlimited" if allowed == resource.RLIM_INFINITY else f"{allowed} allowed"
+        )
     else:
         found = f"{allowed} allowed; {processes} processes may need {needed}"
-        yield Finding("open files", State.WARN, found, f"ulimit -n {needed}, or fewer model.processes")
+        yield CheckResult(
+            "open files", CheckState.WARN, found, f"ulimit -n {needed}, or fewer model.processes"
+        )
 
 
-def check_running(config: Config, held_by: Callable[[Path], int | None] = holder) -> Iterator[Finding]:
+def check_running(
+    config: Config, held_by: Callable[[Path], int | None] = find_lock_holder
+) -> Iterator[CheckResult]:
     """Tell whether a worker runs on this inbox or database."""
-    found = {held_by(path) for path, _ in lock_files(config)} - {None}
+    found = {held_by(path) for path in config.lock_files.values()} - {None}
     if not found:
-        yield ok("worker", "not running")
+        yield report_ok("worker", "not running")
     for process in found:
-        yield ok("worker", f"running as process {process}" if process else "running")
+        yield report_ok("worker", f"running as process {process}" if process else "running")
 
 
-def _inotify(folders: int, limit: Callable[[str], int | None]) -> Iterator[Finding]:
+def _check_inotify(folders: int, limit: Callable[[str], int | None]) -> Iterator[CheckResult]:
     watches, instances, queue = (
         limit(name) for name in ("max_user_watches", "max_user_instances", "max_queued_events")
     )
     if watches is None or instances is None or queue is None:
-        yield ok("inotify", "no limits to be read here")
+        yield report_ok("inotify", "no limits to be read here")
         return
     troubles = []
     if folders > watches:
@@ -99,6 +105,6 @@ def _inotify(folders: int, limit: Callable[[str], int | None]) -> Iterator[Findi
         troubles.append((f"{queue} waiting events allowed", "max_queued_events", 16384))
     for found, name, wanted in troubles:
         remedy = f"sudo sysctl fs.inotify.{name}={wanted}, and write that to /etc/sysctl.d/moodsort.conf"
-        yield Finding("inotify", State.WARN, found, remedy)
+        yield CheckResult("inotify", CheckState.WARN, found, remedy)
     if not troubles:
-        yield ok("inotify", f"{folders} of {watches} watches needed")
+        yield report_ok("inotify", f"{folders} of {watches} watches needed")

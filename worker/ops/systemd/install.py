@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.config import DATABASE_VARIABLE, Config, config_path
+from worker.config import DATABASE_VARIABLE, Config, find_config
 from worker.errors import ConfigError, MoodsortError
-from worker.ops.systemd.unit import UNIT_NAME, Service
-from worker.paths import shown
+from worker.fileio import replace_file
+from worker.ops.systemd.unit import UNIT_NAME, UnitSettings
+from worker.paths import format_path
 
 Runner = Callable[[Sequence[str]], bool]
 """Runs a command and tells whether it did what it should."""
@@ -41,30 +42,32 @@ class Manager:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class InstallResult:
     """What was done, in words, and the commands that are left for a person to type."""
 
     done: tuple[str, ...]
     left: tuple[tuple[str, ...], ...]
 
 
-def user_manager(environment: Mapping[str, str]) -> Manager:
+def find_user_manager(environment: Mapping[str, str]) -> Manager:
     """Return the manager of the current user (systemd.unit(5), "User Unit Search Path")."""
     home = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Manager(Path(home) / "systemd" / "user", ("systemctl", "--user"))
 
 
-def system_manager() -> Manager:
+def find_system_manager() -> Manager:
     """Return the manager of the whole system."""
     return Manager(SYSTEM_FOLDER, ("systemctl",))
 
 
-def service_of(config: Config, given: Path | None, command: Path, environment: Mapping[str, str]) -> Service:
+def describe_service(
+    config: Config, given: Path | None, command: Path, environment: Mapping[str, str]
+) -> UnitSettings:
     """Return what the unit has to say.
 
     Raises ConfigError where the service would not find what this command finds.
     """
-    path = config_path(given)
+    path = find_config(given)
     if path is None:
         raise ConfigError(
             "config.toml: a service has no current folder to look for it in; "
@@ -75,7 +78,7 @@ def service_of(config: Config, given: Path | None, command: Path, environment: M
             f"{DATABASE_VARIABLE}: is set here, but a service does not see it; "
             "write database.url into the configuration and unset it"
         )
-    return Service(
+    return UnitSettings(
         command=command,
         config=path.absolute(),
         root=config.root,
@@ -84,13 +87,13 @@ def service_of(config: Config, given: Path | None, command: Path, environment: M
     )
 
 
-def owner_of(root: Path) -> str:
+def find_owner(root: Path) -> str:
     """Return the name of who owns the folder, or the number of one without a name."""
     try:
         number = root.stat().st_uid
     except OSError as error:
         raise ConfigError(
-            f"{shown(root)}: cannot be looked at ({error.strerror}); make it, or name a user with --user-name"
+            f"{format_path(root)}: cannot be looked at ({error.strerror}); make it, or name a user with --user-name"
         ) from error
     try:
         return pwd.getpwuid(number).pw_name
@@ -117,37 +120,39 @@ def run_quietly(command: Sequence[str]) -> bool:
     return done.returncode == 0
 
 
-def install(unit: str, manager: Manager, run: Runner) -> Outcome:
+def install(unit: str, manager: Manager, run: Runner) -> InstallResult:
     """Write the unit, enable and start it; one that has changed is started again.
 
     Raises MoodsortError where it cannot be written.
     """
-    before = _text(manager.unit_file)
+    before = _read_text(manager.unit_file)
     if before != unit:
-        _write(manager.unit_file, unit)
+        _write_text(manager.unit_file, unit)
     written = (
-        f"wrote {shown(manager.unit_file)}" if before != unit else f"{shown(manager.unit_file)} is as it was"
+        f"wrote {format_path(manager.unit_file)}"
+        if before != unit
+        else f"{format_path(manager.unit_file)} is as it was"
     )
     commands = [manager.command("daemon-reload"), manager.command("enable", "--now", UNIT_NAME)]
     if before not in (None, unit):
         commands[1:] = [manager.command("enable", UNIT_NAME), manager.command("restart", UNIT_NAME)]
     left = _run_in_order(commands, run)
-    return Outcome((written,) if left else (written, "enabled and started it"), left)
+    return InstallResult((written,) if left else (written, "enabled and started it"), left)
 
 
-def uninstall(manager: Manager, run: Runner) -> Outcome:
+def uninstall(manager: Manager, run: Runner) -> InstallResult:
     """Stop and disable the unit and remove it. Raises MoodsortError where it cannot be removed."""
-    if _text(manager.unit_file) is None:
-        return Outcome((f"{shown(manager.unit_file)}: is not installed",), ())
+    if _read_text(manager.unit_file) is None:
+        return InstallResult((f"{format_path(manager.unit_file)}: is not installed",), ())
     stop = manager.command("disable", "--now", UNIT_NAME)
     left = _run_in_order([stop], run)
     try:
         manager.unit_file.unlink(missing_ok=True)
     except OSError as error:
-        raise _refused(manager.unit_file, "removed", error) from error
+        raise _refuse(manager.unit_file, "removed", error) from error
     left += _run_in_order([manager.command("daemon-reload")], run)
-    removed = f"removed {shown(manager.unit_file)}"
-    return Outcome((removed,) if left else ("stopped and disabled it", removed), left)
+    removed = f"removed {format_path(manager.unit_file)}"
+    return InstallResult((removed,) if left else ("stopped and disabled it", removed), left)
 
 
 def _run_in_order(commands: Sequence[tuple[str, ...]], run: Runner) -> tuple[tuple[str, ...], ...]:
@@ -158,29 +163,23 @@ def _run_in_order(commands: Sequence[tuple[str, ...]], run: Runner) -> tuple[tup
     return ()
 
 
-def _text(path: Path) -> str | None:
+def _read_text(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _refused(path, "read", error) from error
+        raise _refuse(path, "read", error) from error
 
 
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.new")
+def _write_text(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        replace_file(path, text.encode(), mode=0o644)
     except OSError as error:
-        raise _refused(path, "written", error) from error
+        raise _refuse(path, "written", error) from error
 
 
-def _refused(path: Path, what: str, error: OSError) -> MoodsortError:
+def _refuse(path: Path, what: str, error: OSError) -> MoodsortError:
     remedy = "try again with sudo" if path.is_relative_to(SYSTEM_FOLDER) else "check its folder's permissions"
-    return MoodsortError(f"{shown(path)}: cannot be {what} ({error.strerror}); {remedy}")
+    return MoodsortError(f"{format_path(path)}: cannot be {what} ({error.strerror}); {remedy}")

@@ -17,7 +17,7 @@ class Notifier:
     """Where messages go (nowhere while `address` is None), and how often one is awaited.
 
     A worker that stays silent for `watchdog_seconds` is killed and started again; sd_watchdog_enabled(3)
-    advises to call `watchdog` every half of that.
+    advises to call `feed_watchdog` every half of that.
     """
 
     address: bytes | None = None
@@ -26,26 +26,26 @@ class Notifier:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], pid: int | None = None) -> "Notifier":
         """Read what the service manager has set for the process `pid`, this one unless given."""
-        address = _address(environment.get("NOTIFY_SOCKET", ""))
-        return cls(address, _watchdog_seconds(environment, os.getpid() if pid is None else pid))
+        address = _parse_address(environment.get("NOTIFY_SOCKET", ""))
+        return cls(address, _read_watchdog_seconds(environment, os.getpid() if pid is None else pid))
 
-    def ready(self, status: str) -> None:
+    def notify_ready(self, status: str) -> None:
         """Say that the start, or the reload, is done."""
-        self._send("READY=1", _status(status))
+        self._send("READY=1", _format_status(status))
 
-    def reloading(self, monotonic_us: int) -> None:
-        """Say that a reload began at `monotonic_us` (CLOCK_MONOTONIC); `ready` ends it."""
+    def notify_reloading(self, monotonic_us: int) -> None:
+        """Say that a reload began at `monotonic_us` (CLOCK_MONOTONIC); `notify_ready` ends it."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_us}")
 
-    def stopping(self) -> None:
+    def notify_stopping(self) -> None:
         """Say that the worker is on its way out."""
         self._send("STOPPING=1")
 
-    def status(self, text: str) -> None:
+    def notify_status(self, text: str) -> None:
         """Give the line that `systemctl status` shows."""
-        self._send(_status(text))
+        self._send(_format_status(text))
 
-    def watchdog(self) -> None:
+    def feed_watchdog(self) -> None:
         """Say that the worker is alive."""
         self._send("WATCHDOG=1")
 
@@ -61,7 +61,7 @@ class Notifier:
             _log.debug("the service manager did not hear", extra={"event": "unheard", "error": str(error)})
 
 
-def _address(variable: str) -> bytes | None:
+def _parse_address(variable: str) -> bytes | None:
     """Return the socket's address; a leading @ stands for the NUL of an abstract one."""
     address = os.fsencode(variable)
     if address.startswith(b"@"):
@@ -69,7 +69,7 @@ def _address(variable: str) -> bytes | None:
     return address if address.startswith(b"/") else None
 
 
-def _watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
+def _read_watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
     if environment.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
     microseconds = environment.get("WATCHDOG_USEC", "")
@@ -78,5 +78,5 @@ def _watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
     return int(microseconds) / 1e6 or None
 
 
-def _status(text: str) -> str:
+def _format_status(text: str) -> str:
     return f"STATUS={' '.join(text.splitlines())}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.errors import ConfigError
-from worker.paths import shown
+from worker.paths import format_path
 
 UNIT_NAME = "moodsort.service"
 
@@ -64,7 +64,7 @@ A user's manager can only make one inside a user namespace. Where the kernel for
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class UnitSettings:
     """What a unit runs and what it may touch; all paths are absolute.
 
     `database` is the SQLite file, None where a server keeps the log.
@@ -77,25 +77,28 @@ class Service:
     bundle: Path
 
 
-def render_user(service: Service) -> str:
+def render_user(service: UnitSettings) -> str:
     """Return the unit for the manager of one user."""
-    return _rendered(_head(), _service(service), _install("default.target"))
+    return _join_sections(_render_head(), _render_service(service), _render_install("default.target"))
 
 
-def render_system(service: Service, user: str) -> str:
+def render_system(service: UnitSettings, user: str) -> str:
     """Return the unit for the system's manager, which runs it as the user, a name or a number."""
-    written = written_folders(service)
-    needs = [f"RequiresMountsFor={_paths(written)}", "After=network.target"]
+    written = list_written_folders(service)
+    needs = [f"RequiresMountsFor={_quote_paths(written)}", "After=network.target"]
     if service.database is None:
         needs += ["Wants=network-online.target", "After=network-online.target postgresql.service"]
-    return _rendered(
-        _head(*needs),
-        _service(service) + _NAMESPACES + "\n".join(_system_lines(service, user, written)) + "\n",
-        _install("multi-user.target"),
+    return _join_sections(
+        _render_head(*needs),
+        _render_service(service)
+        + _NAMESPACES
+        + "\n".join(_render_system_lines(service, user, written))
+        + "\n",
+        _render_install("multi-user.target"),
     )
 
 
-def written_folders(service: Service) -> list[Path]:
+def list_written_folders(service: UnitSettings) -> list[Path]:
     """Return the folders that the service writes to; they have to be there before it starts."""
     folders = [service.root]
     if service.database is not None and not service.database.is_relative_to(service.root):
@@ -103,10 +106,14 @@ def written_folders(service: Service) -> list[Path]:
     return folders
 
 
-def _system_lines(service: Service, user: str, written: list[Path]) -> list[str]:
+def _render_system_lines(service: UnitSettings, user: str, written: list[Path]) -> list[str]:
     touched = [service.command, service.config, service.bundle, *written]
     home = "read-only" if _any_below(touched, _HOMES) else "yes"
-    lines = [f"ReadWritePaths={_paths(written)}", f"ProtectHome={home}", f"User={_specifiers(user)}"]
+    lines = [
+        f"ReadWritePaths={_quote_paths(written)}",
+        f"ProtectHome={home}",
+        f"User={_escape_specifiers(user)}",
+    ]
     if not _any_below(touched, _TEMPORARY):
         lines.append("PrivateTmp=yes")
     if user != "root":  # a root without capabilities could not read what others drop
@@ -114,22 +121,22 @@ def _system_lines(service: Service, user: str, written: list[Path]) -> list[str]
     return lines
 
 
-def _head(*needs: str) -> str:
+def _render_head(*needs: str) -> str:
     # Without a limit on starts, systemd never gives a service up that it restarts.
     return "\n".join(["[Unit]", "Description=File photos by mood", "StartLimitIntervalSec=0", *needs]) + "\n"
 
 
-def _service(service: Service) -> str:
-    words = [_argument(word) for word in ("--config", _checked(service.config))]
-    command = " ".join([_executable(service.command), "run", *words])
+def _render_service(service: UnitSettings) -> str:
+    words = [_quote_argument(word) for word in ("--config", _check_path(service.config))]
+    command = " ".join([_quote_executable(service.command), "run", *words])
     return _SERVICE.format(command=command)
 
 
-def _install(target: str) -> str:
+def _render_install(target: str) -> str:
     return f"[Install]\nWantedBy={target}\n"
 
 
-def _rendered(*sections: str) -> str:
+def _join_sections(*sections: str) -> str:
     return "\n".join(sections)
 
 
@@ -137,34 +144,34 @@ def _any_below(paths: list[Path], folders: tuple[Path, ...]) -> bool:
     return any(path.is_relative_to(folder) for path in paths for folder in folders)
 
 
-def _executable(path: Path) -> str:
+def _quote_executable(path: Path) -> str:
     """Quote the command; a colon before it keeps systemd from replacing ``$`` in its arguments."""
-    if set(shown(path)) & set("\"'\\"):
+    if set(format_path(path)) & set("\"'\\"):
         raise ConfigError(
-            f"{shown(path)}: systemd runs no command with quotes in its path; install it elsewhere"
+            f"{format_path(path)}: systemd runs no command with quotes in its path; install it elsewhere"
         )
-    return _argument(f":{_checked(path)}")
+    return _quote_argument(f":{_check_path(path)}")
 
 
-def _argument(word: str) -> str:
+def _quote_argument(word: str) -> str:
     """Quote a word as systemd.syntax(7) reads it; an entry of a list of paths is read alike."""
-    escaped = _specifiers(word).replace("\\", "\\\\").replace('"', '\\"')
+    escaped = _escape_specifiers(word).replace("\\", "\\\\").replace('"', '\\"')
     return escaped if _is_plain(escaped) else f'"{escaped}"'
 
 
-def _paths(paths: list[Path]) -> str:
-    return " ".join(_argument(_checked(path)) for path in paths)
+def _quote_paths(paths: list[Path]) -> str:
+    return " ".join(_quote_argument(_check_path(path)) for path in paths)
 
 
 def _is_plain(text: str) -> bool:
     return re.fullmatch(r"[\w/.,:=@%+-]+", text, re.ASCII) is not None
 
 
-def _specifiers(text: str) -> str:
+def _escape_specifiers(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _checked(path: Path) -> str:
+def _check_path(path: Path) -> str:
     """Return the path's text, which a unit can only hold where it is printable UTF-8."""
     text = str(path)
     try:
@@ -174,4 +181,4 @@ def _checked(path: Path) -> str:
     else:
         if not any(char < " " or char == "\x7f" for char in text):
             return text
-    raise ConfigError(f"{shown(path)!a}: a systemd unit cannot hold this name; rename it")
+    raise ConfigError(f"{format_path(path)!a}: a systemd unit cannot hold this name; rename it")

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from worker.errors import StoreError, Transient
-from worker.ops.doctor.database import check_database, check_sqlite, database_folder
-from worker.ops.doctor.result import Finding, State
+from worker.ops.doctor.database import check_database, check_sqlite, find_database_folder
+from worker.ops.doctor.result import CheckResult, CheckState
 from worker.store.revision import HEAD
 
 SERVER = "postgresql://ada:secret@nas/moodsort"
@@ -12,21 +12,21 @@ SERVER = "postgresql://ada:secret@nas/moodsort"
 
 def test_a_database_that_is_not_there_yet_is_no_trouble(tmp_path: Path) -> None:
     (finding,) = check_database(f"sqlite:///{tmp_path}/moodsort.db")
-    assert finding == Finding(
-        "database", State.OK, f"{tmp_path}/moodsort.db is not there yet; the worker makes it"
+    assert finding == CheckResult(
+        "database", CheckState.OK, f"{tmp_path}/moodsort.db is not there yet; the worker makes it"
     )
 
 
 @pytest.mark.parametrize(
     ("revision", "state", "remedy"),
     [
-        (HEAD, State.OK, ""),
-        (None, State.OK, ""),
-        ("0000", State.WARN, "moodsort db upgrade (the worker does it when it starts)"),
-        ("9999", State.FAIL, "upgrade moodsort"),
+        (HEAD, CheckState.OK, ""),
+        (None, CheckState.OK, ""),
+        ("0000", CheckState.WARN, "moodsort db upgrade (the worker does it when it starts)"),
+        ("9999", CheckState.FAIL, "upgrade moodsort"),
     ],
 )
-def test_a_schema_is_older_newer_or_right(revision: str | None, state: State, remedy: str) -> None:
+def test_a_schema_is_older_newer_or_right(revision: str | None, state: CheckState, remedy: str) -> None:
     (finding,) = check_database(SERVER, lambda _: revision)
     assert (finding.state, finding.remedy) == (state, remedy)
     assert "secret" not in finding.found
@@ -38,9 +38,9 @@ def test_a_database_that_does_not_answer_fails_with_its_own_remedy(kind: type[St
         raise kind("nas: the connection was refused (no; really); check that the server runs")
 
     assert list(check_database(SERVER, refuse)) == [
-        Finding(
+        CheckResult(
             "database",
-            State.FAIL,
+            CheckState.FAIL,
             "nas: the connection was refused (no; really)",
             "check that the server runs",
         )
@@ -50,7 +50,7 @@ def test_a_database_that_does_not_answer_fails_with_its_own_remedy(kind: type[St
 def test_a_file_that_is_no_database_fails(tmp_path: Path) -> None:
     (tmp_path / "moodsort.db").write_text("Dear diary, " * 100)
     (finding,) = check_database(f"sqlite:///{tmp_path}/moodsort.db")
-    assert (finding.state, finding.remedy) == (State.FAIL, "name another file in database.url")
+    assert (finding.state, finding.remedy) == (CheckState.FAIL, "name another file in database.url")
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_a_file_that_is_no_database_fails(tmp_path: Path) -> None:
 )
 def test_the_version_of_sqlite_tells_the_journal(version: tuple[int, ...], journal: str) -> None:
     (finding,) = check_sqlite("sqlite:////var/moodsort.db", version)
-    assert (finding.state, journal in finding.found) == (State.OK, True)
+    assert (finding.state, journal in finding.found) == (CheckState.OK, True)
 
 
 def test_sqlite_does_not_matter_where_a_server_keeps_the_log() -> None:
     assert list(check_sqlite(SERVER)) == []
-    assert database_folder(SERVER) is None
+    assert find_database_folder(SERVER) is None

@@ -1,12 +1,12 @@
 from worker.config import load_config
 from worker.errors import BundleError
-from worker.ops.doctor.model import check_bundle, check_images, classes_of
-from worker.ops.doctor.result import State
+from worker.ops.doctor.model import check_bundle, check_images, read_classes
+from worker.ops.doctor.result import CheckState
 
 
 def test_every_decoder_that_is_missing_is_named() -> None:
     (finding,) = check_images(has=lambda feature: feature != "avif", heif=lambda: 0)
-    assert (finding.state, finding.found) == (State.WARN, "AVIF, HEIC cannot be read")
+    assert (finding.state, finding.found) == (CheckState.WARN, "AVIF, HEIC cannot be read")
 
 
 def test_a_library_that_cannot_be_loaded_fails() -> None:
@@ -14,19 +14,19 @@ def test_a_library_that_cannot_be_loaded_fails() -> None:
         raise ImportError("libheif.so.1: cannot open shared object file")
 
     (finding,) = check_images(heif=refuse)
-    assert finding.state is State.FAIL
+    assert finding.state is CheckState.FAIL
     assert "libheif.so.1" in finding.found
 
 
 def test_the_libraries_that_are_installed_read_every_format() -> None:
     (finding,) = check_images()
-    assert finding.state is State.OK
+    assert finding.state is CheckState.OK
 
 
 def test_a_bundle_that_passes_its_test_is_named() -> None:
     (finding,) = check_bundle(load_config(), lambda _: None)
-    assert (finding.state, finding.found.split()[0]) == (State.OK, "default")
-    assert "happy" in classes_of(load_config())
+    assert (finding.state, finding.found.split()[0]) == (CheckState.OK, "default")
+    assert "happy" in read_classes(load_config())
 
 
 def test_a_bundle_that_does_not_compute_as_it_did_fails_with_its_own_remedy() -> None:
@@ -35,7 +35,7 @@ def test_a_bundle_that_does_not_compute_as_it_did_fails_with_its_own_remedy() ->
 
     (finding,) = check_bundle(load_config(), refuse)
     assert (finding.state, finding.found, finding.remedy) == (
-        State.FAIL,
+        CheckState.FAIL,
         "golden.npz: logits differ",
         "use another",
     )
@@ -46,5 +46,5 @@ def test_the_doctor_does_not_send_people_to_the_doctor() -> None:
         raise BundleError("classifier processes do not start: signal 4 (SIGILL); see moodsort doctor")
 
     (finding,) = check_bundle(load_config(), refuse)
-    assert finding.state is State.FAIL
+    assert finding.state is CheckState.FAIL
     assert "doctor" not in finding.remedy

@@ -5,8 +5,8 @@ from typing import Literal
 
 import pytest
 
-from worker.config import Config, Inbox
-from worker.ops.doctor.result import State
+from worker.config import Config, InboxConfig
+from worker.ops.doctor.result import CheckState
 from worker.ops.doctor.system import check_open_files, check_running, check_watching, count_folders
 
 PLENTY = {"max_user_watches": 65536, "max_user_instances": 128, "max_queued_events": 16384}
@@ -17,8 +17,8 @@ def watching(
     is_remote: bool = False,
     folders: int = 1,
     **limits: int | None,
-) -> list[tuple[str, State, str]]:
-    config = replace(Config(), inbox=Inbox(polling=polling))
+) -> list[tuple[str, CheckState, str]]:
+    config = replace(Config(), inbox=InboxConfig(polling=polling))
     found = check_watching(
         config,
         limit=(PLENTY | limits).__getitem__,
@@ -29,40 +29,40 @@ def watching(
 
 
 def test_a_local_inbox_within_the_limits_is_fine() -> None:
-    assert watching() == [("watching", State.OK, ""), ("inotify", State.OK, "")]
+    assert watching() == [("watching", CheckState.OK, ""), ("inotify", CheckState.OK, "")]
 
 
 def test_an_inbox_on_the_network_is_polled() -> None:
-    assert watching(is_remote=True) == [("watching", State.OK, "")]
+    assert watching(is_remote=True) == [("watching", CheckState.OK, "")]
 
 
 def test_an_inbox_that_is_always_polled_needs_no_limits() -> None:
-    assert watching("always", max_user_watches=0) == [("watching", State.OK, "")]
+    assert watching("always", max_user_watches=0) == [("watching", CheckState.OK, "")]
 
 
 def test_never_polling_the_network_is_warned_of() -> None:
     assert watching("never", is_remote=True)[0] == (
         "watching",
-        State.WARN,
+        CheckState.WARN,
         'set inbox.polling = "auto"',
     )
 
 
 def test_more_folders_than_watches_are_warned_of_with_a_limit_that_is_enough() -> None:
     (_, state, remedy) = watching(folders=9000, max_user_watches=8192)[1]
-    assert state is State.WARN
+    assert state is CheckState.WARN
     assert remedy.startswith("sudo sysctl fs.inotify.max_user_watches=18000, ")
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_user_instances", 4), ("max_queued_events", 512)])
 def test_limits_that_are_low_are_warned_of(name: str, value: int) -> None:
     (_, state, remedy) = watching(**{name: value})[1]
-    assert state is State.WARN
+    assert state is CheckState.WARN
     assert f"fs.inotify.{name}={PLENTY[name]}" in remedy
 
 
 def test_a_system_without_inotify_is_no_trouble() -> None:
-    assert watching(max_user_watches=None)[1] == ("inotify", State.OK, "")
+    assert watching(max_user_watches=None)[1] == ("inotify", CheckState.OK, "")
 
 
 def test_folders_are_counted_as_deep_as_they_are_watched(tmp_path: Path) -> None:
@@ -73,9 +73,10 @@ def test_folders_are_counted_as_deep_as_they_are_watched(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("allowed", "state"), [(1024, State.OK), (resource.RLIM_INFINITY, State.OK), (79, State.WARN)]
+    ("allowed", "state"),
+    [(1024, CheckState.OK), (resource.RLIM_INFINITY, CheckState.OK), (79, CheckState.WARN)],
 )
-def test_too_few_open_files_for_the_processes_are_warned_of(allowed: int, state: State) -> None:
+def test_too_few_open_files_for_the_processes_are_warned_of(allowed: int, state: CheckState) -> None:
     (finding,) = check_open_files(4, lambda: allowed)
     assert finding.state is state
 
@@ -85,4 +86,4 @@ def test_too_few_open_files_for_the_processes_are_warned_of(allowed: int, state:
 )
 def test_a_running_worker_is_told_and_no_failure(process: int | None, found: str) -> None:
     (finding,) = check_running(Config(), lambda _: process)
-    assert (finding.state, finding.found) == (State.OK, found)
+    assert (finding.state, finding.found) == (CheckState.OK, found)

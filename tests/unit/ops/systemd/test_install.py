@@ -7,13 +7,13 @@ from worker.config import load_config
 from worker.errors import ConfigError, MoodsortError
 from worker.ops.systemd.install import (
     Manager,
+    describe_service,
     find_command,
+    find_owner,
+    find_user_manager,
     install,
-    owner_of,
     run_quietly,
-    service_of,
     uninstall,
-    user_manager,
 )
 
 
@@ -104,8 +104,8 @@ def test_a_unit_is_removed_even_where_systemd_does_not_answer(manager: Manager) 
 
 
 def test_a_users_units_lie_where_the_environment_says(tmp_path: Path) -> None:
-    assert user_manager({"XDG_CONFIG_HOME": str(tmp_path)}).folder == tmp_path / "systemd" / "user"
-    assert user_manager({}).folder == Path.home() / ".config" / "systemd" / "user"
+    assert find_user_manager({"XDG_CONFIG_HOME": str(tmp_path)}).folder == tmp_path / "systemd" / "user"
+    assert find_user_manager({}).folder == Path.home() / ".config" / "systemd" / "user"
 
 
 def test_a_command_that_is_missing_has_not_done_what_it_should(tmp_path: Path) -> None:
@@ -132,9 +132,9 @@ def test_a_service_needs_a_configuration_that_it_can_find(
     monkeypatch.delenv("MOODSORT_CONFIG", raising=False)
     monkeypatch.delenv("MOODSORT_DATABASE_URL", raising=False)
     with pytest.raises(ConfigError, match="name it with --config"):
-        service_of(load_config(), None, tmp_path / "moodsort", {})
+        describe_service(load_config(), None, tmp_path / "moodsort", {})
     (tmp_path / "config.toml").touch()
-    found = service_of(load_config(), None, tmp_path / "moodsort", {})
+    found = describe_service(load_config(), None, tmp_path / "moodsort", {})
     assert (found.config, found.root) == (tmp_path / "config.toml", tmp_path / "photos")
 
 
@@ -142,10 +142,10 @@ def test_a_database_that_only_this_shell_knows_is_refused(tmp_path: Path) -> Non
     (tmp_path / "config.toml").touch()
     given = tmp_path / "config.toml"
     with pytest.raises(ConfigError, match="a service does not see it"):
-        service_of(load_config(given), given, tmp_path, {"MOODSORT_DATABASE_URL": "sqlite:///a.db"})
+        describe_service(load_config(given), given, tmp_path, {"MOODSORT_DATABASE_URL": "sqlite:///a.db"})
 
 
 def test_a_systems_service_runs_as_who_owns_the_photos(tmp_path: Path) -> None:
-    assert owner_of(tmp_path) == tmp_path.owner()
+    assert find_owner(tmp_path) == tmp_path.owner()
     with pytest.raises(ConfigError, match="--user-name"):
-        owner_of(tmp_path / "gone")
+        find_owner(tmp_path / "gone")

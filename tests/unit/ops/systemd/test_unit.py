@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import ConfigError
-from worker.ops.systemd.unit import Service, render_system, render_user, written_folders
+from worker.ops.systemd.unit import UnitSettings, list_written_folders, render_system, render_user
 
-SERVICE = Service(
+SERVICE = UnitSettings(
     command=Path("/opt/moodsort/bin/moodsort"),
     config=Path("/etc/moodsort.toml"),
     root=Path("/srv/photos"),
@@ -78,7 +78,7 @@ def test_a_command_that_systemd_would_not_run_is_refused(name: str) -> None:
 
 
 def test_a_database_below_the_root_needs_no_folder_of_its_own() -> None:
-    assert written_folders(replace(SERVICE, database=Path("/srv/photos/moodsort.db"))) == [SERVICE.root]
+    assert list_written_folders(replace(SERVICE, database=Path("/srv/photos/moodsort.db"))) == [SERVICE.root]
 
 
 def test_a_server_is_waited_for_and_a_file_is_not() -> None:

@@ -1,6 +1,6 @@
 import threading
 
-from trainer.cli.progress_bar import shown_progress
+from trainer.cli.progress_bar import show_progress
 from trainer.training.progress import Step
 
 
@@ -10,7 +10,7 @@ def shown(monkeypatch, capsys, step: Step) -> str:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     before = set(threading.enumerate())
-    with shown_progress() as progress:
+    with show_progress() as progress:
         progress.on_step(step)
     for refreshing in set(threading.enumerate()) - before:  # rich tells it to stop, and does not wait
         refreshing.join()

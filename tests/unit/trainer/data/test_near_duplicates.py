@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from trainer.data.near_duplicates import difference_bits, near_duplicate_groups
+from trainer.data.near_duplicates import group_near_duplicates, hash_differences
 from worker.inference.decode import Pixels
 
 
@@ -40,9 +40,9 @@ def greyed(picture: Image.Image) -> Image.Image:
 
 def grouped(pictures: list[Image.Image], hashes: list[str] | None = None) -> list[int]:
     pixels: list[Pixels] = [np.asarray(picture.convert("RGB")) for picture in pictures]
-    bits, mirrors = (np.stack(each) for each in zip(*map(difference_bits, pixels), strict=True))
+    bits, mirrors = (np.stack(each) for each in zip(*map(hash_differences, pixels), strict=True))
     names = hashes or [str(number) for number in range(len(pictures))]
-    return near_duplicate_groups(bits, mirrors, names).tolist()
+    return group_near_duplicates(bits, mirrors, names).tolist()
 
 
 @pytest.mark.parametrize("change", [reencoded, resized, mirrored, greyed])
@@ -68,11 +68,11 @@ def test_files_with_the_same_bytes_are_one_group_whatever_their_place():
 def test_copies_are_found_far_apart_in_a_long_list():
     original = drawn(99)
     others = [drawn(seed) for seed in range(100, 110)]
-    few = np.stack([difference_bits(np.asarray(picture))[0] for picture in [original, *others]])
+    few = np.stack([hash_differences(np.asarray(picture))[0] for picture in [original, *others]])
     # More rows than are compared at a time, with one copy at either end.
     bits = np.concatenate([few[:1], np.repeat(few[1:], 60, axis=0), few[:1]])
 
-    groups = near_duplicate_groups(bits, bits, [str(number) for number in range(len(bits))])
+    groups = group_near_duplicates(bits, bits, [str(number) for number in range(len(bits))])
 
     assert groups[0] == groups[-1]
     assert len(set(groups.tolist())) == 11

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.data.class_folders import Part
-from trainer.data.splits import Shares, Splits, completed_splits, divided, split_groups
+from trainer.data.class_folders import Split
+from trainer.data.splits import HoldOutShares, SplitIndices, complete_splits, split_dataset, split_groups
 from worker.errors import ConfigError
 
 CLASSES = ("happy", "sad")
 
-TRAIN, VALID, TEST = Part
+TRAIN, VALID, TEST = Split
 
 
 @dataclass(frozen=True)
@@ -19,17 +19,17 @@ class Given:
     """Labels and parts without pictures."""
 
     labels: np.ndarray
-    parts: tuple[Part | None, ...]
+    parts: tuple[Split | None, ...]
     classes: tuple[str, ...] = CLASSES
 
 
-def given_parts(*counts: tuple[Part | None, int]) -> Given:
+def given_parts(*counts: tuple[Split | None, int]) -> Given:
     parts = [part for part, count in counts for _ in range(count)]
     return Given(np.arange(len(parts)) % 2, tuple(parts))
 
 
-def divide(data: Given, groups: np.ndarray | None = None, limit: float = 0.01, seed: int = 0) -> Splits:
-    return divided(data, np.arange(len(data.parts)) if groups is None else groups, 0.1, seed, limit)
+def divide(data: Given, groups: np.ndarray | None = None, limit: float = 0.01, seed: int = 0) -> SplitIndices:
+    return split_dataset(data, np.arange(len(data.parts)) if groups is None else groups, 0.1, seed, limit)
 
 
 def parts_of(labels: np.ndarray, groups: np.ndarray, held_out: float = 0.1, seed: int = 0) -> np.ndarray:
@@ -166,8 +166,8 @@ def test_a_given_part_without_a_class_is_refused_with_both_names():
         divide(data)
 
 
-def part_numbers(data: Given, groups: np.ndarray, shares: Shares, seed: int = 0) -> np.ndarray:
-    splits = completed_splits(data, groups, shares, seed)
+def part_numbers(data: Given, groups: np.ndarray, shares: HoldOutShares, seed: int = 0) -> np.ndarray:
+    splits = complete_splits(data, groups, shares, seed)
     part = np.full(len(data.parts), -1)
     for number, positions in enumerate((splits.training, splits.validation, splits.test)):
         part[positions] = number
@@ -183,32 +183,32 @@ def test_given_parts_are_kept_and_nothing_else_crosses_them(parts, owners, seed)
     groups = np.concatenate([np.arange(100, 120), owners])[: 60 + len(parts)]
     data = Given(groups % 2, tuple([TRAIN, TRAIN, VALID, VALID, TEST, TEST] + [None] * 54 + parts))
 
-    part = part_numbers(data, groups, Shares(0.1, 0.2), seed)
+    part = part_numbers(data, groups, HoldOutShares(0.1, 0.2), seed)
 
     for group in set(groups.tolist()):
         own = np.flatnonzero(groups == group)
-        given = {list(Part).index(data.parts[place]) for place in own if data.parts[place]}
+        given = {list(Split).index(data.parts[place]) for place in own if data.parts[place]}
         drawn = {int(part[place]) for place in own if not data.parts[place]}
         assert len(drawn) <= 1
         assert not given or drawn <= {max(given)}
     for place, own_part in enumerate(data.parts):
-        assert own_part is None or part[place] == list(Part).index(own_part)
+        assert own_part is None or part[place] == list(Split).index(own_part)
 
 
 def test_shares_are_drawn_each_of_its_own_size():
-    part = part_numbers(given_parts((None, 200)), np.arange(200), Shares(0.05, 0.2))
+    part = part_numbers(given_parts((None, 200)), np.arange(200), HoldOutShares(0.05, 0.2))
 
     assert np.bincount(part).tolist() == [150, 10, 40]
 
 
 def test_a_share_of_nothing_draws_no_such_part():
-    part = part_numbers(given_parts((None, 40)), np.arange(40), Shares(0.0, 0.1))
+    part = part_numbers(given_parts((None, 40)), np.arange(40), HoldOutShares(0.0, 0.1))
 
     assert np.bincount(part).tolist() == [36, 0, 4]
 
 
 def test_a_part_that_is_given_nowhere_is_drawn_from_the_training_pictures():
-    part = part_numbers(given_parts((TRAIN, 40), (TEST, 10)), np.arange(50), Shares(0.1, 0.1))
+    part = part_numbers(given_parts((TRAIN, 40), (TEST, 10)), np.arange(50), HoldOutShares(0.1, 0.1))
 
     assert np.bincount(part[:40]).tolist() == [36, 4]
     assert (part[40:] == 2).all()
@@ -216,7 +216,7 @@ def test_a_part_that_is_given_nowhere_is_drawn_from_the_training_pictures():
 
 def test_a_few_pictures_beside_given_parts_are_trained_on():
     part = part_numbers(
-        given_parts((TRAIN, 20), (VALID, 4), (TEST, 4), (None, 2)), np.arange(30), Shares(0.1, 0.1)
+        given_parts((TRAIN, 20), (VALID, 4), (TEST, 4), (None, 2)), np.arange(30), HoldOutShares(0.1, 0.1)
     )
 
     assert (part[28:] == 0).all()

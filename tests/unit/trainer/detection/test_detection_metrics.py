@@ -3,29 +3,36 @@
 import numpy as np
 import pytest
 
-from trainer.detection.boxes import Marks
-from trainer.detection.detection_metrics import Found, Tally, best_tally, tallies
+from trainer.detection.boxes import Annotations
+from trainer.detection.detection_metrics import (
+    DetectionCounts,
+    DetectionResult,
+    choose_best,
+    count_at_thresholds,
+)
 
 Rows = tuple[tuple[float, float, float], ...]
 
 LARGE, OTHER, SMALL = (100.0, 100.0, 60.0), (300.0, 100.0, 60.0), (200.0, 300.0, 20.0)
 
 
-def looked(*finds: tuple[tuple[float, float, float], float], faces: Rows = (), doubtful: Rows = ()) -> Found:
+def looked(
+    *finds: tuple[tuple[float, float, float], float], faces: Rows = (), doubtful: Rows = ()
+) -> DetectionResult:
     """Make up what was found, squares with their scores, in a picture of which so much is known."""
     found, true, open_ = (
         np.array(rows, np.float32).reshape(-1, 3)
         for rows in ([square for square, _ in finds], faces, doubtful)
     )
-    return Found(found, np.array([score for _, score in finds]), Marks(true, open_))
+    return DetectionResult(found, np.array([score for _, score in finds]), Annotations(true, open_))
 
 
-def tally_at(score: float, *pictures: Found) -> Tally:
-    (tally,) = (each for each in tallies(pictures) if each.least_score == score)
+def tally_at(score: float, *pictures: DetectionResult) -> DetectionCounts:
+    (tally,) = (each for each in count_at_thresholds(pictures) if each.least_score == score)
     return tally
 
 
-def counts(tally: Tally) -> tuple[int, ...]:
+def counts(tally: DetectionCounts) -> tuple[int, ...]:
     return tally.hits, tally.faces, tally.right, tally.finds, tally.alarms, tally.empty
 
 
@@ -73,8 +80,8 @@ def test_a_false_alarm_is_a_picture_with_any_find_in_which_the_teacher_sees_noth
 
 def test_the_best_score_keeps_the_faces_and_leaves_out_what_is_none():
     pictures = [looked((LARGE, 0.62), (OTHER, 0.41), faces=(LARGE,)), looked((OTHER, 0.44))]
-    counted = tallies(pictures)
-    best = best_tally(counted)
+    counted = count_at_thresholds(pictures)
+    best = choose_best(counted)
     assert 0.44 < best.least_score <= 0.62
     assert best.f3 == 1
     assert [tally.finds for tally in counted] == sorted((t.finds for t in counted), reverse=True)

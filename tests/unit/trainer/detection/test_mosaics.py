@@ -10,36 +10,45 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from trainer.detection.boxes import Marks, Squares, corners_of, no_squares, overlaps, visible_shares
-from trainer.detection.mosaics import Canvases, Shown, whole_face
-from trainer.detection.targets import targets
+from trainer.detection.boxes import (
+    Annotations,
+    Boxes,
+    compute_corners,
+    compute_iou,
+    compute_visible_shares,
+    make_no_boxes,
+)
+from trainer.detection.mosaics import AnnotatedImage, Mosaics, annotate_whole_image
+from trainer.detection.targets import make_targets
 from worker.inference.decode import Pixels
 
 SIDE = 128
 MANY = 250
 
 
-def squares(*rows: tuple[float, float, float]) -> Squares:
+def squares(*rows: tuple[float, float, float]) -> Boxes:
     return np.array(rows, np.float32).reshape(-1, 3)
 
 
 def photo(
     *discs: tuple[float, float, float], size: tuple[int, int] = (240, 180), doubted: bool = False
-) -> Shown:
+) -> AnnotatedImage:
     """Draw a dark photo with white discs, which are its faces, or where there may be some."""
     y, x = np.mgrid[0 : size[1], 0 : size[0]] + 0.5
     pixels = np.full((size[1], size[0], 3), 20, np.uint8)
     for across, down, side in discs:
         pixels[(x - across) ** 2 + (y - down) ** 2 <= (side / 2) ** 2] = 255
     marked = squares(*discs)
-    return Shown(pixels, Marks(no_squares(), marked) if doubted else Marks(marked, no_squares()))
+    return AnnotatedImage(
+        pixels, Annotations(make_no_boxes(), marked) if doubted else Annotations(marked, make_no_boxes())
+    )
 
 
-def canvases(*photos: Shown, faces: tuple[Shown, ...] = (), seed: int = 0) -> Canvases:
-    return Canvases(photos, faces, SIDE, seed)
+def canvases(*photos: AnnotatedImage, faces: tuple[AnnotatedImage, ...] = (), seed: int = 0) -> Mosaics:
+    return Mosaics(photos, faces, SIDE, seed)
 
 
-def drawn(source: Canvases) -> Iterator[Shown]:
+def drawn(source: Mosaics) -> Iterator[AnnotatedImage]:
     return (source.canvas(number) for number in range(MANY))
 
 
@@ -48,7 +57,7 @@ def bright(pixels: Pixels) -> NDArray[np.bool_]:
     return np.asarray(light > (light.min() + light.max()) / 2)
 
 
-def bright_around(canvas: Shown, square: NDArray[np.float32]) -> Squares:
+def bright_around(canvas: AnnotatedImage, square: NDArray[np.float32]) -> Boxes:
     """Measure the bright patch in which a square's middle lies."""
     numbers, _ = ndimage.label(bright(canvas.pixels))
     down, across = ndimage.find_objects(numbers)[numbers[int(square[1]), int(square[0])] - 1]
@@ -56,15 +65,15 @@ def bright_around(canvas: Shown, square: NDArray[np.float32]) -> Squares:
     return squares((across.start + wide / 2, down.start + high / 2, max(wide, high)))
 
 
-def assert_marks_follow(found: list[tuple[Shown, NDArray[np.float32]]]) -> None:
+def assert_marks_follow(found: list[tuple[AnnotatedImage, NDArray[np.float32]]]) -> None:
     whole = [
         (canvas, square)
         for canvas, square in found
-        if square[2] >= 16 and visible_shares(square[None], SIDE, SIDE)[0] > 0.999
+        if square[2] >= 16 and compute_visible_shares(square[None], SIDE, SIDE)[0] > 0.999
     ]
     assert len(whole) > MANY / 5
     for canvas, square in whole:
-        assert overlaps(square[None], bright_around(canvas, square))[0, 0] >= 0.8
+        assert compute_iou(square[None], bright_around(canvas, square))[0, 0] >= 0.8
 
 
 FACE = photo((150, 60, 50))
@@ -86,7 +95,9 @@ def test_marks_follow_where_there_may_be_a_face():
 
 
 def test_pictures_that_are_faces_are_marked_from_edge_to_edge():
-    face = Shown(np.full((48, 48, 3), 255, np.uint8), whole_face(np.empty((48, 48, 3), np.uint8)))
+    face = AnnotatedImage(
+        np.full((48, 48, 3), 255, np.uint8), annotate_whole_image(np.empty((48, 48, 3), np.uint8))
+    )
     grids = [
         canvas
         for canvas in drawn(canvases(photo(), faces=(face,)))
@@ -95,7 +106,7 @@ def test_pictures_that_are_faces_are_marked_from_edge_to_edge():
     assert len(grids) > 10
     for canvas in grids:
         marked = np.zeros((SIDE, SIDE), bool)
-        for left, top, right, bottom in corners_of(canvas.marks.faces).round().astype(int):
+        for left, top, right, bottom in compute_corners(canvas.marks.faces).round().astype(int):
             marked[top:bottom, left:right] = True
         seen = bright(canvas.pixels)
         assert (marked & seen).sum() >= 0.8 * (marked | seen).sum()
@@ -110,11 +121,11 @@ def test_a_face_that_is_cut_off_becomes_doubtful_and_one_that_is_gone_is_not_tol
     assert len(counted) + len(open_to_doubt) + gone == MANY
     assert len(open_to_doubt) > 5
     assert gone > 5
-    shares = visible_shares(np.stack(counted), SIDE, SIDE)
+    shares = compute_visible_shares(np.stack(counted), SIDE, SIDE)
     assert shares.min() >= 0.6
     for square in open_to_doubt:
         is_inside = (square[:2] >= 0).all() and (square[:2] < SIDE).all()
-        share = visible_shares(square[None], SIDE, SIDE)[0]
+        share = compute_visible_shares(square[None], SIDE, SIDE)[0]
         assert share >= 0.15
         assert share < 0.6 or not is_inside or square[2] < 7
 
@@ -127,11 +138,13 @@ def test_faces_under_7_pixels_are_doubtful():
     assert faces[:, 2].min() >= 7
     small = doubtful[doubtful[:, 2] < 7]
     assert len(small) > 20
-    assert visible_shares(small, SIDE, SIDE).max() > 0.99
+    assert compute_visible_shares(small, SIDE, SIDE).max() > 0.99
 
 
 def test_the_same_number_and_seed_give_the_same_canvas():
-    face = Shown(np.full((48, 48, 3), 200, np.uint8), whole_face(np.empty((48, 48, 3), np.uint8)))
+    face = AnnotatedImage(
+        np.full((48, 48, 3), 200, np.uint8), annotate_whole_image(np.empty((48, 48, 3), np.uint8))
+    )
     one, same, other = (canvases(FACE, photo(), faces=(face,), seed=seed) for seed in (3, 3, 4))
     for number in (0, 1, 7, 1000):
         first, again, different = (source.canvas(number) for source in (one, same, other))
@@ -150,7 +163,7 @@ def test_a_batch_holds_the_canvases_of_its_number_with_their_targets():
     for place, number in enumerate(range(8, 12)):
         canvas = source.canvas(number)
         assert (pixels[place] == canvas.pixels).all()
-        assert (wanted[place] == targets(canvas.marks, SIDE)).all()
+        assert (wanted[place] == make_targets(canvas.marks, SIDE)).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4000, 7), (7, 4000), (640, 640)])

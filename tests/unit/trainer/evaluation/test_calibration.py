@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from trainer.evaluation.calibration import (
-    bin_count,
-    calibration_errors,
-    fitted_temperature,
-    log_losses,
-    reliability,
+    compute_calibration_errors,
+    compute_log_losses,
+    compute_reliability,
+    count_bins,
+    fit_temperature,
 )
-from worker.inference.predictor import softmax
+from worker.inference.fusion import softmax
 
 
 def honest_logits(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -23,7 +23,7 @@ def honest_logits(count: int) -> tuple[np.ndarray, np.ndarray]:
 def error_of(confidence: list[float], right: list[bool], weights: list[float] | None = None) -> float:
     counted = np.ones(len(right)) if weights is None else np.array(weights)
     return float(
-        calibration_errors(np.array(confidence), np.array(right), counted[None].astype(np.float32))[0]
+        compute_calibration_errors(np.array(confidence), np.array(right), counted[None].astype(np.float32))[0]
     )
 
 
@@ -31,9 +31,7 @@ def error_of(confidence: list[float], right: list[bool], weights: list[float] | 
 def test_the_temperature_that_spoilt_honest_logits_is_found(temperature):
     logits, labels = honest_logits(20_000)
 
-    assert fitted_temperature(logits * np.float32(temperature), labels) == pytest.approx(
-        temperature, rel=0.05
-    )
+    assert fit_temperature(logits * np.float32(temperature), labels) == pytest.approx(temperature, rel=0.05)
 
 
 def test_overconfident_logits_are_in_error_until_they_are_calibrated():
@@ -50,7 +48,7 @@ def test_overconfident_logits_are_in_error_until_they_are_calibrated():
 def test_a_temperature_is_finite_where_every_answer_is_right():
     labels = np.arange(30) % 3
 
-    assert np.isfinite(fitted_temperature(10 * np.eye(3, dtype=np.float32)[labels], labels))
+    assert np.isfinite(fit_temperature(10 * np.eye(3, dtype=np.float32)[labels], labels))
 
 
 def test_the_calibration_error_is_the_mean_gap_of_bins_of_equal_mass():
@@ -77,20 +75,20 @@ def test_a_weight_counts_as_so_many_pictures():
 
 
 def test_few_pictures_fill_fewer_bins():
-    assert [bin_count(pictures) for pictures in (1, 9, 25, 149, 150, 10**6)] == [1, 1, 2, 14, 15, 15]
+    assert [count_bins(pictures) for pictures in (1, 9, 25, 149, 150, 10**6)] == [1, 1, 2, 14, 15, 15]
 
 
 def test_log_loss_is_the_mean_logarithm_and_finite_for_a_certain_error():
     chances = np.array([[0.5, 0.5], [1.0, 0.0]])
 
-    fine, certain = log_losses(chances, np.array([0, 1]), np.array([[1, 0], [0, 1]], np.float32))
+    fine, certain = compute_log_losses(chances, np.array([0, 1]), np.array([[1, 0], [0, 1]], np.float32))
 
     assert fine == pytest.approx(np.log(2))
     assert 30 < certain < 40
 
 
 def test_reliability_compares_the_least_sure_with_the_surest():
-    found = reliability(
+    found = compute_reliability(
         np.array([0.9] * 10 + [0.6] * 10), np.array([True] * 8 + [False] * 2 + [True] * 3 + [False] * 7)
     )
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from tests.answering import draw_answers
-from trainer.evaluation.comparison import compared
-from trainer.evaluation.metrics import Answers
+from tests.drawn_predictions import draw_predictions
+from trainer.evaluation.comparison import compare_predictions
+from trainer.evaluation.metrics import LabeledPredictions
 from worker.stats import mcnemar_exact
 
 
@@ -22,13 +22,15 @@ def test_thousands_of_differences_are_no_trouble():
 
 
 def test_a_gain_comes_with_the_interval_of_the_difference_on_the_same_pictures():
-    before = draw_answers(300, classes=2)
+    before = draw_predictions(300, classes=2)
     predicted = before.predicted.copy()
     (wrong,) = np.nonzero(~before.right())
     predicted[wrong[:20]] = before.labels[wrong[:20]]
-    after = Answers(before.chances, before.uncalibrated, predicted, before.labels, before.groups)
+    after = LabeledPredictions(
+        before.probabilities, before.uncalibrated, predicted, before.labels, before.groups
+    )
 
-    found = compared(before, after)
+    found = compare_predictions(before, after)
 
     assert (found.only_first, found.only_second) == (0, 20)
     assert found.gain == pytest.approx(20 / 300)

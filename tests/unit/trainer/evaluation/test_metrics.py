@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from tests.answering import draw_answers
-from trainer.evaluation.metrics import Answers, answers_from_logits, measured, shown_interval
+from tests.drawn_predictions import draw_predictions
+from trainer.evaluation.metrics import LabeledPredictions, compute_metrics, format_interval, make_predictions
 from worker.inference.bundle import Metric
 
 NAMES = {
@@ -25,13 +25,13 @@ def by_key(metrics: tuple[Metric, ...]) -> dict[tuple[str, str | None], Metric]:
     return {(each.name, each.label): each for each in metrics}
 
 
-def answers_of(predicted: list[int], labels: list[int], classes: int = 2) -> Answers:
+def answers_of(predicted: list[int], labels: list[int], classes: int = 2) -> LabeledPredictions:
     logits = 2 * np.eye(classes, dtype=np.float32)[predicted]
-    return answers_from_logits(logits, np.array(labels), temperature=1.0)
+    return make_predictions(logits, np.array(labels), temperature=1.0)
 
 
 def test_every_figure_is_there_for_all_and_for_each_class_that_it_belongs_to():
-    metrics = by_key(measured(draw_answers(120, classes=3), ("a", "b", "c"), "a test"))
+    metrics = by_key(compute_metrics(draw_predictions(120, classes=3), ("a", "b", "c"), "a test"))
 
     assert {name for name, _ in metrics} == NAMES
     assert {name for name, label in metrics if label == "b"} == {"precision", "recall", "f1", "auc"}
@@ -40,17 +40,17 @@ def test_every_figure_is_there_for_all_and_for_each_class_that_it_belongs_to():
 
 @pytest.mark.parametrize("classes", [2, 5])
 def test_figures_equal_those_of_scikit_learn(classes):
-    answers = draw_answers(400, classes)
+    answers = draw_predictions(400, classes)
     names = tuple("abcde"[:classes])
 
-    found = by_key(measured(answers, names, "a test", resamples=10))
+    found = by_key(compute_metrics(answers, names, "a test", resamples=10))
 
     labels, predicted = answers.labels, answers.predicted
     averaged = sklearn_metrics.precision_recall_fscore_support(labels, predicted)
     for place, name in enumerate(names):
         for figure, values in zip(("precision", "recall", "f1"), averaged, strict=False):
             assert found[figure, name].value == pytest.approx(values[place])
-        area = sklearn_metrics.roc_auc_score(labels == place, answers.chances[:, place])
+        area = sklearn_metrics.roc_auc_score(labels == place, answers.probabilities[:, place])
         assert found["auc", name].value == pytest.approx(area)
     assert found["accuracy", None].value == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted))
     assert found["balanced_accuracy", None].value == pytest.approx(
@@ -59,11 +59,15 @@ def test_figures_equal_those_of_scikit_learn(classes):
     assert found["f1", None].value == pytest.approx(
         sklearn_metrics.f1_score(labels, predicted, average="macro")
     )
-    assert found["log_loss", None].value == pytest.approx(sklearn_metrics.log_loss(labels, answers.chances))
+    assert found["log_loss", None].value == pytest.approx(
+        sklearn_metrics.log_loss(labels, answers.probabilities)
+    )
 
 
 def test_precision_and_recall_are_of_each_class():
-    metrics = by_key(measured(answers_of([0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]), ("happy", "sad"), "a test"))
+    metrics = by_key(
+        compute_metrics(answers_of([0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]), ("happy", "sad"), "a test")
+    )
 
     assert metrics["accuracy", None].value == pytest.approx(4 / 6)
     assert metrics["precision", "happy"].value == pytest.approx(3 / 4)
@@ -74,14 +78,14 @@ def test_precision_and_recall_are_of_each_class():
 
 
 def test_a_class_that_was_never_predicted_has_an_interval_of_ignorance():
-    metrics = by_key(measured(answers_of([0, 0, 0, 0], [0, 0, 1, 1]), ("happy", "sad"), "a test"))
+    metrics = by_key(compute_metrics(answers_of([0, 0, 0, 0], [0, 0, 1, 1]), ("happy", "sad"), "a test"))
 
     precision = metrics["precision", "sad"]
     assert (precision.pictures, precision.low, precision.high) == (0, 0.0, 1.0)
 
 
 def test_figures_that_need_pictures_of_a_class_are_left_out_where_there_are_none():
-    metrics = by_key(measured(answers_of([0, 1, 1], [0, 1, 1], classes=3), ("a", "b", "c"), "a test"))
+    metrics = by_key(compute_metrics(answers_of([0, 1, 1], [0, 1, 1], classes=3), ("a", "b", "c"), "a test"))
 
     assert ("recall", "c") not in metrics
     assert ("auc", "c") not in metrics
@@ -89,7 +93,7 @@ def test_figures_that_need_pictures_of_a_class_are_left_out_where_there_are_none
 
 
 def test_all_right_is_not_taken_for_certain():
-    metrics = measured(answers_of([0, 1] * 10, [0, 1] * 10), ("happy", "sad"), "a test")
+    metrics = compute_metrics(answers_of([0, 1] * 10, [0, 1] * 10), ("happy", "sad"), "a test")
 
     for metric in metrics:
         if not metric.name.startswith(("log_loss", "calibration")):
@@ -106,7 +110,7 @@ def test_all_right_is_not_taken_for_certain():
 def test_every_interval_is_finite_and_holds_its_value(pairs, seed):
     predicted, labels = map(list, zip(*pairs, strict=True))
 
-    metrics = measured(answers_of(predicted, labels, 3), ("a", "b", "c"), "a test", seed, resamples=30)
+    metrics = compute_metrics(answers_of(predicted, labels, 3), ("a", "b", "c"), "a test", seed, resamples=30)
 
     for metric in metrics:
         assert 0 <= metric.low <= metric.value + 1e-9, metric
@@ -114,33 +118,37 @@ def test_every_interval_is_finite_and_holds_its_value(pairs, seed):
 
 
 def test_near_duplicates_widen_an_interval_because_they_tell_no_more_than_one_picture():
-    answers = draw_answers(60, classes=2)
+    answers = draw_predictions(60, classes=2)
     alone = np.tile(np.arange(60), 4)
     copied = answers_of(list(answers.predicted[alone]), list(answers.labels[alone]))
-    grouped = Answers(copied.chances, copied.uncalibrated, copied.predicted, copied.labels, alone)
+    grouped = LabeledPredictions(
+        copied.probabilities, copied.uncalibrated, copied.predicted, copied.labels, alone
+    )
 
     apart, together = (
-        by_key(measured(each, ("a", "b"), "t"))["accuracy", None] for each in (copied, grouped)
+        by_key(compute_metrics(each, ("a", "b"), "t"))["accuracy", None] for each in (copied, grouped)
     )
 
     assert together.high - together.low > 1.7 * (apart.high - apart.low)
 
 
 def test_the_same_seed_gives_the_same_intervals():
-    answers = draw_answers(80, classes=3)
+    answers = draw_predictions(80, classes=3)
 
-    first, same, other = (measured(answers, ("a", "b", "c"), "t", seed) for seed in (1, 1, 2))
+    first, same, other = (compute_metrics(answers, ("a", "b", "c"), "t", seed) for seed in (1, 1, 2))
 
     assert first == same != other
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
-    truth = by_key(measured(draw_answers(200_000, classes=2, seed=9), ("a", "b"), "t", resamples=2))
+    truth = by_key(
+        compute_metrics(draw_predictions(200_000, classes=2, seed=9), ("a", "b"), "t", resamples=2)
+    )
     held = dict.fromkeys(truth, 0)
 
     for seed in range(100):
         for key, metric in by_key(
-            measured(draw_answers(150, classes=2, seed=seed), ("a", "b"), "t", resamples=200)
+            compute_metrics(draw_predictions(150, classes=2, seed=seed), ("a", "b"), "t", resamples=200)
         ).items():
             held[key] += metric.low <= truth[key].value <= metric.high
 
@@ -151,12 +159,12 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 
 
 def test_the_calibration_error_of_honest_confidences_may_be_nothing():
-    metrics = by_key(measured(draw_answers(150, classes=2, seed=1), ("a", "b"), "t"))
+    metrics = by_key(compute_metrics(draw_predictions(150, classes=2, seed=1), ("a", "b"), "t"))
 
     assert metrics["calibration_error", None].value > 0.03
     assert metrics["calibration_error", None].low == 0.0
 
 
 def test_numbers_are_written_as_what_they_are():
-    assert shown_interval(Metric("recall", "sad", 0.5, 0.25, 0.75, "t", 4)) == "25.0% to 75.0%"
-    assert shown_interval(Metric("log_loss", None, 0.5, 0.25, 0.75, "t", 4)) == "0.250 to 0.750"
+    assert format_interval(Metric("recall", "sad", 0.5, 0.25, 0.75, "t", 4)) == "25.0% to 75.0%"
+    assert format_interval(Metric("log_loss", None, 0.5, 0.25, 0.75, "t", 4)) == "0.250 to 0.750"

@@ -9,10 +9,10 @@ import pytest
 from trainer.training.checkpoint import (
     CheckpointLost,
     Checkpoints,
-    State,
+    TrainingState,
     discard_training,
-    run_fingerprint,
-    training_folder,
+    find_checkpoint_folder,
+    fingerprint_run,
 )
 from trainer.training.progress import Epoch
 
@@ -24,11 +24,11 @@ def state_after(epochs):
         return [draw.random((2, 3), np.float32), draw.integers(0, 9, 4), np.float32(draw.random())]
 
     history = tuple(Epoch(n, 1 / n, 0.5, 0.6, 0.7, 0.8, 1e-3, 2.5) for n in range(1, epochs + 1))
-    return State(12 * epochs, 2.5, 0.1, history, 1, weights(), weights(), weights(), weights())
+    return TrainingState(12 * epochs, 2.5, 0.1, history, 1, weights(), weights(), weights(), weights())
 
 
 def assert_same(found, expected):
-    for field in fields(State):
+    for field in fields(TrainingState):
         mine, theirs = getattr(found, field.name), getattr(expected, field.name)
         if isinstance(theirs, list):
             assert len(mine) == len(theirs)
@@ -114,11 +114,11 @@ def test_nothing_is_left_when_the_training_is_discarded(tmp_path):
     discard_training(out)
     discard_training(out)
 
-    assert not training_folder(out).exists()
+    assert not find_checkpoint_folder(out).exists()
 
 
 def test_runs_are_told_apart_by_what_decides_their_weights():
     method = replace(state_after(1), seconds=1.0).history
 
-    assert run_fingerprint([1, method]) == run_fingerprint([1, method])
-    assert run_fingerprint([1, method]) != run_fingerprint([2, method])
+    assert fingerprint_run([1, method]) == fingerprint_run([1, method])
+    assert fingerprint_run([1, method]) != fingerprint_run([2, method])

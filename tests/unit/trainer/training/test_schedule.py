@@ -1,13 +1,13 @@
 import pytest
 
-from trainer.training.configuration import TUTORIAL_METHOD, Method
-from trainer.training.schedule import Span, average_decay, learning_rate
+from trainer.training.configuration import TUTORIAL_HYPERPARAMETERS, Hyperparameters
+from trainer.training.schedule import Span, compute_ema_decay, compute_learning_rate
 
-METHOD = Method(peak_rate=1.0, warm_up=0.1, final_rate=0.01, average_decay=0.998)
+METHOD = Hyperparameters(peak_rate=1.0, warm_up=0.1, final_rate=0.01, average_decay=0.998)
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_what_is_left():
-    rates = [learning_rate(METHOD, progress / 100) for progress in range(101)]
+    rates = [compute_learning_rate(METHOD, progress / 100) for progress in range(101)]
 
     assert rates[0] == pytest.approx(0.04)
     assert max(rates) == rates[10] == 1.0
@@ -17,7 +17,9 @@ def test_the_rate_rises_to_its_peak_and_falls_to_what_is_left():
 
 
 def test_the_tutorials_rate_never_changes():
-    assert {learning_rate(TUTORIAL_METHOD, progress / 10) for progress in range(11)} == {1e-3}
+    assert {compute_learning_rate(TUTORIAL_HYPERPARAMETERS, progress / 10) for progress in range(11)} == {
+        1e-3
+    }
 
 
 def test_the_nearer_of_steps_and_seconds_ends_a_training():
@@ -28,6 +30,6 @@ def test_the_nearer_of_steps_and_seconds_ends_a_training():
 
 
 def test_the_average_forgets_its_beginning():
-    assert average_decay(METHOD, 1) < 0.1
-    assert average_decay(METHOD, 10**6) == 0.998
-    assert average_decay(TUTORIAL_METHOD, 10**6) == 0.0
+    assert compute_ema_decay(METHOD, 1) < 0.1
+    assert compute_ema_decay(METHOD, 10**6) == 0.998
+    assert compute_ema_decay(TUTORIAL_HYPERPARAMETERS, 10**6) == 0.0

@@ -2,26 +2,28 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer.measured import DATA, picture
-from trainer.data.audit.examination import Examination, Examined, measured_sharpness
-from trainer.data.audit.findings import Finding, Judged, Kind, groups_of, judge
-from trainer.data.audit.label_issues import Doubt, Doubts
-from trainer.data.class_folders import ClassFile, Part
-from trainer.data.dataset import Unread
-from trainer.data.splits import leakages
+from trainer.data.audit.examination import Examination, ExaminedImage, measure_sharpness
+from trainer.data.audit.findings import AuditFinding, AuditReport, FindingKind, collect_findings, group_images
+from trainer.data.audit.label_issues import LabelIssue, LabelIssues
+from trainer.data.class_folders import ClassFile, Split
+from trainer.data.dataset import UnreadableFile
+from trainer.data.splits import measure_leakage
 from worker.errors import Reason
 
 
-def many(label: str, count: int = 4) -> list[Examined]:
+def many(label: str, count: int = 4) -> list[ExaminedImage]:
     start = 1000 * (1 + sum(label.encode()))
     return [picture(f"{label}{number}", label, drawing=start + number) for number in range(count)]
 
 
-def judged(*pictures: Examined, unread: tuple[Unread, ...] = (), doubts: Doubts | None = None) -> Judged:
+def judged(
+    *pictures: ExaminedImage, unread: tuple[UnreadableFile, ...] = (), doubts: LabelIssues | None = None
+) -> AuditReport:
     examination = Examination(("happy", "sad"), pictures, unread)
-    return judge(examination, groups_of(pictures), doubts)
+    return collect_findings(examination, group_images(pictures), doubts)
 
 
-def kinds(*pictures: Examined) -> list[Kind]:
+def kinds(*pictures: ExaminedImage) -> list[FindingKind]:
     return [finding.kind for finding in judged(*pictures).findings]
 
 
@@ -32,12 +34,12 @@ def test_different_sharp_bright_pictures_of_even_classes_have_nothing_wrong():
 @pytest.mark.parametrize(
     ("second", "kind"),
     [
-        (picture("b", "happy", drawing=1, sha256="a"), Kind.EXACT_DUPLICATE),
-        (picture("b", "sad", drawing=1, sha256="a"), Kind.TWO_CLASSES),
-        (picture("b", "happy", drawing=1), Kind.NEAR_DUPLICATE),
-        (picture("b", "sad", drawing=1), Kind.NEAR_TWO_CLASSES),
-        (picture("b", "happy", drawing=1, sha256="a", part=Part.TEST), Kind.ACROSS_PARTS),
-        (picture("b", "happy", drawing=1, part=Part.TEST), Kind.NEAR_ACROSS_PARTS),
+        (picture("b", "happy", drawing=1, sha256="a"), FindingKind.EXACT_DUPLICATE),
+        (picture("b", "sad", drawing=1, sha256="a"), FindingKind.TWO_CLASSES),
+        (picture("b", "happy", drawing=1), FindingKind.NEAR_DUPLICATE),
+        (picture("b", "sad", drawing=1), FindingKind.NEAR_TWO_CLASSES),
+        (picture("b", "happy", drawing=1, sha256="a", split=Split.TEST), FindingKind.ACROSS_PARTS),
+        (picture("b", "happy", drawing=1, split=Split.TEST), FindingKind.NEAR_ACROSS_PARTS),
     ],
 )
 def test_twins_are_named_by_what_is_worst_about_them(second, kind):
@@ -50,18 +52,28 @@ def test_twins_are_named_by_what_is_worst_about_them(second, kind):
 
 
 def test_only_the_same_bytes_are_beyond_doubt_and_likeness_is_not():
-    certain = {kind for kind in Kind if Finding(kind, (), "").is_certain}
+    certain = {kind for kind in FindingKind if AuditFinding(kind, (), "").is_certain}
 
-    assert certain >= {Kind.UNREADABLE, Kind.EXACT_DUPLICATE, Kind.TWO_CLASSES, Kind.ACROSS_PARTS}
-    assert not certain & {Kind.NEAR_DUPLICATE, Kind.NEAR_TWO_CLASSES, Kind.WRONG_LABEL, Kind.BLURRED}
+    assert certain >= {
+        FindingKind.UNREADABLE,
+        FindingKind.EXACT_DUPLICATE,
+        FindingKind.TWO_CLASSES,
+        FindingKind.ACROSS_PARTS,
+    }
+    assert not certain & {
+        FindingKind.NEAR_DUPLICATE,
+        FindingKind.NEAR_TWO_CLASSES,
+        FindingKind.WRONG_LABEL,
+        FindingKind.BLURRED,
+    }
 
 
 @pytest.mark.parametrize(
     ("poor", "kind"),
     [
-        (picture("p", size=(400, 31)), Kind.TINY),
-        (picture("p", brightest=0.2), Kind.DARK),
-        (picture("p", sharpness=0.01), Kind.BLURRED),
+        (picture("p", size=(400, 31)), FindingKind.TINY),
+        (picture("p", brightest=0.2), FindingKind.DARK),
+        (picture("p", sharpness=0.01), FindingKind.BLURRED),
     ],
 )
 def test_a_poor_picture_is_named_once_by_what_is_worst_about_it(poor, kind):
@@ -69,35 +81,41 @@ def test_a_poor_picture_is_named_once_by_what_is_worst_about_it(poor, kind):
 
 
 def test_a_rare_class_and_one_too_small_are_told_apart():
-    assert kinds(*many("happy", 40), *many("sad", 9)) == [Kind.RARE_CLASS]
+    assert kinds(*many("happy", 40), *many("sad", 9)) == [FindingKind.RARE_CLASS]
     assert kinds(*many("happy", 40), *many("sad", 10)) == []
-    assert kinds(*many("happy", 40), *many("sad", 2)) == [Kind.FEW_PICTURES]
+    assert kinds(*many("happy", 40), *many("sad", 2)) == [FindingKind.FEW_PICTURES]
 
 
 def test_a_class_without_any_readable_picture_is_found():
-    assert kinds(*many("happy")) == [Kind.FEW_PICTURES]
-    assert kinds() == [Kind.FEW_PICTURES, Kind.FEW_PICTURES]
+    assert kinds(*many("happy")) == [FindingKind.FEW_PICTURES]
+    assert kinds() == [FindingKind.FEW_PICTURES, FindingKind.FEW_PICTURES]
 
 
 def test_the_gravest_findings_come_first():
-    torn = Unread(ClassFile(DATA / "sad" / "torn", DATA, "sad", None), Reason.DAMAGED, "cut off")
-    doubts = Doubts((Doubt(0, likely=1, probability=0.9),), recall=0.8)
+    torn = UnreadableFile(ClassFile(DATA / "sad" / "torn", DATA, "sad", None), Reason.DAMAGED, "cut off")
+    doubts = LabelIssues((LabelIssue(0, likely=1, probability=0.9),), recall=0.8)
 
-    found = judged(*many("happy"), *many("sad"), picture("dark", brightest=0), unread=(torn,), doubts=doubts)
+    found = judged(
+        *many("happy"), *many("sad"), picture("dark", brightest=0), unreadable=(torn,), doubts=doubts
+    )
 
-    assert [finding.kind for finding in found.findings] == [Kind.UNREADABLE, Kind.WRONG_LABEL, Kind.DARK]
+    assert [finding.kind for finding in found.findings] == [
+        FindingKind.UNREADABLE,
+        FindingKind.WRONG_LABEL,
+        FindingKind.DARK,
+    ]
     assert "filed as happy, looks like sad (90%)" in found.findings[1].detail
     assert "80%" in found.notes[0]
 
 
 def test_leakage_is_the_share_of_a_part_with_a_twin_in_training():
-    parts = [Part.TRAINING, Part.TRAINING, Part.TEST, Part.TEST, Part.TEST, Part.VALIDATION]
+    parts = [Split.TRAIN, Split.TRAIN, Split.TEST, Split.TEST, Split.TEST, Split.VALID]
     groups = np.array([0, 1, 1, 2, 3, 2])
 
-    valid, test = leakages(parts, groups)
+    valid, test = measure_leakage(parts, groups)
 
-    assert (valid.part, valid.leaked, valid.share) == (Part.VALIDATION, 0, 0.0)
-    assert (test.part, test.leaked, test.pictures) == (Part.TEST, 1, 3)
+    assert (valid.split, valid.leaked, valid.share) == (Split.VALID, 0, 0.0)
+    assert (test.split, test.leaked, test.pictures) == (Split.TEST, 1, 3)
     assert str(test) == "1 of 3 pictures in test/ (33.3%) have a near-twin in train/"
 
 
@@ -105,7 +123,7 @@ def test_sharpness_falls_with_blur_and_not_with_contrast():
     sharp = np.random.default_rng(0).normal(128, 20, (64, 64)).astype(np.float32)
     blurred = sum(np.roll(sharp, (x, y), (0, 1)) for x in range(5) for y in range(5)) / 25
 
-    assert measured_sharpness(sharp) > 10 * measured_sharpness(blurred)
-    assert measured_sharpness(0.1 * sharp) == pytest.approx(measured_sharpness(sharp), rel=1e-3)
-    assert measured_sharpness(np.zeros((64, 64), np.float32)) == 0
-    assert measured_sharpness(np.zeros((1, 64), np.float32)) == 0
+    assert measure_sharpness(sharp) > 10 * measure_sharpness(blurred)
+    assert measure_sharpness(0.1 * sharp) == pytest.approx(measure_sharpness(sharp), rel=1e-3)
+    assert measure_sharpness(np.zeros((64, 64), np.float32)) == 0
+    assert measure_sharpness(np.zeros((1, 64), np.float32)) == 0

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from tests.unit.trainer.measured import picture
-from trainer.data.audit.label_issues import doubted_labels, out_of_fold
+from trainer.data.audit.label_issues import find_label_issues, predict_out_of_fold
 
 
 def stripes(seed: int, upright: bool) -> np.ndarray:
@@ -20,7 +20,7 @@ def test_labels_that_the_other_pictures_contradict_are_doubted_first():
     wrong = [7, 40, 83]
     labels[wrong] = 1 - labels[wrong]
 
-    doubts = doubted_labels(pictures, labels, np.arange(120))
+    doubts = find_label_issues(pictures, labels, np.arange(120))
 
     assert doubts is not None
     assert sorted(doubt.position for doubt in doubts.found[:3]) == wrong
@@ -35,7 +35,7 @@ def test_a_near_duplicate_does_not_vouch_for_a_label():
     noise = draw.normal(0, 1, (24, 120)).astype(np.float32)[copies]
 
     def right(groups: np.ndarray) -> float:
-        return float((out_of_fold(noise, labels, groups).argmax(axis=1) == labels).mean())
+        return float((predict_out_of_fold(noise, labels, groups).argmax(axis=1) == labels).mean())
 
     assert right(apart) > 0.8  # by heart
     assert right(copies) < 0.7
@@ -44,14 +44,14 @@ def test_a_near_duplicate_does_not_vouch_for_a_label():
 def test_nothing_is_said_of_the_labels_of_a_handful_of_pictures():
     pictures = [picture(str(number)) for number in range(24)]
 
-    assert doubted_labels(pictures, np.array([0] * 20 + [1] * 4), np.arange(24)) is None
-    assert doubted_labels(pictures, np.arange(24) % 2, np.arange(24) // 8) is None
+    assert find_label_issues(pictures, np.array([0] * 20 + [1] * 4), np.arange(24)) is None
+    assert find_label_issues(pictures, np.arange(24) % 2, np.arange(24) // 8) is None
 
 
 def test_a_model_that_guesses_doubts_nothing():
     pictures = [picture(str(number), drawing=number) for number in range(60)]
 
-    doubts = doubted_labels(pictures, np.arange(60) // 2 % 2, np.arange(60))
+    doubts = find_label_issues(pictures, np.arange(60) // 2 % 2, np.arange(60))
 
     assert doubts is not None
     assert doubts.recall < 0.6

@@ -1,0 +1,30 @@
+"""A bundle of one scene classifier, made of the built-in one's last: it is soon copied, and soon loaded."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from worker.config import BUILT_IN_BUNDLE
+from worker.inference.bundle import MANIFEST_NAME, derive_version, load_bundle
+
+
+def make_scene_bundle(folder: Path) -> Path:
+    """Make the bundle in a folder that is not there yet."""
+    folder.mkdir(parents=True)
+    table = make_scene_manifest()
+    (network,) = table["networks"]
+    last = load_bundle(BUILT_IN_BUNDLE).manifest.networks[-1]
+    shutil.copyfile(BUILT_IN_BUNDLE / last.file, folder / network["file"])
+    shutil.copyfile(BUILT_IN_BUNDLE / last.golden.file, folder / network["golden"]["file"])
+    (folder / MANIFEST_NAME).write_text(json.dumps(table), encoding="utf-8")
+    return folder
+
+
+def make_scene_manifest() -> dict[str, Any]:
+    """Return its manifest as a table."""
+    table: dict[str, Any] = json.loads((BUILT_IN_BUNDLE / MANIFEST_NAME).read_bytes())
+    network = table["networks"][-1]
+    network["file"], network["golden"]["file"] = "scene.tflite", "golden.npz"
+    version = derive_version(load_bundle(BUILT_IN_BUNDLE).manifest.networks[-1:])
+    return table | {"networks": [network], "detection": None, "fusion": None, "version": version}

@@ -1,0 +1,70 @@
+"""What bundles predict for images whose classes are known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.data.class_folders import Split
+from trainer.evaluation.metrics import LabeledPredictions
+from worker.errors import Reason
+from worker.inference.bundle import Bundle
+from worker.inference.fusion import softmax
+from worker.inference.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file without predictions: a reason code and a sentence."""
+
+    path: Path
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BundleEvaluation:
+    """What one bundle predicts for every image that could be read."""
+
+    bundle: Bundle
+    predictions: LabeledPredictions
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The images that bundles were evaluated on, in one order, and the files that were skipped.
+
+    `fingerprint` is that of the data, made as a manifest's; `split` is the one that was taken of a folder
+    that is split, None of any other.
+    """
+
+    paths: tuple[Path, ...]
+    split: Split | None
+    fingerprint: str
+    skipped: tuple[SkippedFile, ...]
+    bundles: tuple[BundleEvaluation, ...]
+
+
+def collect_predictions(
+    bundle: Bundle,
+    predictions: Sequence[Prediction],
+    classes: tuple[str, ...],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+) -> LabeledPredictions:
+    """Turn a bundle's predictions into arrays; `labels` and `groups` are int64 (N,)."""
+    probabilities = np.array(
+        [[prediction.probabilities[name] for name in classes] for prediction in predictions]
+    )
+    # The logits again, but for a number added to all of an image's, which softmax takes away.
+    temperature = bundle.manifest.calibration.temperature
+    logits = temperature * np.log(np.maximum(probabilities, np.finfo(float).tiny))
+    return LabeledPredictions(
+        probabilities=probabilities,
+        uncalibrated=softmax(logits),
+        predicted=np.array([classes.index(prediction.label) for prediction in predictions]),
+        labels=labels,
+        groups=groups,
+    )

@@ -6,7 +6,7 @@ import click
 
 from trainer.cli import format_command, require_libraries
 from trainer.cli.messages import print_metrics, say
-from worker.cli import config_option
+from worker.cli.options import config_option
 from worker.config import load_config
 from worker.fileio import silence_stderr
 

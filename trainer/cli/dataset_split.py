@@ -9,8 +9,8 @@ import click
 from trainer.cli import require_libraries
 from trainer.cli.messages import say, show_bar
 from trainer.cli.shares import Share
-from worker.cli import config_option
-from worker.cli.output import Row, format_option, print_rows
+from worker.cli.options import config_option, format_option
+from worker.cli.output import Row, print_rows
 from worker.config import load_config
 from worker.paths import format_path
 

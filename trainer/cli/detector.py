@@ -6,7 +6,7 @@ import click
 
 from trainer.cli import format_command, require_libraries, require_training_libraries, start_tensorflow
 from trainer.cli.messages import print_metrics
-from worker.cli import config_option
+from worker.cli.options import config_option
 from worker.config import load_config
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trainer.cli import format_command, require_libraries
-from worker.cli import config_option
-from worker.cli.output import format_option, print_rows
+from worker.cli.options import config_option, format_option
+from worker.cli.output import print_rows
 from worker.config import BUILT_IN_BUNDLE, load_config
 from worker.paths import escape_unprintable, format_path
 

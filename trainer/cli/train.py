@@ -7,7 +7,7 @@ import click
 
 from trainer.cli import format_command, require_training_libraries, start_tensorflow
 from trainer.cli.durations import Duration
-from worker.cli import config_option
+from worker.cli.options import config_option
 from worker.config import load_config
 from worker.errors import ConfigError
 

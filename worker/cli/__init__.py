@@ -2,8 +2,7 @@
 
 import sys
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -56,17 +55,6 @@ class Commands(click.Group):
 @click.version_option(package_name="moodsort", prog_name="moodsort")
 def moodsort() -> None:
     """Judge photos of people, file them into label folders, and keep a log that can be queried."""
-
-
-def config_option(command: Any) -> Any:
-    """Add -c/--config, which every command takes; it arrives as `config_file`, a Path or None."""
-    return click.option(
-        "-c",
-        "--config",
-        "config_file",
-        type=click.Path(path_type=Path),
-        help="The configuration file. [default: $MOODSORT_CONFIG, else ./config.toml]",
-    )(command)
 
 
 def main() -> None:

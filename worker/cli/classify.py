@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from worker.cli import config_option
-from worker.cli.output import Row, format_option, print_rows
+from worker.cli.options import config_option, format_option
+from worker.cli.output import Row, print_rows
 from worker.config import Config, load_config
 from worker.errors import MoodsortError
 from worker.inbox.scanner import make_ignore_test, scan_folder

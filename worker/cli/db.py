@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from worker.cli import config_option
+from worker.cli.options import config_option
 from worker.config import load_config
 from worker.store.address import describe_address
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from worker.cli import config_option
-from worker.cli.output import format_option, print_rows
+from worker.cli.options import config_option, format_option
+from worker.cli.output import print_rows
 from worker.config import find_config, load_config
 from worker.errors import ConfigError
 from worker.ops.doctor import CheckResult, CheckState, examine

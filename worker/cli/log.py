@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from worker.cli import config_option
 from worker.cli.filter_options import build_filters, selection_options
-from worker.cli.output import Row, format_option, print_rows
+from worker.cli.options import config_option, format_option
+from worker.cli.output import Row, print_rows
 from worker.config import load_config
 from worker.store.query import COLUMNS, RowOrder, open_log
 

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from worker.cli import config_option
 from worker.cli.bundle_rows import (
     COST,
     COST_TABLE,
@@ -25,7 +24,8 @@ from worker.cli.bundle_rows import (
     make_network_rows,
     make_table_row,
 )
-from worker.cli.output import format_option, print_rows
+from worker.cli.options import config_option, format_option
+from worker.cli.output import print_rows
 from worker.config import BUILT_IN_BUNDLE, Config, load_config
 from worker.errors import ConfigError
 from worker.inference.bundle import load_bundle

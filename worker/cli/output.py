@@ -17,18 +17,6 @@ _PIPE_COLUMNS = 10_000
 FORMATS = ("table", "json", "jsonl", "csv")
 
 
-def format_option(command: Any) -> Any:
-    """Add --format, which every command that lists takes; it arrives as `output_format`."""
-    return click.option(
-        "--format",
-        "output_format",
-        type=click.Choice(FORMATS),
-        default="table",
-        show_default=True,
-        help="How the rows are printed.",
-    )(command)
-
-
 def print_rows(rows: Iterable[Row], columns: Iterable[str], output_format: str, table: Iterable[str]) -> None:
     """Print the rows: `columns` are the fields of JSON and CSV, `table` those that a table shows."""
     printers: dict[str, Callable[[Iterator[Row], list[str]], None]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from worker.cli import config_option
+from worker.cli.options import config_option
 from worker.config import Config, load_config
 from worker.daemon.service import SingleRun, WorkerService
 from worker.daemon.signals import Signals

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from worker.cli import config_option
+from worker.cli.options import config_option
 from worker.config import load_config
 from worker.errors import MoodsortError
 from worker.ops.systemd.install import (

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from worker.cli import config_option
 from worker.cli.moments import parse_start
-from worker.cli.output import format_option, print_rows
+from worker.cli.options import config_option, format_option
+from worker.cli.output import print_rows
 from worker.config import load_config
 from worker.errors import Reason
 from worker.store.filters import Filters

@@ -72,7 +72,7 @@ class NetworkSpec:
     def title(self) -> str:
         """What people call it, as "face classifier"."""
         titles = {"heatmap": "face detector", "logits": f"{self.reads} classifier"}
-        return " and ".join(titles[output.kind] for output in self.outputs)
+        return " and ".join(titles[output.kind] for output in self.outputs) or "network without outputs"
 
     def has_output(self, kind: str) -> bool:
         """Tell whether one of its outputs is of the kind."""

@@ -62,7 +62,7 @@ class Network:
         for output in self.spec.outputs:
             if not differences[output.kind] <= output.tolerance:  # "not", for a difference that is NaN
                 raise BundleError(
-                    f"{self.path}: its {output.kind} differs from the golden one by "
+                    f'{self.path}: its output "{output.kind}" differs from the golden one by '
                     f"{differences[output.kind]:.4g} (allowed {output.tolerance:g}); "
                     "this bundle does not compute here what it computed when it was made: use another"
                 )

@@ -61,6 +61,7 @@ def _belong_together(networks: Sequence[NetworkSpec]) -> bool:
     if not all(_has_possible_outputs(network) for network in networks):
         return False
     ranks = [_rank(network) for network in networks]
+    # There is a heatmap just where there are face classifiers: neither is of use without the other.
     heatmaps, faces = ranks.count(0), ranks.count(1)
     classify_scene = any(network.reads == "scene" and network.has_output("logits") for network in networks)
     return ranks == sorted(ranks) and classify_scene and heatmaps <= 1 and (heatmaps > 0) == (faces > 0)

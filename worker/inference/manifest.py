@@ -16,8 +16,8 @@ _INT_MAX = 2**31
 class InputSpec:
     """The pixels that a network takes.
 
-    `resize` is "stretch" (to width × height whatever the shape) or "letterbox" (the whole picture, grey
-    bars beside it).
+    `resize` is "stretch" (to width × height, whatever the picture's shape) or "letterbox" (the picture in its
+    own shape, between grey bars).
     """
 
     width: int
@@ -28,7 +28,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """One output of a network, and how far it may be off on the golden inputs, in the output's own unit.
+    """One output of a network, and by how much it may differ from the golden output, in its own unit.
 
     "logits" is float32 (1, classes) in the order of the manifest's classes. "heatmap" is float32
     (1, height / 8, width / 8, 4): for each position, which stands for 8 × 8 input pixels, the logit that the
@@ -42,7 +42,7 @@ class OutputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Inputs and expected outputs with which a worker tests a network before it predicts anything.
+    """Inputs and expected outputs with which a worker tests a network before it predicts.
 
     `file` is an .npz with `inputs`, uint8 (N, height, width, channels), and for each output an array named
     by its kind, float32 (N, …), as the network gives it.
@@ -54,7 +54,7 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """One network of a bundle: whether it reads the whole scene or one face, what it gives, and its file.
+    """One network of a bundle: whether it reads the scene or a face, its outputs, and its file.
 
     It takes uint8 (1, height, width, 1 or 3), 0–255 (scaling is inside the graph). One that gives a heatmap
     reads the scene, in colour and letterboxed, with sides that are multiples of 8. A network may give both
@@ -70,7 +70,7 @@ class NetworkSpec:
 
     @property
     def title(self) -> str:
-        """What people call it, as "face classifier"."""
+        """Its name in sentences, as "face classifier"."""
         titles = {"heatmap": "face detector", "logits": f"{self.reads} classifier"}
         return " and ".join(titles[output.kind] for output in self.outputs) or "network without outputs"
 
@@ -81,7 +81,7 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True)
 class DetectionSettings:
-    """Which positions of the heatmap are faces: those from the threshold on, the largest first."""
+    """Which detections count: those with the threshold's score or a higher one, the largest first."""
 
     score_threshold: Annotated[float, Range(0, 1)]
     max_faces: Annotated[int, Range(1, 1000)]
@@ -89,7 +89,7 @@ class DetectionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """What the logits of faces count beside those of the scene.
+    """The weights of faces and scene in the logits of a picture.
 
     `fuse_logits` adds `face_weight` times the mean of the faces' logits, each weighted by its area and the
     cube of its score, to `scene_weight` times the scene's, weighted by the share of the picture that is
@@ -105,8 +105,8 @@ class Fusion:
 class Calibration:
     """How logits become probabilities: softmax(logits / temperature) (Guo et al. 2017).
 
-    `decision_threshold` is the probability of the first of two classes from which on it is the label; None
-    takes the most probable class.
+    `decision_threshold`, for two classes, is the probability from which on the first is the label; None takes
+    the most probable class.
     """
 
     method: Literal["temperature"]
@@ -124,7 +124,7 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One figure, its 95 % interval, and the pictures it was measured on; `label` None is all classes."""
+    """One metric, its 95 % interval, and what it was measured on; `label` None stands for all classes."""
 
     name: str
     label: str | None

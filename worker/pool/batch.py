@@ -19,7 +19,7 @@ def run_batch(
 
     Raises BundleError where the task cannot be loaded.
     """
-    size = min(processes, max(1, len(paths)))
+    size = min(processes, max(1, len(paths)))  # more would be started for nothing
     with closing(Pool(Setup(task, limits), size, time.monotonic())) as pool:
         pool.wait_ready(time.monotonic, lambda: True)
         results: dict[int, JobResult[T]] = {}
@@ -27,6 +27,7 @@ def run_batch(
         for key in range(len(paths)):
             while key not in results:
                 _submit(pool, jobs, batch_size)
+                # No longer than until a silent process counts as hung, for `collect` to replace it.
                 wait(pool.connections, timeout=max(0.0, pool.next_deadline() - time.monotonic()))
                 results |= {result.key: result for result in pool.collect(time.monotonic())}
             yield results.pop(key)

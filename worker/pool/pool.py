@@ -125,6 +125,7 @@ class Pool(Generic[T]):
 
     def is_stalled(self, now: float) -> bool:
         """Tell whether results are still to come and no process has sent anything for too long."""
+        # Both: a process may hang, and the one in its place has to load the task before it says a word.
         patience_seconds = self._setup.limits.decode_seconds + START_SECONDS
         return self.is_busy and now > self._last_message_at + patience_seconds
 
@@ -167,7 +168,7 @@ class Pool(Generic[T]):
     def _fill(self, now: float) -> None:
         while len(self._processes) < self._size:
             ours, theirs = socket.socketpair()
-            with theirs:
+            with theirs:  # closed here, so that the connection ends with the child, which has the other copy
                 popen = self._spawn(theirs.fileno())
             connection = Connection(ours.detach())
             process: _Process[T] = _Process(popen, connection, last_message_at=now)
@@ -186,6 +187,7 @@ class Pool(Generic[T]):
             logger.debug("a child process has gone", extra={"pid": process.popen.pid})
 
     def _submit_retries(self, now: float) -> None:
+        # One at a time: should the process die again, it is clear of which file.
         for process in self._processes:
             if self._retries and process.is_ready and not process.unfinished and not process.results:
                 self._assign(process, [replace(self._retries.popleft(), is_retried=True)], now)
@@ -244,6 +246,7 @@ class Pool(Generic[T]):
         """Put the jobs of a dead process up for a retry; return the refusal of the one that was retried."""
         if not process.unfinished:
             return []
+        # The first was being worked on; the others only waited behind it, and come before it now.
         suspect, *waiting_jobs = process.unfinished
         self._retries.extendleft(reversed(waiting_jobs))
         self._retried_keys.update(job.key for job in waiting_jobs)

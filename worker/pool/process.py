@@ -68,7 +68,8 @@ def _silence_decoders() -> None:
 def _serve(connection: Connection) -> None:
     setup: Setup[object] = connection.recv()
     memory = setup.limits.memory_bytes
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # files that crash decoders must not fill the disk
+    # Not RLIMIT_AS: address space that is reserved and never written costs nothing (setrlimit(2)).
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     try:
         run = setup.task.load(setup.limits)
@@ -102,6 +103,7 @@ class JobRunner(Generic[T]):
         The file is synced to disk meanwhile, and the result is returned after that.
         """
         started = time.perf_counter()
+        # O_NOFOLLOW: a link could lead to any file of the user's. O_NONBLOCK: a FIFO would wait for a writer.
         try:
             descriptor = os.open(job.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:

@@ -83,7 +83,7 @@ class ToldStore:
 
     @contextmanager
     def turn(self) -> Iterator[ToldTurn]:
-        with self._store.turn() as turn:
+        with self._store.begin_turn() as turn:
             told = ToldTurn(turn)
             yield told
             for commit in told.commits:

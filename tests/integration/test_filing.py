@@ -421,7 +421,10 @@ def test_a_refused_call_hinders_and_the_same_move_made_again_finishes(
 
 
 class FailingOperations:
-    """Operations of which some calls fail: `faults` maps their numbers to an error and whether it comes after."""
+    """Operations of which some calls fail.
+
+    `faults` maps the number of a call to an error, and whether it comes after the effect of the call.
+    """
 
     def __init__(self, base: FileOperations, faults: dict[int, tuple[int, bool]]) -> None:
         self._base = base

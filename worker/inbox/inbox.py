@@ -122,6 +122,7 @@ class Inbox:
             pause = _WRITER_SECONDS if has_writer else self._config.settle_seconds
             self._due[path] = min(now + pause, candidate.unchanged_since + self._config.settle_seconds)
             if self._due[path] <= now:
+                # By rounding it is due without being settled; it must not be inspected in a busy loop.
                 self._due[path] = now + pause
             return None
         self.hold(path)
@@ -190,6 +191,7 @@ class Inbox:
 
     def _check(self, now: float) -> None:
         self._next_check = now + CHECK_SECONDS
+        # inotify watches inodes, not paths: a folder that was replaced reports nothing more.
         inode = self._read_inode()
         if inode == self._watched_inode and (self._watcher is None or self._watcher.is_alive):
             return

@@ -34,6 +34,7 @@ def inspect_file(path: Path) -> Inspection:
     if identity is None:
         return Inspection(None, Writer.UNKNOWN)
     try:
+        # Since lstat() the path may have become a link, a FIFO without a writer, or a terminal.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):

@@ -41,6 +41,7 @@ def connect(url: str, lock_seconds: float) -> Engine:
 
 def _make_sqlite_engine(file: Path, where: str, lock_seconds: float) -> Engine:
     address = URL.create("sqlite+pysqlite", database=str(file))
+    # NullPool: a connection that is closed has to release its locks at once.
     engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": lock_seconds})
 
     @event.listens_for(engine, "connect")

@@ -102,6 +102,7 @@ def _open_sqlite(file: Path, where: str) -> Iterator[ReadConnection]:
         raise StoreError(
             f"{where}: is not there yet; start the worker with `moodsort run`, or check database.url"
         )
+    # Read-only also keeps SQLite from creating the file and from rolling back a journal of a stopped worker.
     address = f"file:{quote_from_bytes(bytes(file.absolute()))}?mode=ro"
     try:
         connection = sqlite3.connect(address, uri=True, timeout=_LOCK_SECONDS, isolation_level=None)

@@ -66,6 +66,7 @@ def _build_membership_check(column: str, words: Iterable[str | StrEnum]) -> str:
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
 
 
+# None becomes NULL, as in the other columns, and not the JSON value null.
 _JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 _IS_ACTIVE = _build_membership_check("status", ACTIVE)
 

@@ -115,6 +115,7 @@ def back_up(file: Path, revision: str, now: datetime) -> Path:
     partial = copy.with_name(f".{copy.name}.partial")
     try:
         with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(partial)) as target:
+            # Not a copy of the file, which would lack what is in the journal or the write-ahead log.
             source.backup(target)
         partial.replace(copy)
         sync_path(copy)

@@ -75,6 +75,7 @@ class Store:
                 yield turn
         except BaseException:
             if turn is not None:
+                # Locks of a session outlive the rollback of its transaction.
                 self._release(turn.taken_ids)
             raise
         self._held_ids |= turn.taken_ids

@@ -1,0 +1,21 @@
+"""A child process that some files kill or hang: the words ``KILLS`` and ``HANGS`` in them say so."""
+
+import os
+import signal
+from typing import Any
+
+from worker.inference.decode import Picture, decode_photo
+from worker.pool import prediction_task, process
+
+
+def decode_or_die(data: bytes, **limits: Any) -> Picture:
+    if b"KILLS" in data:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if b"HANGS" in data:
+        signal.pause()
+    return decode_photo(data, **limits)
+
+
+if __name__ == "__main__":
+    prediction_task.decode_photo = decode_or_die
+    process.main()

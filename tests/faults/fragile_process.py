@@ -4,8 +4,9 @@ import os
 import signal
 from typing import Any
 
+from worker.inference import decode
 from worker.inference.decode import Picture, decode_photo
-from worker.pool import prediction_task, process
+from worker.pool import process
 
 
 def decode_or_die(data: bytes, **limits: Any) -> Picture:
@@ -17,5 +18,5 @@ def decode_or_die(data: bytes, **limits: Any) -> Picture:
 
 
 if __name__ == "__main__":
-    prediction_task.decode_photo = decode_or_die
+    decode.decode_photo = decode_or_die  # before the task is loaded, which imports it
     process.main()

@@ -1,7 +1,7 @@
 """Read folders of class folders into arrays, through the same decoder as the worker."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,13 +93,6 @@ def read_dataset(
             samples.append(sample)
     check_counts(classes, samples, folders)
     return _make_dataset(classes, pixels[: len(samples)], samples, unreadable)
-
-
-def read_samples(
-    files: Sequence[ClassFile], *, max_pixels: int, max_side: int
-) -> Iterator[Sample | UnreadableFile]:
-    """Read every file for what tells whether another shows the same, in the files' order."""
-    return read_images(files, make_sample, max_pixels=max_pixels, max_side=max_side)
 
 
 def make_sample(image: DecodedFile) -> Sample:

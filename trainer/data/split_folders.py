@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from trainer.data.atomic_directory import prepare_directory
 from trainer.data.class_folders import ClassFile, Split
-from trainer.data.dataset import Sample, check_counts, read_samples
+from trainer.data.dataset import Sample, check_counts, make_sample
 from trainer.data.destinations import assign_destinations
-from trainer.data.images import WORKING_SIDE, UnreadableFile
+from trainer.data.images import WORKING_SIDE, UnreadableFile, read_images
 from trainer.data.near_duplicates import group_images
 from trainer.data.splits import HoldOutShares, Leakage, complete_splits, measure_leakage
 
@@ -57,7 +57,7 @@ def plan_splits(
     files = [file for class_files in files_by_class.values() for file in class_files]
     samples: list[Sample] = []
     unreadable: list[UnreadableFile] = []
-    for result in read_samples(files, max_pixels=max_pixels, max_side=WORKING_SIDE):
+    for result in read_images(files, make_sample, max_pixels=max_pixels, max_side=WORKING_SIDE):
         on_file(result)
         if isinstance(result, UnreadableFile):
             unreadable.append(result)

@@ -98,6 +98,7 @@ def _count_at(results: Sequence[DetectionResult], threshold: float) -> Detection
         large_faces = annotations.faces[annotations.faces[:, 2] >= MIN_SIDE]
         faces += len(large_faces)
         detected += int((compute_iou(large_faces, boxes) >= MATCH_IOU).any(axis=1).sum())
+        # Small faces do not have to be detected, but confirm a detection.
         is_confirmed = (compute_iou(boxes, annotations.faces) >= MATCH_IOU).any(axis=1)
         confirmed += int(is_confirmed.sum())
         detections += int((is_confirmed | ~_find_ignored(boxes, annotations)).sum())

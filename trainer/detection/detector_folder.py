@@ -20,6 +20,7 @@ KERAS_FILE = "detector.keras"
 """What `moodsort train --network backbone --weights` begins with."""
 
 _MAX_FACES = 1000
+"""More than any photo shows: how many are classified is decided by the bundle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ _Point = tuple[float, float] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Placement:
+class _MosaicPosition:
     """Where a picture lies: enlarged by `scale`, its point `anchor` at the point `target` of the mosaic."""
 
     scale: float
@@ -122,10 +122,10 @@ class Mosaics:
         by_face = bool(self._photos_with_faces) and draw.random() < _BY_FACE_SHARE
         photos = self._photos_with_faces if by_face else self._photos
         photo = photos[int(draw.integers(len(photos)))]
-        place = self._place_by_face if by_face else self._place_by_frame
-        return self._warp(photo, place(photo, draw), draw)
+        choose_position = self._place_by_face if by_face else self._place_by_frame
+        return self._warp(photo, choose_position(photo, draw), draw)
 
-    def _place_by_face(self, photo: AnnotatedImage, draw: np.random.Generator) -> _Placement:
+    def _place_by_face(self, photo: AnnotatedImage, draw: np.random.Generator) -> _MosaicPosition:
         """Give one of the photo's faces a random size and position."""
         faces = photo.annotations.faces
         x, y, side = faces[draw.integers(len(faces))]
@@ -134,14 +134,14 @@ class Mosaics:
         new_side = np.exp(draw.uniform(*log_sides))
         scale = self._clip_scale(new_side / side, photo)
         room = max(0.0, self._side - scale * side) / 2
-        return _Placement(scale, (x, y), self._side / 2 + draw.uniform(-room, room, 2))
+        return _MosaicPosition(scale, (x, y), self._side / 2 + draw.uniform(-room, room, 2))
 
-    def _place_by_frame(self, photo: AnnotatedImage, draw: np.random.Generator) -> _Placement:
+    def _place_by_frame(self, photo: AnnotatedImage, draw: np.random.Generator) -> _MosaicPosition:
         """Show as much of the photo as there is room for."""
         height, width = photo.pixels.shape[:2]
         scale = self._clip_scale(self._side / max(height, width) * draw.uniform(*_ZOOM), photo)
         room = np.abs(np.array([width, height]) * scale - self._side) / 2
-        return _Placement(scale, (width / 2, height / 2), self._side / 2 + draw.uniform(-1, 1, 2) * room)
+        return _MosaicPosition(scale, (width / 2, height / 2), self._side / 2 + draw.uniform(-1, 1, 2) * room)
 
     def _clip_scale(self, scale: float, photo: AnnotatedImage) -> float:
         smallest = _MIN_LONG_SIDE * self._side / max(photo.pixels.shape[:2])
@@ -157,7 +157,7 @@ class Mosaics:
         scale = self._side / max(height, width) * draw.uniform(*_FACE_ZOOM)
         room = abs(self._side - scale * max(height, width)) / 2
         target = self._side / 2 + draw.uniform(-room, room, 2)
-        return self._warp(face, _Placement(scale, (width / 2, height / 2), target), draw)
+        return self._warp(face, _MosaicPosition(scale, (width / 2, height / 2), target), draw)
 
     def _draw_grid(self, rows: int, draw: np.random.Generator) -> AnnotatedImage:
         tile = self._side / rows
@@ -179,10 +179,10 @@ class Mosaics:
         return self._faces[int(draw.integers(len(self._faces)))]
 
     def _warp(
-        self, image: AnnotatedImage, placement: _Placement, draw: np.random.Generator
+        self, image: AnnotatedImage, position: _MosaicPosition, draw: np.random.Generator
     ) -> AnnotatedImage:
         """Show a picture on the mosaic, perhaps mirrored and rotated, and its annotations with it."""
-        scale = placement.scale
+        scale = position.scale
         x_scale = -scale if draw.random() < _FLIP_SHARE else scale
         angle = np.deg2rad(draw.normal(0, _ROTATION_DEGREES)) if draw.random() < _ROTATION_SHARE else 0.0
         linear = np.array(
@@ -191,7 +191,7 @@ class Mosaics:
                 [x_scale * np.sin(angle), scale * np.cos(angle)],
             ]
         )
-        shift = placement.target - linear @ np.array(placement.anchor)
+        shift = position.target - linear @ np.array(position.anchor)
         pixels = _warp_pixels(image.pixels, scale, linear, shift, self._side, draw)
         faces, ignore_regions = (
             np.concatenate([boxes[:, :2] @ linear.T + shift, boxes[:, 2:] * scale], axis=1).astype(np.float32)

@@ -40,7 +40,9 @@ class Teacher:
 
     def __init__(self, file: Path) -> None:
         """Load it. Raises ConfigError where it cannot be read, or is no face detector to OpenCV."""
+        # Faces are cropped by several threads with a teacher each: more threads of OpenCV would slow them down.
         cv2.setNumThreads(1)
+        # What OpenCV logs of a wrong file, the error below says in one line.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         try:
             # By content: OpenCV crashes on a name that is not UTF-8.
@@ -96,6 +98,7 @@ class Teacher:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         scaled = pixels if scale == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         self._detector.setInputSize(size)
+        # OpenCV's networks take BGR.
         _, rows = self._detector.detect(np.ascontiguousarray(scaled[:, :, ::-1]))
         if rows is None:
             return make_no_boxes(), np.zeros(0, np.float32)

@@ -103,6 +103,7 @@ def check_detector_input(side: int) -> None:
 
 def _infer_input(files: Sequence[Path]) -> InputSpec:
     """Return the input that suits the median side of the pictures, and grey where none of them has colour."""
+    # Evenly spaced, because files lie class by class.
     count = min(_MAX_INSPECTED_FILES, len(files))
     sides, has_colour = [], False
     for index in np.linspace(0, len(files) - 1, count).astype(int):

@@ -81,6 +81,7 @@ def load_network(folder: Path, plan: NetworkPlan, *, new_head: bool) -> keras.Mo
         ) from error
     if not new_head:
         return loaded
+    # Every network here ends with its head as the last layer, see _add_head.
     return _add_head(loaded.inputs, loaded.layers[-2].output, plan)
 
 
@@ -138,7 +139,7 @@ def _build_tutorial(plan: NetworkPlan) -> keras.Model:
 
 def _build_application(plan: NetworkPlan, constructor: Callable[..., Any], weights: str) -> keras.Model:
     inputs = _make_input(plan)
-    x = layers.Rescaling(1.0)(inputs)
+    x = layers.Rescaling(1.0)(inputs)  # to float32; what else it takes, the network does by itself
     if plan.input.colour == "grey":
         x = layers.Concatenate()([x, x, x])
     try:

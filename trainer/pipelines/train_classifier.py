@@ -97,7 +97,7 @@ def train_classifier(config: TrainingConfig, progress: Progress) -> Manifest:
     check_output(config.out)
     data = _read_data(config, progress.say)
     seconds = _compute_seconds_left(config, started)
-    configure_tensorflow(config.threads)
+    configure_tensorflow(config.threads)  # before its first operation
     trainer = make_trainer(config, data.dataset, data.splits, seconds)
     origin = f"{format_path(config.start_from)} further" if config.start_from else config.network
     pictures = len(data.splits.training)
@@ -105,7 +105,9 @@ def train_classifier(config: TrainingConfig, progress: Progress) -> Manifest:
     trained = trainer.fit(progress)
     with prepare_directory(config.out) as draft:
         manifest = _write(draft, config, data, trained, progress.say)
+        # By the worker's own code, before any worker can see the bundle.
         Predictor(load_bundle(draft)).self_test()
+    # Not before the bundle is in its place: until then the same command can resume.
     discard_training(config.out)
     progress.say(f"kept epoch {trained.best.number}; wrote {config.out}, version {manifest.version}")
     return manifest

@@ -100,7 +100,7 @@ class DetectorConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class _Data:
+class DetectorData:
     """Annotated photos of two splits, and pictures that are one face each."""
 
     training: list[AnnotatedImage]
@@ -117,7 +117,7 @@ class _Data:
 
 
 @dataclass(frozen=True, slots=True)
-class _Conversion:
+class _DetectorConversion:
     """One conversion of a detector, and how well it detects at its best score threshold."""
 
     variant: Variant
@@ -133,7 +133,7 @@ def train_detector(
     `annotate` stands in for the config's teacher. Raises ConfigError where there is nothing to learn from,
     Diverged when the loss is no longer a number, CheckpointLost and BundleError where the disk refuses.
     """
-    data = _read_data(config, annotate or Teacher(config.teacher).annotate, progress.say)
+    data = read_data(config, annotate or Teacher(config.teacher).annotate, progress.say)
     training_data = data.describe()
     configure_tensorflow(config.threads)
     trainer = _make_trainer(config, data, training_data.fingerprint)
@@ -142,19 +142,22 @@ def train_detector(
     with prepare_directory(config.out) as draft:
         network = resize_detector(trained.network, config.input_size)
         manifest = _keep_smallest(draft, network, _describe(config, training_data), data, progress.say)
+        # At the size of its training: convolutions are the same at every size.
         trained.network.save(draft / KERAS_FILE)
         write_detector_manifest(draft, manifest)
+    # Not before the detector is in its place: until then the same command can resume.
     discard_training(config.out)
     return manifest
 
 
-def _read_data(config: DetectorConfig, annotate: Annotate, say: Callable[[str], None]) -> _Data:
+def read_data(config: DetectorConfig, annotate: Annotate, say: Callable[[str], None]) -> DetectorData:
+    """Read and annotate the pictures. Raises ConfigError where there is nothing to learn from."""
     files = _list_files(config.photos)
     if not {Split.TRAIN, Split.VALID} <= {file.split for file in files}:
         raise ConfigError(
             "the photos are not split into train and valid; `moodsort dataset split` splits them"
         )
-    return _Data(
+    return DetectorData(
         _read_photos(Split.TRAIN, files, config, annotate, say),
         _read_photos(Split.VALID, files, config, annotate, say),
         _read_faces(config, say),
@@ -200,7 +203,7 @@ def _fingerprint_annotations(image: AnnotatedImage) -> str:
     return fingerprint_values([annotations.faces.tolist(), annotations.ignore_regions.tolist()])
 
 
-def _make_trainer(config: DetectorConfig, data: _Data, data_fingerprint: str) -> Trainer:
+def _make_trainer(config: DetectorConfig, data: DetectorData, data_fingerprint: str) -> Trainer:
     mosaics = Mosaics(data.training, data.faces, config.train_size, config.seed)
     steps_per_epoch = max(1, round(_MOSAICS_PER_PHOTO * len(data.training) / _BATCH_SIZE))
     libraries = {name: version(name) for name in _TRAINING_LIBRARIES}
@@ -236,9 +239,14 @@ def _describe(config: DetectorConfig, training_data: TrainingData) -> DetectorMa
 
 
 def _keep_smallest(
-    draft: Path, network: keras.Model, manifest: DetectorManifest, data: _Data, say: Callable[[str], None]
+    draft: Path,
+    network: keras.Model,
+    manifest: DetectorManifest,
+    data: DetectorData,
+    say: Callable[[str], None],
 ) -> DetectorManifest:
     """Leave the smallest conversion in the folder whose F3 is within the margin, and describe it."""
+    # Evenly spaced, because files lie class by class.
     photos = data.training[:: max(1, len(data.training) // _REPRESENTATIVE_PHOTOS)]
     representative = np.stack([resize_to_input(photo.pixels, manifest.network.input) for photo in photos])
     conversions = []
@@ -247,7 +255,7 @@ def _keep_smallest(
         results = [_detect(detector, photo) for photo in data.validation]
         counts = choose_best(count_at_thresholds(results))
         say(f"{variant}, {len(content):,} bytes: {counts}")
-        conversions.append(_Conversion(variant, content, counts))
+        conversions.append(_DetectorConversion(variant, content, counts))
     best = max(conversion.counts.f3 for conversion in conversions)
     smallest = min(
         (conversion for conversion in conversions if conversion.counts.f3 >= best - _MARGIN),

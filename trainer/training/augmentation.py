@@ -73,6 +73,7 @@ def augment(pixels: Any, seed: Any) -> Any:
         ],
         axis=0,
     )
+    # Half is added because a cast cuts off.
     return tf.cast(tf.clip_by_value(augmented + 0.5, 0.0, 255.0), tf.uint8)
 
 
@@ -145,7 +146,8 @@ def _apply_random_affine(pixels: Any, count: Any, draws: _RandomDraws) -> Any:
         [a, b, x - a * width / 2 - b * height / 2, c, d, y - c * width / 2 - d * height / 2, 0 * a, 0 * a],
         axis=1,
     )
-    # Keras' own layers need a resampling each; one map for all five costs a single one and blurs once.
+    # Keras' own layers resample once each; one map for all five is faster and blurs once. Reflected at the
+    # borders, since no photo has black corners.
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=pixels,
         transforms=transforms,

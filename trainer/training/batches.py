@@ -66,6 +66,7 @@ class ClassifierBatches:
 
     def _load(self, step: Any) -> tuple[Any, Any, Any]:
         shape = (self._config.batch_size, *self._pixels.shape[1:])
+        # The shapes get lost on the way through NumPy, and the augmentation needs them.
         pixels, labels = tf.numpy_function(self._select, [step], [tf.uint8, tf.int64])
         return step, tf.ensure_shape(pixels, shape), tf.ensure_shape(labels, shape[:1])
 

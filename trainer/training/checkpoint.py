@@ -117,6 +117,7 @@ def _encode_state(state: TrainingState) -> bytes:
         "counts": counts,
     }
     arrays[_METADATA] = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    # No pickle: to load a file of numbers must not be able to run code.
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()

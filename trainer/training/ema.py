@@ -10,6 +10,7 @@ class ExponentialMovingAverage:
 
     def __init__(self, network: keras.Model) -> None:
         """Copy the network with its present weights."""
+        # clone_model copies the layers, but draws new weights.
         self.network = keras.models.clone_model(network)
         self.network.set_weights(network.get_weights())
         self._source = network

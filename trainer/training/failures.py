@@ -1,4 +1,4 @@
-"""How a training fails that nothing comes of."""
+"""The errors that end a training without a network."""
 
 from worker.errors import MoodsortError
 

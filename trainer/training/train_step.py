@@ -35,6 +35,7 @@ class TrainStep:
         self._hyperparameters = hyperparameters
         self._loss = loss
         self._optimizer = _make_optimizer(hyperparameters)
+        # Its variables have to exist before the step is compiled, and before a checkpoint is restored.
         self._optimizer.build(self.network.trainable_variables)
         self._compiled = tf.function(self._update)
 
@@ -43,6 +44,7 @@ class TrainStep:
 
         `step` counts from 0; `progress` is the share of the training that is done, 0 to 1.
         """
+        # Tensors: for every other value of a Python number the step would be compiled again.
         rate = tf.constant(compute_learning_rate(self._hyperparameters, progress), tf.float32)
         decay = tf.constant(compute_ema_decay(self._hyperparameters, step + 1), tf.float32)
         loss, score = self._compiled(tf.convert_to_tensor(inputs), tf.convert_to_tensor(targets), rate, decay)

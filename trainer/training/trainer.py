@@ -74,6 +74,7 @@ class Trainer:
         self._batches: Iterator[tuple[Any, Any]] | None = None
         self._validate = validate
         ema = self._train_step.ema.network
+        # Compiled once; the last batch of a validation is smaller, and would be compiled for itself.
         self._predict = tf.function(lambda inputs: ema(inputs, training=False), reduce_retracing=True)
         self._budget = TrainingBudget(config.epochs * config.steps_per_epoch, config.seconds)
         self._early_stopping = EarlyStopping(config.patience)
@@ -97,6 +98,7 @@ class Trainer:
         tensorboard = TensorBoard(self._config.tensorboard)
         while self._progress < 1 and not self._early_stopping.should_stop(self._history):
             epoch = self.run_epoch(progress)
+            # Saved first: an epoch that a person has read of is not lost by an interruption.
             self._checkpoints.save(self._make_state())
             progress.on_epoch(epoch)
             tensorboard.write(epoch)
@@ -116,11 +118,13 @@ class Trainer:
             if count > 1 and self._progress >= 1:
                 break
             result = self._train_step.run(*self._next_batch(), step=self._steps, progress=self._progress)
+            # At every step: weights that are no numbers must not come into a checkpoint.
             if not np.isfinite(result.loss):
                 raise Diverged(
                     f"the loss of epoch {number} is {result.loss}; train again with another --seed"
                 )
             self._steps += 1
+            # Running means, because a time budget may end the epoch at any step.
             loss += (result.loss - loss) / count
             score += (result.score - score) / count
             progress.on_step(self._describe_step(number, loss, score, started, progress_before))

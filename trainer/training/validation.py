@@ -33,6 +33,7 @@ def compute_validation_metrics(logits: NDArray[np.float32], labels: NDArray[np.i
     """Return the metrics of logits, float32 (N, classes), over the classes that the labels have."""
     is_right = logits.argmax(axis=1) == labels
     recalls = [is_right[labels == label].mean() for label in np.unique(labels)]
+    # Shifted, so that no exponential overflows.
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     loss = -log_probabilities[np.arange(len(labels)), labels].mean()

@@ -65,6 +65,20 @@ for teacher in (annotate, annotate, annotate_otherwise):
 """
 
 
+COMMAND = """
+import trainer.detection.teacher
+from tests.bright_squares import annotate
+from worker.cli import main
+
+class DrawnTeacher:
+    def __init__(self, file):
+        self.annotate = annotate
+
+trainer.detection.teacher.Teacher = DrawnTeacher
+main()
+"""
+
+
 def make_command(data: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "tests.bright_squares", str(data), str(out)]
 
@@ -166,6 +180,22 @@ def test_a_scene_classifier_begins_with_the_detector_whose_keras_file_lies_besid
     assert result.returncode == 0, result.stderr
     (spec,) = load_bundle(tmp_path / "scene").manifest.networks
     assert spec.input == InputSpec(64, 64, "rgb", "stretch")
+
+
+def test_the_command_trains_as_its_options_say_and_prints_the_metrics(data, tmp_path):
+    (tmp_path / "teacher.onnx").touch()
+    arguments = ["detector", "train", data / "photos", "--faces", data / "faces"]
+    arguments += ["--teacher", tmp_path / "teacher.onnx", "--out", tmp_path / "detector"]
+    options = ["--train-size", 192, "--input-size", 96, "--epochs", 1, "--threads", 2]
+
+    result = run([sys.executable, "-c", COMMAND, *map(str, [*arguments, *options])])
+
+    assert result.returncode == 0, result.stderr
+    assert "epoch 1: loss " in result.stdout
+    assert "detection_recall: " in result.stdout
+    manifest = load_detector(tmp_path / "detector").manifest
+    assert (manifest.network.input.width, manifest.max_side) == (96, 640)
+    assert "--train-size 192" in manifest.command
 
 
 def test_a_training_that_is_killed_and_resumed_comes_to_the_weights_of_an_uninterrupted_one(

@@ -1,6 +1,7 @@
 """The commands `moodsort detector …`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,7 +36,7 @@ def detector() -> None:
     "--train-size",
     default=256,
     show_default=True,
-    type=click.Choice(["192", "256", "320"]),
+    type=click.Choice([192, 256, 320]),
     help="Side in pixels of the square mosaics that it is trained on.",
 )
 @click.option(
@@ -54,18 +55,7 @@ def detector() -> None:
     "--threads", default=0, show_default=True, type=click.IntRange(0, 256), help="0 is one for each core."
 )
 @config_option
-def train(
-    photos: tuple[Path, ...],
-    faces: tuple[Path, ...],
-    teacher: Path,
-    out: Path,
-    train_size: str,
-    input_size: int,
-    epochs: int,
-    seed: int,
-    threads: int,
-    config_file: Path | None,
-) -> None:
+def train(out: Path, teacher: Path, input_size: int, config_file: Path | None, **options: Any) -> None:
     """Train a network to detect faces as a teacher does that is larger, slower, or may not be given away.
 
     PHOTOS is one or more folders that `dataset split` made: it is trained on their train split and measured
@@ -89,18 +79,13 @@ def train(
     from trainer.pipelines.train_detector import DetectorConfig, train_detector
 
     config = DetectorConfig(
-        photos=photos,
-        faces=faces,
-        teacher=teacher,
         out=out,
-        train_size=int(train_size),
+        teacher=teacher,
         input_size=input_size,
-        epochs=epochs,
-        seed=seed,
-        threads=threads,
         max_side=MAX_SIDE,
         max_pixels=load_config(config_file).limits.max_pixels,
         command=format_command(),
+        **options,
     )
     with show_progress() as progress:
         manifest = train_detector(config, progress)

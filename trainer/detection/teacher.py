@@ -40,7 +40,7 @@ class Teacher:
 
     def __init__(self, file: Path) -> None:
         """Load it. Raises ConfigError where it cannot be read, or is no face detector to OpenCV."""
-        # Faces are cropped by several threads with a teacher each: more threads of OpenCV would slow them down.
+        # Faces are cropped by several threads with a teacher each: OpenCV's own would only compete with them.
         cv2.setNumThreads(1)
         # What OpenCV logs of a wrong file, the error below says in one line.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)

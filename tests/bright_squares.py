@@ -1,11 +1,10 @@
-"""Photos whose faces are white squares, and a finder that is trained on them with a teacher that sees these.
+"""Photos whose faces are white squares, and a detector that learns them from a teacher that sees just these.
 
 Run as a program it trains: `python -m tests.bright_squares DATA OUT`.
 """
 
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,26 +30,26 @@ def draw_photo(seed: int) -> NDArray[np.uint8]:
     pixels = np.asarray(coarse.resize(SIZE, Image.Resampling.BICUBIC)).copy()
     if seed % 4:
         side = int(draw.integers(24, 48))
-        left, top = (int(draw.integers(0, long - side)) for long in SIZE)
+        left, top = (int(draw.integers(0, photo_side - side)) for photo_side in SIZE)
         pixels[top : top + side, left : left + side] = 255
     return pixels
 
 
-def mark(pixels: NDArray[np.uint8]) -> Annotations:
-    """See every white square, as a teacher sees faces."""
+def annotate(pixels: NDArray[np.uint8]) -> Annotations:
+    """Annotate every white square as a face, as a teacher does."""
     numbers, _ = ndimage.label(pixels.min(axis=2) > 200)
     rows = [
-        ((across.start + across.stop) / 2, (down.start + down.stop) / 2, across.stop - across.start)
-        for down, across in ndimage.find_objects(numbers)
+        ((columns.start + columns.stop) / 2, (lines.start + lines.stop) / 2, columns.stop - columns.start)
+        for lines, columns in ndimage.find_objects(numbers)
     ]
     return Annotations(np.array(rows, np.float32).reshape(-1, 3), make_no_boxes())
 
 
 def draw_data(folder: Path) -> Path:
-    """Draw `photos`, divided, and `faces`, pictures that are nothing but a face."""
-    for part, first, count in (("train", 0, 200), ("valid", 10_000, 48)):
+    """Draw `photos`, split, and `faces`, pictures that are one face each."""
+    for split, first, count in (("train", 0, 200), ("valid", 10_000, 48)):
         for number in range(count):
-            path = folder / "photos" / part / CLASSES[number % 2] / f"{number}.png"
+            path = folder / "photos" / split / CLASSES[number % 2] / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(draw_photo(first + number)).save(path)
     for label in CLASSES:
@@ -62,8 +61,8 @@ def draw_data(folder: Path) -> Path:
     return folder
 
 
-def order_of(data: Path, out: Path) -> "DetectorConfig":
-    """Ask for a small finder, trained on one thread, which makes it the same each time."""
+def make_config(data: Path, out: Path) -> "DetectorConfig":
+    """Ask for a small detector, trained on one thread, which makes it the same each time."""
     from trainer.pipelines.train_detector import DetectorConfig
 
     return DetectorConfig(
@@ -71,8 +70,8 @@ def order_of(data: Path, out: Path) -> "DetectorConfig":
         faces=(data / "faces",),
         teacher=Path("none"),
         out=out,
-        side=96,
-        reads=128,
+        train_size=96,
+        input_size=128,
         epochs=EPOCHS,
         seed=0,
         threads=1,
@@ -83,11 +82,11 @@ def order_of(data: Path, out: Path) -> "DetectorConfig":
 
 
 def _train(data: Path, out: Path) -> None:
+    from trainer.cli.progress_bar import show_progress
     from trainer.pipelines.train_detector import train_detector
-    from trainer.training.progress import Progress
 
-    progress = Progress(partial(print, flush=True), lambda epoch: None)
-    train_detector(order_of(data, out), progress, mark)
+    with show_progress() as progress:
+        train_detector(make_config(data, out), progress, annotate)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A finder that is trained on drawn squares, in processes: TensorFlow's threads would outlive a test."""
+"""A detector that is trained on drawn squares, in processes: TensorFlow's threads would outlive a test."""
 
 import signal
 import subprocess
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.bright_squares import EPOCHS, draw_data, draw_photo, mark
+from tests.bright_squares import EPOCHS, annotate, draw_data, draw_photo
 from trainer.detection.boxes import compute_iou
-from trainer.detection.detector_folder import FaceDetectorNetwork, load_detector
+from trainer.detection.detector_folder import TrainedDetector, load_detector
 from trainer.training.checkpoint import find_checkpoint_folder
 from worker.cli import moodsort
 from worker.errors import ConfigError
@@ -26,43 +26,74 @@ REFUSED = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests.bright_squares import mark, order_of
-from trainer.pipelines.train_detector import build_finder
-from trainer.detection.boxes import Marks, no_squares
+from tests.bright_squares import annotate, make_config
+from trainer.detection.boxes import Annotations, make_no_boxes
+from trainer.pipelines.train_detector import train_detector
 from trainer.training.progress import Progress
 from worker.errors import ConfigError
 
 data, out = map(Path, sys.argv[1:])
-order = order_of(data, out)
-nothing = lambda pixels: Marks(no_squares(), no_squares())
-for order, teacher in (
-    (replace(order, photos=(data / "photos" / "train",)), mark),
-    (order, nothing),
-    (replace(order, faces=(data / "torn",)), mark),
+config = make_config(data, out)
+annotate_nothing = lambda pixels: Annotations(make_no_boxes(), make_no_boxes())
+for config, teacher in (
+    (replace(config, photos=(data / "photos" / "train",)), annotate),
+    (config, annotate_nothing),
+    (replace(config, faces=(data / "torn",)), annotate),
 ):
     try:
-        build_finder(order, Progress(lambda line: None, lambda epoch: None), teacher)
+        train_detector(config, Progress(lambda line: None, lambda epoch: None), teacher)
     except ConfigError as error:
         print(error)
 print(sorted(path.name for path in out.parent.iterdir()))
 """
 
+FINGERPRINTS = """
+import sys
+from pathlib import Path
+import numpy as np
+from tests.bright_squares import annotate, make_config
+from trainer.detection.boxes import Annotations
+from trainer.pipelines.train_detector import read_data
 
-def command(data: Path, out: Path) -> list[str]:
+def annotate_otherwise(pixels):
+    annotations = annotate(pixels)
+    return Annotations(annotations.faces, np.array([[8, 8, 8]], np.float32))
+
+config = make_config(Path(sys.argv[1]), Path("nowhere"))
+for teacher in (annotate, annotate, annotate_otherwise):
+    print(read_data(config, teacher, lambda line: None).describe().fingerprint)
+"""
+
+
+COMMAND = """
+import trainer.detection.teacher
+from tests.bright_squares import annotate
+from worker.cli import main
+
+class DrawnTeacher:
+    def __init__(self, file):
+        self.annotate = annotate
+
+trainer.detection.teacher.Teacher = DrawnTeacher
+main()
+"""
+
+
+def make_command(data: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "tests.bright_squares", str(data), str(out)]
 
 
-def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=140, check=False)
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=140, check=False)
 
 
-def kill_after_epoch(number: int, arguments: list[str]) -> None:
+def kill_after_epoch(number: int, command: list[str]) -> None:
     with subprocess.Popen(
-        arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as child:
         assert child.stdout is not None
         for line in child.stdout:
-            if line.startswith(f"epoch {number} of {EPOCHS}:"):
+            if line.startswith(f"epoch {number}:"):
                 child.kill()
                 break
     assert child.returncode == -signal.SIGKILL
@@ -75,120 +106,159 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of a finder whose training nothing disturbed."""
-    out = tmp_path_factory.mktemp("out") / "finder"
-    done = run(command(data, out))
-    assert done.returncode == 0, done.stderr
-    assert f"epoch {EPOCHS} of {EPOCHS}: loss " in done.stdout
-    assert sorted(path.name for path in out.parent.iterdir()) == ["finder"]
+    """Return the folder of a detector whose training nothing interrupted."""
+    out = tmp_path_factory.mktemp("out") / "detector"
+    result = run(make_command(data, out))
+    assert result.returncode == 0, result.stderr
+    assert f"epoch {EPOCHS}: loss " in result.stdout
+    assert ", IoU " in result.stdout
+    assert sorted(path.name for path in out.parent.iterdir()) == ["detector"]
     return out
 
 
 @pytest.fixture
-def finder(trained: Path) -> FaceDetectorNetwork:
+def detector(trained: Path) -> TrainedDetector:
     return load_detector(trained)
 
 
-def square_of(box: Detection) -> list[float]:
-    return [(box.left + box.right) / 2, (box.top + box.bottom) / 2, box.side]
+def make_box(detection: Detection) -> list[float]:
+    return [
+        (detection.left + detection.right) / 2,
+        (detection.top + detection.bottom) / 2,
+        detection.side,
+    ]
 
 
-def test_it_finds_squares_that_it_has_not_seen(finder):
-    shown = hits = finds = 0
+def test_it_detects_squares_that_it_was_not_trained_on(detector):
+    faces = matches = detections = 0
     for seed in range(20_000, 20_080):
         pixels = draw_photo(seed)
-        true = mark(pixels).faces
-        found = np.array([square_of(box) for box in finder.find(pixels)], np.float32).reshape(-1, 3)
-        shown += len(true)
-        finds += len(found)
-        hits += int((compute_iou(true, found) >= 0.5).sum())
-    assert shown == 60
-    assert hits >= 48
-    assert finds - hits <= 15
+        true_boxes = annotate(pixels).faces
+        boxes = np.array([make_box(face) for face in detector.detect(pixels)], np.float32).reshape(-1, 3)
+        faces += len(true_boxes)
+        detections += len(boxes)
+        matches += int((compute_iou(true_boxes, boxes) >= 0.5).sum())
+    assert faces == 60
+    assert matches >= 48
+    assert detections - matches <= 15
 
 
-def test_the_manifest_tells_what_it_was_measured_on_and_passes_its_self_test(finder):
-    manifest = finder.manifest
-    finder.network.self_test()
-    assert 0.1 <= manifest.least_score <= 0.9
+def test_the_manifest_says_what_the_detector_was_measured_on_and_it_passes_its_self_test(detector):
+    manifest = detector.manifest
+    detector.network.self_test()
+    assert 0.1 <= manifest.score_threshold <= 0.9
     assert manifest.max_side == 96
     assert manifest.training_data.pictures == 206
-    found, confirmed, alarms = manifest.metrics
-    assert (found.name, confirmed.name, alarms.name) == ("faces_found", "finds_confirmed", "false_alarms")
-    assert alarms.pictures == 12
+    recall, precision, false_positives = manifest.metrics
+    assert recall.name == "detection_recall"
+    assert precision.name == "detection_precision"
+    assert false_positives.name == "false_positive_pictures"
+    assert false_positives.pictures == 12
     for metric in manifest.metrics:
         assert metric.low <= metric.value <= metric.high
         assert metric.test_set == "photos held out for validation"
 
 
-def test_a_finder_reads_squares_of_the_side_asked_for_whatever_it_learnt_from(finder):
-    assert finder.manifest.stage.input == InputSpec(128, 128, "rgb", "letterbox")  # it learnt from 96
+def test_a_detector_reads_the_size_asked_for_whatever_size_it_was_trained_on(detector):
+    assert detector.manifest.network.input == InputSpec(128, 128, "rgb", "letterbox")  # it was trained on 96
 
 
-def test_a_reader_of_whole_pictures_begins_with_the_finder_that_is_left_beside_the_shipped_one(
+def test_a_scene_classifier_begins_with_the_detector_whose_keras_file_lies_beside_its_network(
     data, trained, tmp_path
 ):
-    assert {"finder.json", "finder.keras", "finder.tflite"} <= {path.name for path in trained.iterdir()}
-    words = ["train", data / "photos" / "train", "--network", "trunk", "--weights", trained / "finder.keras"]
-    options = ["--input-size", "64", "--epochs", "1", "--allow-leakage", "--out", tmp_path / "whole"]
+    assert {path.name for path in trained.iterdir()} == {
+        "detector.json",
+        "detector.keras",
+        "detector.tflite",
+        "golden.npz",
+    }
+    network = ["--network", "backbone", "--weights", trained / "detector.keras"]
+    options = ["--input-size", "64", "--epochs", "1", "--allow-leakage", "--out", tmp_path / "scene"]
+    arguments = ["train", data / "photos" / "train", *network, *options]
     main = "from worker.cli import main; main()"
-    done = run([sys.executable, "-c", main, *map(str, [*words, *options])])
-    assert done.returncode == 0, done.stderr
-    assert load_bundle(tmp_path / "whole").manifest.stages[-1].input == InputSpec(64, 64, "rgb", "stretch")
+    result = run([sys.executable, "-c", main, *map(str, arguments)])
+    assert result.returncode == 0, result.stderr
+    (spec,) = load_bundle(tmp_path / "scene").manifest.networks
+    assert spec.input == InputSpec(64, 64, "rgb", "stretch")
 
 
-def test_a_training_that_is_killed_goes_on_to_the_weights_of_an_undisturbed_one(data, trained, tmp_path):
-    out = tmp_path / "finder"
-    kill_after_epoch(2, command(data, out))
+def test_the_command_trains_as_its_options_say_and_prints_the_metrics(data, tmp_path):
+    (tmp_path / "teacher.onnx").touch()
+    arguments = ["detector", "train", data / "photos", "--faces", data / "faces"]
+    arguments += ["--teacher", tmp_path / "teacher.onnx", "--out", tmp_path / "detector"]
+    options = ["--train-size", 192, "--input-size", 96, "--epochs", 1, "--threads", 2]
+
+    result = run([sys.executable, "-c", COMMAND, *map(str, [*arguments, *options])])
+
+    assert result.returncode == 0, result.stderr
+    assert "epoch 1: loss " in result.stdout
+    assert "detection_recall: " in result.stdout
+    manifest = load_detector(tmp_path / "detector").manifest
+    assert (manifest.network.input.width, manifest.max_side) == (96, 640)
+    assert "--train-size 192" in manifest.command
+
+
+def test_a_training_that_is_killed_and_resumed_comes_to_the_weights_of_an_uninterrupted_one(
+    data, trained, tmp_path
+):
+    out = tmp_path / "detector"
+    kill_after_epoch(2, make_command(data, out))
     assert not out.exists()
     assert find_checkpoint_folder(out).is_dir()
 
-    resumed = run(command(data, out))
+    result = run(make_command(data, out))
 
-    assert resumed.returncode == 0, resumed.stderr
-    assert "going on after epoch" in resumed.stdout
-    assert f"epoch 1 of {EPOCHS}:" not in resumed.stdout
-    assert [path.name for path in tmp_path.iterdir()] == ["finder"]
-    hashes = {load_detector(folder).manifest.stage.sha256 for folder in (out, trained)}
+    assert result.returncode == 0, result.stderr
+    assert "resuming after epoch" in result.stdout
+    assert "epoch 1:" not in result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["detector"]
+    hashes = {load_detector(folder).manifest.network.sha256 for folder in (out, trained)}
     assert len(hashes) == 1
 
 
-def test_what_nothing_can_be_learnt_from_is_refused_by_one_line(data, tmp_path):
+def test_the_fingerprint_of_the_data_covers_what_it_is_annotated_with(data):
+    result = run([sys.executable, "-c", FINGERPRINTS, str(data)])
+
+    assert result.returncode == 0, result.stderr
+    fingerprint, same, different = result.stdout.splitlines()
+    assert fingerprint == same != different
+
+
+def test_data_that_nothing_can_be_learned_from_is_refused_by_one_line(data, tmp_path):
     for label in ("one", "other"):
         (data / "torn" / label).mkdir(parents=True)
         (data / "torn" / label / "0.png").write_bytes(b"no picture")
 
-    done = run([sys.executable, "-c", REFUSED, str(data), str(tmp_path / "finder")])
+    result = run([sys.executable, "-c", REFUSED, str(data), str(tmp_path / "detector")])
 
-    assert done.stdout.splitlines() == [
-        "the photos are not divided into train and valid; `moodsort dataset split` divides them",
-        "the teacher finds no face in the photos of train/; name photos of people",
-        f"{data / 'torn'}: no picture to learn from; name pictures that are one face each",
+    assert result.stdout.splitlines() == [
+        "the photos are not split into train and valid; `moodsort dataset split` splits them",
+        "the teacher detects no face in the photos of train/; name photos of people",
+        f"{data / 'torn'}: no picture can be read; name pictures that are one face each",
         "[]",
     ]
 
 
-def test_a_place_that_is_taken_and_a_teacher_that_is_none_are_refused_before_tensorflow_starts(
-    data, tmp_path, monkeypatch
-):
+def run_detector_train(data: Path, teacher: Path, *options: object) -> Exception | None:
+    arguments = ["detector", "train", data / "photos", "--faces", data / "faces", "--teacher", teacher]
+    command = [str(argument) for argument in (*arguments, *options)]
+    return CliRunner().invoke(moodsort, command, standalone_mode=False).exception
+
+
+def test_wrong_options_are_refused_by_one_line_before_tensorflow_starts(data, tmp_path, monkeypatch):
     monkeypatch.setattr("trainer.cli.detector.start_tensorflow", lambda: pytest.fail("it was started"))
-    (tmp_path / "teacher.onnx").write_text("no network")
-    (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "notes").write_text("mine")
-    words = ["finder", "train", data / "photos", "--faces", data / "faces", "--teacher"]
-    for out, sentence in (("taken", "taken: is there already"), ("new", "teacher.onnx: is no face detector")):
-        arguments = [*words, tmp_path / "teacher.onnx", "--out", tmp_path / out]
-        result = CliRunner().invoke(moodsort, [*map(str, arguments)], standalone_mode=False)
-        assert isinstance(result.exception, ConfigError)
-        assert sentence in str(result.exception)
-        assert "\n" not in str(result.exception)
+    teacher, taken = tmp_path / "teacher.onnx", tmp_path / "taken"
+    teacher.write_text("no network")
+    taken.mkdir()
+    (taken / "notes").write_text("mine")
+    refusals = {
+        ("--out", taken): "taken: is there already",
+        ("--out", tmp_path / "new"): "teacher.onnx: is no face detector",
+        ("--out", tmp_path / "new", "--input-size", 100): "--input-size 100: is no multiple of 32; give 128",
+    }
+    for options, sentence in refusals.items():
+        error = run_detector_train(data, teacher, *options)
+        assert isinstance(error, ConfigError)
+        assert sentence in str(error)
+        assert "\n" not in str(error)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["taken", "teacher.onnx"]
-
-
-def test_a_side_that_is_no_multiple_of_32_is_wrong_use(data, tmp_path):
-    (tmp_path / "teacher.onnx").touch()
-    words = ["finder", "train", data / "photos", "--faces", data / "faces", "--reads", "100"]
-    arguments = [*words, "--teacher", tmp_path / "teacher.onnx", "--out", tmp_path / "finder"]
-    result = CliRunner().invoke(moodsort, [*map(str, arguments)])
-    assert result.exit_code == 2
-    assert "Invalid value for --reads: 100 is no multiple of 32" in result.output

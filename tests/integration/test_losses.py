@@ -1,4 +1,4 @@
-"""What training is shown and pulled towards, computed in one process: TensorFlow's threads outlive a test."""
+"""What training shows and pulls towards, computed in one process: TensorFlow's threads outlive a test."""
 
 import json
 import subprocess
@@ -14,99 +14,98 @@ COMPUTE = """
 import json
 import numpy as np
 import tensorflow as tf
-from trainer.training.augmentation import nothings
-from trainer.models.detector_network import finder_network
-from trainer.detection.loss import finding_objective
-from trainer.detection.boxes import Marks, no_squares
-from trainer.detection.targets import targets
-from trainer.models.classifiers import Plan, build_network
-from trainer.training.batches import Feed
-from trainer.training.train_step import classifying_objective
+from trainer.detection.boxes import Annotations, make_no_boxes
+from trainer.detection.loss import compute_detection_loss
+from trainer.detection.targets import make_targets
+from trainer.models.classifiers import NetworkPlan, build_network
+from trainer.models.detector_network import build_detector
+from trainer.training.augmentation import draw_negatives
+from trainer.training.batches import BatchConfig, ClassifierBatches
+from trainer.training.losses import make_classification_loss
 from worker.inference.bundle import InputSpec
 
-told = {}
+values = {}
 
-def seed(number):
-    return tf.constant([3, number], tf.int32)
+def make_seed(step):
+    return tf.constant([3, step], tf.int32)
 
-# Pictures of nothing.
-drawn = nothings(400, (24, 32, 3), seed(1)).numpy()
-told["shape"], told["dtype"] = list(drawn.shape), str(drawn.dtype)
-told["same"] = bool((drawn == nothings(400, (24, 32, 3), seed(1)).numpy()).all())
-told["others"] = bool((drawn != nothings(400, (24, 32, 3), seed(2)).numpy()).any())
-told["grey"] = list(nothings(5, (24, 32, 1), seed(1)).numpy().shape)
-told["none"] = list(nothings(0, (24, 32, 3), seed(1)).numpy().shape)
-spread = drawn.std(axis=(1, 2)).max(axis=1)
-told["flat"], told["busy"] = float((spread < 1).mean()), float((spread > 20).mean())
-light = drawn.mean(axis=(1, 2, 3))
-told["dark"], told["bright"] = float((light < 25).mean()), float((light > 230).mean())
+# Negatives.
+negatives = draw_negatives(400, (24, 32, 3), make_seed(1)).numpy()
+values["shape"], values["dtype"] = list(negatives.shape), str(negatives.dtype)
+values["same"] = bool((negatives == draw_negatives(400, (24, 32, 3), make_seed(1)).numpy()).all())
+values["different"] = bool((negatives != draw_negatives(400, (24, 32, 3), make_seed(2)).numpy()).any())
+values["grey"] = list(draw_negatives(5, (24, 32, 1), make_seed(1)).numpy().shape)
+values["none"] = list(draw_negatives(0, (24, 32, 3), make_seed(1)).numpy().shape)
+spread = negatives.std(axis=(1, 2)).max(axis=1)
+values["flat"], values["busy"] = float((spread < 1).mean()), float((spread > 20).mean())
+brightness = negatives.mean(axis=(1, 2, 3))
+values["dark"], values["bright"] = float((brightness < 25).mean()), float((brightness > 230).mean())
 
-# What is fed.
+# Batches.
 pixels = np.random.default_rng(0).integers(0, 256, (12, 24, 32, 3), np.uint8)
 labels = np.arange(12) % 3
 
-def fed(count, varied, step=0, upside_down=0):
-    feed = Feed(
-        pixels, labels, np.arange(12), batch_size=6, seed=3, nothings=count, upside_down=upside_down
-    )
-    shown, wanted = next(feed.batches(step, varied=varied, threads=1))
-    return shown.numpy(), wanted.numpy()
+def make_batch(negatives, augmented, step=0, upside_down=0):
+    config = BatchConfig(6, 3, augmented, negatives, upside_down, threads=1)
+    batches = ClassifierBatches(pixels, labels, np.arange(12), config)
+    return [tensor.numpy() for tensor in next(batches.iterate(step))]
 
-shown, wanted = fed(2, True, 1)
-told["fed"] = [list(shown.shape), wanted.tolist()[6:], sorted(set(wanted.tolist()[:6]))]
-told["fed_nothing"] = bool((shown[6:] == nothings(2, (24, 32, 3), seed(1)).numpy()).all())
-told["fed_first"] = bool((shown[:6] == fed(0, True, 1)[0]).all())
-turned, wanted = fed(1, True, 1, upside_down=2)
-told["fed_upside_down"] = [wanted.tolist()[6:], bool((turned[7:] == turned[4:6, ::-1]).all())]
-told["fed_without"] = list(fed(0, True)[0].shape)
-told["fed_unvaried"] = list(fed(2, False)[0].shape)
+batch, targets = make_batch(2, True, 1)
+values["batch"] = [list(batch.shape), targets.tolist()[6:], sorted(set(targets.tolist()[:6]))]
+values["batch_negatives"] = bool((batch[6:] == draw_negatives(2, (24, 32, 3), make_seed(1)).numpy()).all())
+values["batch_positives"] = bool((batch[:6] == make_batch(0, True, 1)[0]).all())
+batch, targets = make_batch(1, True, 1, upside_down=2)
+values["upside_down"] = [targets.tolist()[6:], bool((batch[7:] == batch[4:6, ::-1]).all())]
+values["batch_without_negatives"] = list(make_batch(0, True)[0].shape)
+values["batch_without_augmentation"] = list(make_batch(2, False)[0].shape)
 
-# What is right of a picture of nothing.
-objective = classifying_objective(np.array([2.0, 0.5, 1.0], np.float32), 0.1)
+# The loss of a classifier.
+compute_loss = make_classification_loss(np.array([2.0, 0.5, 1.0], np.float32), 0.1)
 
-def pull(logits, label):
+def compute_gradient(logits, label):
     logits = tf.constant([logits], tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        loss, _ = objective(logits, tf.constant([label], tf.int64))
+        loss, _ = compute_loss(logits, tf.constant([label], tf.int64))
     return [float(loss), tape.gradient(loss, logits)[0].numpy().tolist()]
 
-told["unsure"], told["sure"] = pull([1.0, 1.0, 1.0], 3), pull([5.0, 0.0, 0.0], 3)
-told["of_a_class"] = pull([0.0, 0.0, 0.0], 1)
+values["unsure"], values["sure"] = compute_gradient([1.0, 1.0, 1.0], 3), compute_gradient([5.0, 0.0, 0.0], 3)
+values["of_a_class"] = compute_gradient([0.0, 0.0, 0.0], 1)
 logits = tf.constant([[9, 0, 0], [9, 0, 0], [0, 9, 0], [0, 0, 9]], tf.float32)
-told["accuracy"] = float(objective(logits, tf.constant([0, 1, 3, 3], tf.int64))[1])
+values["accuracy"] = float(compute_loss(logits, tf.constant([0, 1, 3, 3], tf.int64))[1])
 
-# A finder's answers.
-square = np.array([[60, 68, 40]], np.float32)
-doubt = np.array([[100, 20, 16]], np.float32)
-wanted = targets(Marks(square, doubt), 128)[None]
-heat = wanted[..., :1].clip(1e-6, 1 - 1e-6)
-learnt = np.concatenate([np.log(heat / (1 - heat)), wanted[..., 3:]], axis=3)
+# The loss of a detector.
+face = np.array([[60, 68, 40]], np.float32)
+ignore_region = np.array([[100, 20, 16]], np.float32)
+targets = make_targets(Annotations(face, ignore_region), 128)[None]
+heat = targets[..., :1].clip(1e-6, 1 - 1e-6)
+perfect = np.concatenate([np.log(heat / (1 - heat)), targets[..., 3:]], axis=3)
 
-def cost(answers, wanted=wanted):
-    return [float(value) for value in finding_objective(tf.constant(answers), tf.constant(wanted))]
+def compute(heatmap, targets=targets):
+    return [float(value) for value in compute_detection_loss(tf.constant(heatmap), tf.constant(targets))]
 
-told["learnt"], told["missed"] = cost(learnt), cost(np.where(heat >= 0.999, -9, learnt).astype(np.float32))
-alarmed, doubted, moved = learnt.copy(), learnt.copy(), learnt.copy()
-alarmed[0, 14, 2, 0] = 9
-doubted[0, 2, 12, 0] = 9
+values["perfect"] = compute(perfect)
+values["missed"] = compute(np.where(heat >= 0.999, -9, perfect).astype(np.float32))
+false_positive, ignored, moved = perfect.copy(), perfect.copy(), perfect.copy()
+false_positive[0, 14, 2, 0] = 9
+ignored[0, 2, 12, 0] = 9
 moved[..., 1] += 2.5
-told["alarmed"], told["doubted"], told["moved"] = cost(alarmed), cost(doubted), cost(moved)
-told["empty"] = cost(np.full_like(learnt, -9), targets(Marks(no_squares(), no_squares()), 128)[None])
+values["false_positive"], values["ignored"], values["moved"] = map(compute, (false_positive, ignored, moved))
+no_targets = make_targets(Annotations(make_no_boxes(), make_no_boxes()), 128)[None]
+values["empty"] = compute(np.full_like(perfect, -9), no_targets)
 
 # Networks.
-medium = build_network(Plan(InputSpec(48, 48, "grey", "stretch"), 3, 0), "medium")
-told["medium"] = [medium.count_params(), list(medium(np.zeros((2, 48, 48, 1), np.uint8)).shape)]
-finder = finder_network(128, 0)
-answers = finder(pixels.repeat(6, 1)[:2, :128].repeat(4, 2)).numpy()
-told["finder"] = [list(answers.shape), float((1 / (1 + np.exp(-answers[..., 0]))).mean())]
-print(json.dumps(told))
+medium = build_network(NetworkPlan(InputSpec(48, 48, "grey", "stretch"), 3, 0), "medium")
+values["medium"] = [medium.count_params(), list(medium(np.zeros((2, 48, 48, 1), np.uint8)).shape)]
+heatmaps = build_detector(128, 0)(pixels.repeat(6, 1)[:2, :128].repeat(4, 2)).numpy()
+values["detector"] = [list(heatmaps.shape), float((1 / (1 + np.exp(-heatmaps[..., 0]))).mean())]
+print(json.dumps(values))
 """
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, Any]:
-    done = subprocess.run(
+def values() -> dict[str, Any]:
+    result = subprocess.run(
         [sys.executable, "-c", COMPUTE],
         cwd=Path(__file__).parents[2],
         capture_output=True,
@@ -114,88 +113,88 @@ def told() -> dict[str, Any]:
         timeout=100,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    assert result.returncode == 0, result.stderr
+    computed: dict[str, Any] = json.loads(result.stdout)
+    return computed
 
 
-def test_the_same_seed_draws_the_same_pictures_of_nothing(told):
-    assert (told["shape"], told["dtype"]) == ([400, 24, 32, 3], "uint8")
-    assert told["same"]
-    assert told["others"]
-    assert told["grey"] == [5, 24, 32, 1]
-    assert told["none"] == [0, 24, 32, 3]
+def test_the_same_seed_draws_the_same_negatives(values):
+    assert (values["shape"], values["dtype"]) == ([400, 24, 32, 3], "uint8")
+    assert values["same"]
+    assert values["different"]
+    assert values["grey"] == [5, 24, 32, 1]
+    assert values["none"] == [0, 24, 32, 3]
 
 
-def test_many_pictures_of_nothing_are_flat_and_many_are_not_and_some_are_all_but_black_or_white(told):
-    assert 0.2 < told["flat"] < 0.7
-    assert told["busy"] > 0.2
-    assert told["dark"] > 0.04
-    assert told["bright"] > 0.04
+def test_many_negatives_are_flat_and_many_are_not_and_some_are_all_but_black_or_white(values):
+    assert 0.2 < values["flat"] < 0.7
+    assert values["busy"] > 0.2
+    assert values["dark"] > 0.04
+    assert values["bright"] > 0.04
 
 
-def test_pictures_of_nothing_are_fed_beside_each_batch_under_the_number_after_the_last_class(told):
-    assert told["fed"] == [[8, 24, 32, 3], [3, 3], [0, 1, 2]]
-    assert told["fed_nothing"]
-    assert told["fed_first"]  # the classes' pictures are those that are fed without them
+def test_negatives_are_added_to_each_batch_under_the_number_after_the_last_class(values):
+    assert values["batch"] == [[8, 24, 32, 3], [3, 3], [0, 1, 2]]
+    assert values["batch_negatives"]
+    assert values["batch_positives"]  # the pictures of the classes are those of a batch without negatives
 
 
-def test_pictures_upside_down_are_fed_as_pictures_of_nothing(told):
-    assert told["fed_upside_down"] == [[3, 3, 3], True]
+def test_pictures_upside_down_are_negatives(values):
+    assert values["upside_down"] == [[3, 3, 3], True]
 
 
-def test_pictures_of_nothing_are_fed_only_where_pictures_are_varied_and_they_are_asked_for(told):
-    assert told["fed_without"] == [6, 24, 32, 3]
-    assert told["fed_unvaried"] == [6, 24, 32, 3]
+def test_negatives_are_added_only_with_augmentation_and_where_they_are_asked_for(values):
+    assert values["batch_without_negatives"] == [6, 24, 32, 3]
+    assert values["batch_without_augmentation"] == [6, 24, 32, 3]
 
 
-def test_a_picture_of_nothing_pulls_towards_equal_chances(told):
-    even, slopes = told["unsure"]
-    assert slopes == pytest.approx([0, 0, 0], abs=1e-6)
-    sure, slopes = told["sure"]
-    assert sure > even
-    assert slopes[0] > 0.5
-    assert slopes[1] == pytest.approx(slopes[2])
-    assert slopes[1] < 0
+def test_a_negative_pulls_towards_equal_probabilities(values):
+    loss_of_equal, gradient = values["unsure"]
+    assert gradient == pytest.approx([0, 0, 0], abs=1e-6)
+    loss_of_sure, gradient = values["sure"]
+    assert loss_of_sure > loss_of_equal
+    assert gradient[0] > 0.5
+    assert gradient[1] == pytest.approx(gradient[2])
+    assert gradient[1] < 0
 
 
-def test_a_picture_of_a_class_pulls_towards_it_with_the_weight_of_the_class(told):
-    loss, slopes = told["of_a_class"]
+def test_a_picture_of_a_class_pulls_towards_it_with_the_weight_of_the_class(values):
+    loss, gradient = values["of_a_class"]
     assert loss == pytest.approx(0.5 * 1.0986, abs=1e-4)
-    assert slopes[1] < 0 < slopes[0]
+    assert gradient[1] < 0 < gradient[0]
 
 
-def test_accuracy_is_that_of_pictures_of_a_class(told):
-    assert told["accuracy"] == 0.5
+def test_accuracy_is_that_of_pictures_of_a_class(values):
+    assert values["accuracy"] == 0.5
 
 
-def test_a_finder_that_answers_what_it_should_has_nothing_left_to_learn(told):
-    loss, overlap = told["learnt"]
-    assert overlap == pytest.approx(1, abs=1e-3)
+def test_a_detector_that_predicts_its_targets_has_nothing_left_to_learn(values):
+    loss, iou = values["perfect"]
+    assert iou == pytest.approx(1, abs=1e-3)
     assert loss < 0.2
-    assert told["empty"][0] == pytest.approx(0, abs=1e-3)
+    assert values["empty"][0] == pytest.approx(0, abs=1e-3)
 
 
-@pytest.mark.parametrize("fault", ["missed", "alarmed", "moved"])
-def test_a_face_that_is_missed_found_elsewhere_or_not_there_costs_a_finder(told, fault):
-    assert told[fault][0] > told["learnt"][0] + 1
+@pytest.mark.parametrize("fault", ["missed", "false_positive", "moved"])
+def test_a_face_that_is_missed_predicted_elsewhere_or_not_there_costs_a_detector(values, fault):
+    assert values[fault][0] > values["perfect"][0] + 1
 
 
-def test_what_a_finder_answers_where_there_may_be_a_face_costs_it_nothing(told):
-    assert told["doubted"] == told["learnt"]
+def test_what_a_detector_predicts_in_an_ignore_region_costs_it_nothing(values):
+    assert values["ignored"] == values["perfect"]
 
 
-def test_a_finder_that_is_moved_overlaps_less(told):
-    assert told["moved"][1] < 0.6
+def test_a_box_that_is_moved_has_a_lower_iou(values):
+    assert values["moved"][1] < 0.6
 
 
-def test_medium_has_under_seven_hundred_thousand_parameters_and_answers_for_each_class(told):
-    parameters, shape = told["medium"]
+def test_medium_has_under_seven_hundred_thousand_parameters_and_a_logit_for_each_class(values):
+    parameters, shape = values["medium"]
     assert 400_000 < parameters < 700_000
     assert shape == [2, 3]
 
 
-def test_a_finder_answers_for_each_cell_and_begins_with_hardly_a_face(told):
-    shape, chance = told["finder"]
+def test_a_detector_has_a_heatmap_of_stride_8_and_begins_with_hardly_a_face(values):
+    shape, mean_score = values["detector"]
     assert shape == [2, 16, 16, 4]
-    assert chance < 0.1
+    assert mean_score < 0.1

@@ -17,7 +17,7 @@ from tests.drawing import draw_pixels, photo_bytes
 from tests.drawn_predictions import draw_predictions
 from trainer.evaluation.metrics import compute_metrics
 from trainer.report import Study, StudyPictures, write_report
-from trainer.training.progress import Epoch
+from trainer.training.progress import Epoch, ValidationMetrics
 from worker.errors import BundleError
 
 PHONE = 390
@@ -72,7 +72,10 @@ def draw_study(count: int = 60, classes: tuple[str, ...] = ("happy", "sad")) -> 
         validation=draw_predictions(80, len(classes), seed=2),
         test=test,
         metrics=compute_metrics(test, classes, "held-out test split"),
-        epochs=tuple(Epoch(n, 1 / n, 1 - 0.5 / n, 1.1 / n, 1 - 0.6 / n, 0.5, 1e-3, 2.0) for n in range(1, 9)),
+        epochs=tuple(
+            Epoch(n, 1 / n, 1 - 0.5 / n, 1e-3, 2.0, ValidationMetrics(1.1 / n, 1 - 0.6 / n, 0.5))
+            for n in range(1, 9)
+        ),
         best_epoch=7,
         pictures=StudyPictures(
             samples=pixels[:10],

@@ -1,4 +1,4 @@
-"""A training that is killed goes on to the same weights, in processes as people run them."""
+"""A training that is killed and resumed comes to the same weights, in processes as people run them."""
 
 import os
 import shutil
@@ -24,9 +24,9 @@ main()
 """
 
 
-def command(data: Path, out: Path, *options: object) -> list[str]:
-    trained = ["train", data, "--out", out, "--threads", 1, "--epochs", 3, "--input-size", 32, *options]
-    return [sys.executable, "-c", TRAIN, *map(str, trained)]
+def make_command(data: Path, out: Path, *options: object) -> list[str]:
+    arguments = ["train", data, "--out", out, "--threads", 1, "--epochs", 3, "--input-size", 32, *options]
+    return [sys.executable, "-c", TRAIN, *map(str, arguments)]
 
 
 def draw_two_classes(folder: Path) -> Path:
@@ -40,14 +40,14 @@ def draw_two_classes(folder: Path) -> Path:
     return folder
 
 
-def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=100, check=False)
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
 
-def stop_after_epoch(number: int, arguments: list[str], sent: signal.Signals) -> tuple[int, str]:
+def stop_after_epoch(number: int, command: list[str], stop: signal.Signals) -> tuple[int, str]:
     """Send the signal once the epoch's line is out: the next has begun, or is about to."""
     with subprocess.Popen(
-        arguments,
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -57,34 +57,34 @@ def stop_after_epoch(number: int, arguments: list[str], sent: signal.Signals) ->
         assert child.stderr is not None
         for line in child.stdout:
             if line.startswith(f"epoch {number}:"):
-                child.send_signal(sent)
+                child.send_signal(stop)
                 break
-        told = child.stderr.read()
-        return child.wait(), told
+        message = child.stderr.read()
+        return child.wait(), message
 
 
 @pytest.mark.timeout(200)
-def test_a_stopped_and_a_killed_training_go_on_to_the_weights_of_an_undisturbed_one(tmp_path):
+def test_a_training_that_is_stopped_killed_and_resumed_comes_to_the_weights_of_an_uninterrupted_one(tmp_path):
     data = draw_two_classes(tmp_path / "data")
-    undisturbed = run(command(data, tmp_path / "undisturbed"))
-    assert undisturbed.returncode == 0, undisturbed.stderr
-    assert "Traceback" not in undisturbed.stderr
+    uninterrupted = run(make_command(data, tmp_path / "uninterrupted"))
+    assert uninterrupted.returncode == 0, uninterrupted.stderr
+    assert "Traceback" not in uninterrupted.stderr
 
     out = tmp_path / "bundle"
-    status, told = stop_after_epoch(1, command(data, out), signal.SIGINT)
+    status, message = stop_after_epoch(1, make_command(data, out), signal.SIGINT)
     assert status == 130
-    assert told == "stopped; the same command goes on after the last whole epoch\n"
-    status, _ = stop_after_epoch(2, command(data, out), signal.SIGKILL)
+    assert message == "stopped; the same command resumes after the last complete epoch\n"
+    status, _ = stop_after_epoch(2, make_command(data, out), signal.SIGKILL)
     assert status == -signal.SIGKILL
     assert not out.exists()
     assert find_checkpoint_folder(out).is_dir()
 
-    resumed = run(command(data, out))
+    resumed = run(make_command(data, out))
     assert resumed.returncode == 0, resumed.stderr
-    assert "going on after epoch" in resumed.stdout
+    assert "resuming after epoch" in resumed.stdout
     assert "epoch 1:" not in resumed.stdout
     assert not find_checkpoint_folder(out).exists()
-    versions = {load_bundle(folder).manifest.version for folder in (out, tmp_path / "undisturbed")}
+    versions = {load_bundle(folder).manifest.version for folder in (out, tmp_path / "uninterrupted")}
     assert len(versions) == 1
 
 
@@ -93,8 +93,8 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train the tutorial's network for some seconds, on `data` beside it."""
     folder = tmp_path_factory.mktemp("tutorial")
     data, out = draw_two_classes(folder / "data"), folder / "bundle"
-    in_seconds = run(command(data, out, "--time-budget", "3s", "--network", "tutorial"))
-    assert in_seconds.returncode == 0, in_seconds.stderr
+    result = run(make_command(data, out, "--time-budget", "3s", "--network", "tutorial"))
+    assert result.returncode == 0, result.stderr
     return out
 
 
@@ -103,29 +103,29 @@ def test_a_bundle_is_trained_further_and_a_budget_too_short_is_one_line(tutorial
     data, out = tutorial.parent / "data", Path(shutil.copytree(tutorial, tmp_path / "bundle"))
     (tmp_path / "kept").mkdir()
 
-    too_short = run(command(data, tmp_path / "kept" / "bundle", "--time-budget", "0.01s"))
+    too_short = run(make_command(data, tmp_path / "kept" / "bundle", "--time-budget", "0.01s"))
     assert too_short.returncode == 1
     assert too_short.stderr.startswith("moodsort: reading the pictures took")
     assert too_short.stderr.count("\n") == 1
     assert list((tmp_path / "kept").iterdir()) == []
 
-    further = run([*command(data, out, "--start-from", out), "--tensorboard", str(tmp_path / "events")])
+    further = run([*make_command(data, out, "--start-from", out), "--tensorboard", str(tmp_path / "events")])
     assert further.returncode == 0, further.stderr
     assert load_bundle(out).manifest.version != load_bundle(tutorial).manifest.version
     assert len(list((tmp_path / "events").iterdir())) == 1
 
 
 @pytest.mark.timeout(200)
-def test_the_tutorials_bundle_is_not_averaged_over_mirror_images(tutorial):
+def test_the_tutorials_bundle_has_no_flip_test_time_augmentation(tutorial):
     straight, mirrored = run_both_ways(tutorial)
     assert np.abs(straight - mirrored).max() > 0.01 * np.ptp(straight)
 
 
-def test_what_does_not_go_together_is_refused_before_tensorflow_starts(tmp_path):
+def test_options_that_do_not_go_together_are_refused_before_tensorflow_starts(tmp_path):
     data = draw_two_classes(tmp_path / "data")
     refused = {
         ("--new-head",): "--new-head goes with --start-from",
-        ("--weights", "imagenet"): "the network small has none",
+        ("--weights", "imagenet"): "there are none for the network small",
         ("--network", "mobilenet_v3_small", "--weights", tmp_path / "none.h5"): "is no file",
         ("--start-from", tmp_path): "manifest.json: is not there",
     }

@@ -1,4 +1,4 @@
-"""The teacher: what files it takes, and what it makes of what OpenCV's detector answers.
+"""The teacher: what files it takes, and what it makes of what OpenCV's detector detects.
 
 Its network is not a part of this project: a detector of drawn blobs stands in for it.
 """
@@ -22,7 +22,7 @@ from worker.inference.detector import Detection
 
 
 class BlobDetector:
-    """Finds blobs of full red that are 12 to 60 pixels high, as sure of them as they are green."""
+    """Detects blobs of full red that are 12 to 60 pixels high; their green is the score."""
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, int]] = []
@@ -34,19 +34,19 @@ class BlobDetector:
         assert pixels.shape[1::-1] == self.sizes[-1]
         numbers, _ = ndimage.label(pixels[..., 2] > 200)
         rows = []
-        for down, across in ndimage.find_objects(numbers):
-            high, wide = down.stop - down.start, across.stop - across.start
-            middle = pixels[(down.start + down.stop) // 2, (across.start + across.stop) // 2]
-            if 12 <= high <= 60:
-                rows.append([across.start, down.start, wide, high, *[0] * 10, middle[1] / 255])
+        for y, x in ndimage.find_objects(numbers):
+            width, height = x.stop - x.start, y.stop - y.start
+            centre = pixels[(y.start + y.stop) // 2, (x.start + x.stop) // 2]
+            if 12 <= height <= 60:
+                rows.append([x.start, y.start, width, height, *[0] * 10, centre[1] / 255])
         return len(rows), np.array(rows, np.float32) if rows else None
 
 
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> BlobDetector:
-    made = BlobDetector()
-    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *arguments: made)
-    return made
+    detector = BlobDetector()
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *arguments: detector)
+    return detector
 
 
 @pytest.fixture
@@ -55,65 +55,73 @@ def teacher(detector: BlobDetector, tmp_path: Path) -> Teacher:
     return Teacher(tmp_path / "teacher.onnx")
 
 
-def photo(*blobs: tuple[int, int, int, int, float], size: tuple[int, int] = (400, 300)) -> Pixels:
-    """Draw blobs by left, top, width, height and how sure one may be of them."""
+def draw_photo(*blobs: tuple[int, int, int, int, float], size: tuple[int, int] = (400, 300)) -> Pixels:
+    """Draw blobs by left, top, width, height and score."""
     pixels = np.zeros((size[1], size[0], 3), np.uint8)
-    for left, top, wide, high, score in blobs:
-        pixels[top : top + high, left : left + wide] = 255, round(255 * score), 0
+    for left, top, width, height, score in blobs:
+        pixels[top : top + height, left : left + width] = 255, round(255 * score), 0
     return pixels
 
 
 def test_a_face_is_the_square_around_the_middle_of_its_box(teacher):
-    marks = teacher.marks(photo((100, 60, 24, 40, 0.9)))
-    assert marks.faces.tolist() == [[112, 80, 40]]
-    assert not len(marks.doubtful)
-    assert marks.faces.dtype == np.float32
+    annotations = teacher.annotate(draw_photo((100, 60, 24, 40, 0.9)))
+    assert annotations.faces.tolist() == [[112, 80, 40]]
+    assert not len(annotations.ignore_regions)
+    assert annotations.faces.dtype == np.float32
 
 
-def test_what_the_teacher_is_not_sure_of_is_doubtful(teacher):
-    marks = teacher.marks(photo((100, 60, 40, 40, 0.7), (200, 60, 40, 40, 0.5)))
-    assert marks.faces.tolist() == [[120, 80, 40]]
-    assert {tuple(row) for row in marks.doubtful.tolist()} == {(220, 80, 40)}
+def test_a_detection_of_a_lower_score_is_an_ignore_region(teacher):
+    annotations = teacher.annotate(draw_photo((100, 60, 40, 40, 0.7), (200, 60, 40, 40, 0.5)))
+    assert annotations.faces.tolist() == [[120, 80, 40]]
+    assert {tuple(row) for row in annotations.ignore_regions.tolist()} == {(220, 80, 40)}
 
 
-def test_faces_too_large_and_too_small_for_one_look_are_found_at_another_scale(teacher):
-    marks = teacher.marks(photo((20, 20, 100, 100, 0.9), (200, 100, 8, 8, 0.9), (300, 100, 30, 30, 0.9)))
-    assert sorted(map(tuple, marks.faces.round().tolist())) == [(70, 70, 100), (204, 104, 8), (315, 115, 30)]
+def test_faces_too_large_and_too_small_at_one_scale_are_detected_at_another(teacher):
+    annotations = teacher.annotate(
+        draw_photo((20, 20, 100, 100, 0.9), (200, 100, 8, 8, 0.9), (300, 100, 30, 30, 0.9))
+    )
+    assert sorted(map(tuple, annotations.faces.round().tolist())) == [
+        (70, 70, 100),
+        (204, 104, 8),
+        (315, 115, 30),
+    ]
 
 
-def test_a_picture_is_looked_at_in_three_sizes_and_a_large_one_is_not_enlarged(detector, teacher):
+def test_a_picture_is_searched_at_three_scales_and_a_large_one_is_not_enlarged(detector, teacher):
     detector.sizes.clear()
-    teacher.marks(photo())
-    teacher.marks(photo(size=(960, 20)))
+    teacher.annotate(draw_photo())
+    teacher.annotate(draw_photo(size=(960, 20)))
     assert detector.sizes == [(400, 300), (200, 150), (800, 600), (960, 20), (480, 10)]
 
 
-def test_it_finds_faces_as_a_finder_does_the_largest_first_and_within_the_picture(teacher):
-    found = teacher.find(photo((100, 60, 30, 30, 0.9), (0, 200, 20, 50, 0.9), (300, 60, 40, 40, 0.4)))
-    assert found == (Detection(0, 200, 35, 250, 1.0), Detection(100, 60, 130, 90, 1.0))
-    assert teacher.find(photo()) == ()
+def test_it_detects_faces_as_a_trained_detector_does_the_largest_first_and_within_the_picture(teacher):
+    detections = teacher.detect(
+        draw_photo((100, 60, 30, 30, 0.9), (0, 200, 20, 50, 0.9), (300, 60, 40, 40, 0.4))
+    )
+    assert detections == (Detection(0, 200, 35, 250, 1.0), Detection(100, 60, 130, 90, 1.0))
+    assert teacher.detect(draw_photo()) == ()
 
 
-# What is no face detector.
+# Files that are no face detector.
 
 
-def nothing(path: Path) -> None:
+def make_nothing(path: Path) -> None:
     pass
 
 
-def folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
     path.mkdir()
 
 
-def empty(path: Path) -> None:
+def make_empty(path: Path) -> None:
     path.touch()
 
 
-def text(path: Path) -> None:
+def make_text(path: Path) -> None:
     path.write_text("no network")
 
 
-def another_network(path: Path) -> None:
+def make_another_network(path: Path) -> None:
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 32, 32]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "relu", ends[:1], ends[1:])
     onnx.save(helper.make_model(graph), path)
@@ -122,14 +130,14 @@ def another_network(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "cause"),
     [
-        (nothing, r"cannot be read \(No such file or directory\)"),
-        (folder, r"cannot be read \(Is a directory\)"),
-        (empty, "is no face detector that OpenCV reads"),
-        (text, "is no face detector that OpenCV reads"),
-        (another_network, "is no face detector that OpenCV reads"),
+        (make_nothing, r"cannot be read \(No such file or directory\)"),
+        (make_folder, r"cannot be read \(Is a directory\)"),
+        (make_empty, "is no face detector that OpenCV reads"),
+        (make_text, "is no face detector that OpenCV reads"),
+        (make_another_network, "is no face detector that OpenCV reads"),
     ],
 )
-def test_what_is_no_face_detector_is_refused_by_one_line_and_nothing_else_is_said(
+def test_a_file_that_is_no_face_detector_is_refused_by_one_line_and_nothing_else(
     make: Callable[[Path], None], cause: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make(tmp_path / "teacher.onnx")
@@ -140,8 +148,8 @@ def test_what_is_no_face_detector_is_refused_by_one_line_and_nothing_else_is_sai
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_name_that_is_not_utf8_is_told_and_does_not_end_the_process(tmp_path):
+def test_a_name_that_is_not_utf8_is_reported_and_does_not_end_the_process(tmp_path):
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/f\xfcr.onnx"))
-    text(path)
+    make_text(path)
     with pytest.raises(ConfigError, match=r"f\\xfcr.onnx: is no face detector"):
         Teacher(path)

@@ -34,29 +34,29 @@ except MoodsortError as error:
 """
 
 
-def drawn(label: str, seed: int) -> Image.Image:
+def draw_picture(label: str, seed: int) -> Image.Image:
     draw = np.random.default_rng(seed)
     ground, ink = draw.integers(0, 90, 3), draw.integers(150, 256, 3)
     picture = Image.new("RGB", (64, 48), tuple(ground.tolist()))
     pen = ImageDraw.Draw(picture)
-    left, top, side = (int(n) for n in draw.integers((5, 5, 18), (30, 18, 26)))
+    left, top, side = map(int, draw.integers((5, 5, 18), (30, 18, 26)))
     box = (left, top, left + side, top + side)
     if label == "disc":
         pen.ellipse(box, fill=tuple(ink.tolist()))
     elif label == "bars":
-        for down in range(int(draw.integers(0, 10)), 48, 10):
-            pen.line((0, down, 64, down), fill=tuple(ink.tolist()), width=4)
+        for y in range(int(draw.integers(0, 10)), 48, 10):
+            pen.line((0, y, 64, y), fill=tuple(ink.tolist()), width=4)
     else:
-        for across in range(int(draw.integers(0, 10)), 64, 10):
-            pen.line((across, 0, across, 48), fill=tuple(ink.tolist()), width=4)
+        for x in range(int(draw.integers(0, 10)), 64, 10):
+            pen.line((x, 0, x, 48), fill=tuple(ink.tolist()), width=4)
     return picture
 
 
-def draw_classes(folder: Path, each: int, classes: tuple[str, ...] = CLASSES) -> Path:
+def draw_classes(folder: Path, count: int, classes: tuple[str, ...] = CLASSES) -> Path:
     for label in classes:
         (folder / label).mkdir(parents=True)
-        for seed in range(each):
-            drawn(label, seed).save(folder / label / f"{seed}.png")
+        for seed in range(count):
+            draw_picture(label, seed).save(folder / label / f"{seed}.png")
     return folder
 
 
@@ -72,27 +72,27 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
 
 def read(folder: Path, say: Callable[[str], None] = lambda sentence: None) -> Dataset:
     spec = InputSpec(32, 32, "rgb", "stretch")
-    return read_dataset((folder,), spec, max_side=320, max_pixels=10**8, say=say)
+    return read_dataset((folder,), spec, max_side=320, max_pixels=250_000_000, say=say)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Train a bundle from two folders, one of which has a torn picture."""
     folder = tmp_path_factory.mktemp("trained")
-    data = draw_classes(folder / "drawn", each=40)
-    more = draw_classes(folder / "more", each=1)
+    data = draw_classes(folder / "drawn", count=40)
+    more = draw_classes(folder / "more", count=1)
     (data / "disc" / "torn.png").write_bytes((data / "disc" / "0.png").read_bytes()[:60])
     out = folder / "bundle"
-    done = run_python(TRAIN, data, more, "--out", out, "--epochs", 8, "--input-size", 32, "--seed", 1)
-    assert done.returncode == 0, done.stderr
-    return out, done
+    result = run_python(TRAIN, data, more, "--out", out, "--epochs", 8, "--input-size", 32, "--seed", 1)
+    assert result.returncode == 0, result.stderr
+    return out, result
 
 
 @pytest.mark.timeout(120)
-def test_a_bundle_is_trained_from_folders_and_judges_as_the_worker_does(trained, tmp_path):
-    out, done = trained
-    assert "epoch 8:" in done.stdout
-    assert "left out" in done.stdout
+def test_a_bundle_is_trained_from_folders_and_predicts_as_the_worker_does(trained, tmp_path):
+    out, result = trained
+    assert "epoch 8:" in result.stdout
+    assert "left out" in result.stdout
     bundle = load_bundle(out)
     manifest = bundle.manifest
     assert manifest.classes == CLASSES
@@ -101,27 +101,27 @@ def test_a_bundle_is_trained_from_folders_and_judges_as_the_worker_does(trained,
     assert {metric.name for metric in manifest.metrics} >= {"accuracy", "precision", "recall"}
     assert sorted(path.name for path in out.parent.iterdir()) == ["bundle", "drawn", "more"]
 
-    judge = Predictor(bundle)
-    judge.self_test()
+    predictor = Predictor(bundle)
+    predictor.self_test()
     right = 0
     for label in CLASSES:
         for seed in range(1000, 1010):
             path = tmp_path / "new.png"
-            drawn(label, seed).save(path)
+            draw_picture(label, seed).save(path)
             picture = decode_photo(path.read_bytes(), max_pixels=10**6, max_side=manifest.max_side)
-            right += judge.predict(picture).label == label
+            right += predictor.predict(picture).label == label
     assert right >= 20  # 10 by chance
 
 
 @pytest.mark.timeout(120)
-def test_a_trained_bundle_answers_the_same_to_a_picture_and_to_its_mirror_image(trained):
+def test_a_trained_bundle_predicts_the_same_for_a_picture_and_its_mirror_image(trained):
     straight, mirrored = run_both_ways(trained[0])
     assert mirrored == pytest.approx(straight, abs=0.01 * float(np.ptp(straight)))
 
 
 @pytest.mark.timeout(120)
 def test_a_loss_that_is_no_number_ends_training_and_leaves_the_older_bundle(tmp_path):
-    data = draw_classes(tmp_path / "drawn", each=6, classes=CLASSES[:2])
+    data = draw_classes(tmp_path / "drawn", count=6, classes=CLASSES[:2])
     out = tmp_path / "bundle"
     out.mkdir()
     (out / "manifest.json").write_text("{}")
@@ -129,29 +129,31 @@ def test_a_loss_that_is_no_number_ends_training_and_leaves_the_older_bundle(tmp_
 import sys
 from dataclasses import replace
 from pathlib import Path
-from trainer.pipelines.train_classifier import build_bundle
-from trainer.training.configuration import Method, Recipe
+from trainer.pipelines.train_classifier import train_classifier
+from trainer.training.configuration import TrainingConfig
 from trainer.training.failures import Diverged
+from trainer.training.hyperparameters import Hyperparameters
 from trainer.training.progress import Progress
 from worker.inference.bundle import InputSpec
 data, out = map(Path, sys.argv[1:])
 spec = InputSpec(32, 32, "grey", "stretch")
-recipe = Recipe((data,), out, "drawn", spec, "a test", epochs=3, method=Method(peak_rate=1e38))
+hyperparameters = Hyperparameters(peak_learning_rate=1e38)
+config = TrainingConfig((data,), out, "drawn", spec, "a test", epochs=3, hyperparameters=hyperparameters)
 try:
-    build_bundle(recipe, Progress(lambda text: None, lambda epoch: None))
+    train_classifier(config, Progress(lambda text: None, lambda epoch: None))
 except Diverged as error:
     sys.exit(f"Diverged: {error}")
 """
 
-    done = run_python(code, data, out)
+    result = run_python(code, data, out)
 
-    assert done.returncode == 1
-    assert "Diverged: the loss of epoch" in done.stderr
+    assert result.returncode == 1
+    assert "Diverged: the loss of epoch" in result.stderr
     assert json.loads((out / "manifest.json").read_text()) == {}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "drawn"]
 
 
-def test_the_command_is_there_without_tensorflow_and_says_how_to_install_it(tmp_path, monkeypatch):
+def test_the_command_needs_no_tensorflow_to_say_how_it_is_installed(tmp_path, monkeypatch):
     code = (
         "import sys, trainer.cli.train; sys.exit(bool({'tensorflow', 'keras', 'scipy'} & set(sys.modules)))"
     )
@@ -162,18 +164,18 @@ def test_the_command_is_there_without_tensorflow_and_says_how_to_install_it(tmp_
         train.main([str(tmp_path), "--out", str(tmp_path / "bundle")], standalone_mode=False)
 
 
-def test_folders_and_place_are_refused_before_tensorflow_starts(tmp_path):
+def test_wrong_folders_and_outputs_are_refused_before_tensorflow_starts(tmp_path):
     code = f"import atexit, sys\natexit.register(lambda: print('tensorflow' in sys.modules))\n{TRAIN}"
-    data = draw_classes(tmp_path / "drawn", each=3)
+    data = draw_classes(tmp_path / "drawn", count=3)
     (tmp_path / "file").write_text("kept")
 
     without_data = run_python(code, tmp_path / "nowhere", "--out", tmp_path / "bundle")
-    without_place = run_python(code, data, "--out", tmp_path / "file")
+    without_output = run_python(code, data, "--out", tmp_path / "file")
 
-    for done in (without_data, without_place):
-        assert done.stdout.strip() == "False"
-        assert done.stderr.startswith("ConfigError: ")
-        assert done.stderr.count("\n") == 1
+    for result in (without_data, without_output):
+        assert result.stdout.strip() == "False"
+        assert result.stderr.startswith("ConfigError: ")
+        assert result.stderr.count("\n") == 1
 
 
 def test_data_is_required():
@@ -181,70 +183,70 @@ def test_data_is_required():
         train.main(["--out", "bundle"], standalone_mode=False)
 
 
-def test_the_fingerprint_depends_on_what_was_read_and_not_on_its_names(tmp_path):
-    first = draw_classes(tmp_path / "first", each=4)
-    second = draw_classes(tmp_path / "second", each=4)
+def test_the_fingerprint_of_data_depends_on_content_and_not_on_file_names(tmp_path):
+    first = draw_classes(tmp_path / "first", count=4)
+    second = draw_classes(tmp_path / "second", count=4)
     for path in sorted((second / "disc").iterdir()):
         path.rename(path.with_name(f"renamed {path.name}"))
-    third = draw_classes(tmp_path / "third", each=5)
+    third = draw_classes(tmp_path / "third", count=5)
 
-    one, same, other = map(read, (first, second, third))
+    dataset, same, different = (read(folder) for folder in (first, second, third))
 
-    assert one.fingerprint() == same.fingerprint() != other.fingerprint()
-    assert one.pixels.shape == (12, 32, 32, 3)
-    assert one.pixels.dtype == np.uint8
+    assert dataset.fingerprint() == same.fingerprint() != different.fingerprint()
+    assert dataset.pixels.shape == (12, 32, 32, 3)
+    assert dataset.pixels.dtype == np.uint8
 
 
 def test_files_that_cannot_be_read_are_left_out_and_named(tmp_path):
-    data = draw_classes(tmp_path / "drawn", each=3)
+    data = draw_classes(tmp_path / "drawn", count=3)
     (data / "disc" / "notes.txt").write_text("no picture")
-    (data / "disc" / ".hidden.png").write_text("no picture either, and not looked at")
-    said: list[str] = []
+    (data / "disc" / ".hidden.png").write_text("no picture either, and not read")
+    sentences: list[str] = []
 
-    dataset = read(data, said.append)
+    dataset = read(data, sentences.append)
 
-    assert [unread.path.name for unread in dataset.unreadable] == ["notes.txt"]
-    assert any("notes.txt: nothing in it looks like a picture" in line for line in said)
+    assert [file.path.name for file in dataset.unreadable] == ["notes.txt"]
+    assert any("notes.txt: nothing in it looks like a picture" in line for line in sentences)
 
 
-def missing(folder: Path) -> None:
+def leave_missing(folder: Path) -> None:
     pass
 
 
-def no_classes(folder: Path) -> None:
+def make_no_classes(folder: Path) -> None:
     folder.mkdir()
 
 
-def one_class(folder: Path) -> None:
-    draw_classes(folder, each=3, classes=("disc",))
+def make_one_class(folder: Path) -> None:
+    draw_classes(folder, count=3, classes=("disc",))
 
 
-def a_class_of_one(folder: Path) -> None:
-    draw_classes(folder, each=3, classes=("bars", "disc"))
+def make_a_class_of_one(folder: Path) -> None:
+    draw_classes(folder, count=3, classes=("bars", "disc"))
     (folder / "stripes").mkdir()
-    drawn("stripes", 0).save(folder / "stripes" / "only.png")
+    draw_picture("stripes", 0).save(folder / "stripes" / "only.png")
 
 
-def nothing_readable(folder: Path) -> None:
+def make_nothing_readable(folder: Path) -> None:
     for label in CLASSES:
         (folder / label).mkdir(parents=True)
         (folder / label / "notes.txt").write_text("no picture")
 
 
-def a_name_in_another_alphabet(folder: Path) -> None:
-    draw_classes(folder, each=3)
+def make_a_name_in_latin_1(folder: Path) -> None:
+    draw_classes(folder, count=3)
     Path(os.fsdecode(os.fsencode(folder) + b"/fr\xf6hlich")).mkdir()
 
 
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [
-        (missing, "is not a folder"),
-        (no_classes, "no class folders"),
-        (one_class, "one class folder, disc"),
-        (a_class_of_one, "class stripes has 1 readable picture;"),
-        (nothing_readable, "no file in it could be read as a picture"),
-        (a_name_in_another_alphabet, r"fr\\xf6hlich: its name is not UTF-8"),
+        (leave_missing, "is not a folder"),
+        (make_no_classes, "no class folders"),
+        (make_one_class, "one class folder, disc"),
+        (make_a_class_of_one, "class stripes has 1 readable picture;"),
+        (make_nothing_readable, "no file in it could be read as a picture"),
+        (make_a_name_in_latin_1, r"fr\\xf6hlich: its name is not UTF-8"),
     ],
 )
 def test_folders_that_cannot_be_trained_on_are_refused_in_one_line(tmp_path, prepare, sentence):
@@ -256,7 +258,7 @@ def test_folders_that_cannot_be_trained_on_are_refused_in_one_line(tmp_path, pre
     assert "\n" not in str(refusal.value)
 
 
-def test_what_is_not_a_bundle_is_never_replaced(tmp_path):
+def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path):
     (tmp_path / "file").write_text("kept")
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "photo").write_text("kept")
@@ -269,7 +271,7 @@ def test_what_is_not_a_bundle_is_never_replaced(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def write_half_of_one(out: Path) -> None:
+def write_half_a_bundle(out: Path) -> None:
     with prepare_directory(out) as draft:
         (draft / "manifest.json").write_text("half")
         raise BundleError("unfinished")
@@ -281,7 +283,7 @@ def test_an_older_bundle_is_replaced_only_by_a_finished_one(tmp_path):
     (out / "manifest.json").write_text("older")
 
     with pytest.raises(BundleError, match="unfinished"):
-        write_half_of_one(out)
+        write_half_a_bundle(out)
     assert (out / "manifest.json").read_text() == "older"
 
     with prepare_directory(out) as draft:

@@ -1,6 +1,7 @@
 """The commands `moodsort detector …`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,7 +36,7 @@ def detector() -> None:
     "--train-size",
     default=256,
     show_default=True,
-    type=click.Choice(["192", "256", "320"]),
+    type=click.Choice([192, 256, 320]),
     help="Side in pixels of the square mosaics that it is trained on.",
 )
 @click.option(
@@ -43,8 +44,8 @@ def detector() -> None:
     default=320,
     show_default=True,
     type=click.IntRange(64, 640),
-    help="Side in pixels of the square that it reads when it is done, a multiple of 32: the larger, the "
-    "smaller the faces that it detects.",
+    help="Side in pixels of the square that it reads when it is done, a multiple of 32: a larger one detects "
+    "smaller faces.",
 )
 @click.option("--epochs", default=40, show_default=True, type=click.IntRange(1), help="Passes over PHOTOS.")
 @click.option(
@@ -54,56 +55,37 @@ def detector() -> None:
     "--threads", default=0, show_default=True, type=click.IntRange(0, 256), help="0 is one for each core."
 )
 @config_option
-def train(
-    photos: tuple[Path, ...],
-    faces: tuple[Path, ...],
-    teacher: Path,
-    out: Path,
-    train_size: str,
-    input_size: int,
-    epochs: int,
-    seed: int,
-    threads: int,
-    config_file: Path | None,
-) -> None:
-    """Train a network to detect faces, as a teacher does that is larger, slower, or not to be given away.
+def train(out: Path, teacher: Path, input_size: int, config_file: Path | None, **options: Any) -> None:
+    """Train a network to detect faces as a teacher does that is larger, slower, or may not be given away.
 
-    PHOTOS is one or more folders that `dataset split` made: it is trained on their train split, measured on
-    valid, and test is left alone.
+    PHOTOS is one or more folders that `dataset split` made: it is trained on their train split and measured
+    on valid; test is not read.
 
-    Interrupt it whenever you like: the same command goes on after the last whole epoch.
+    Interrupt it whenever you like: the same command resumes after the last complete epoch.
     """
-    from trainer.models.architectures import COARSEST_STRIDE
-
-    if input_size % COARSEST_STRIDE:
-        raise click.BadParameter(
-            f"{input_size} is no multiple of {COARSEST_STRIDE}", param_hint="--input-size"
-        )
     require_training_libraries()
     require_libraries("detector train", ("cv2",), "detector")
+    # Imported here: --help waits for none of it, and wrong options are refused before TensorFlow starts.
     from trainer.data.atomic_directory import check_unused
     from trainer.detection.teacher import MAX_SIDE, Teacher
+    from trainer.models.architectures import check_detector_input
 
+    check_detector_input(input_size)
     out = out.resolve()
     check_unused(out)
-    Teacher(teacher)  # what is wrong with it is said before TensorFlow starts, which takes seconds
+    Teacher(teacher)  # whether it can be loaded
     start_tensorflow()
     from trainer.cli.progress_bar import show_progress
     from trainer.pipelines.train_detector import DetectorConfig, train_detector
 
     config = DetectorConfig(
-        photos=photos,
-        faces=faces,
-        teacher=teacher,
         out=out,
-        train_size=int(train_size),
+        teacher=teacher,
         input_size=input_size,
-        epochs=epochs,
-        seed=seed,
-        threads=threads,
         max_side=MAX_SIDE,
         max_pixels=load_config(config_file).limits.max_pixels,
         command=format_command(),
+        **options,
     )
     with show_progress() as progress:
         manifest = train_detector(config, progress)

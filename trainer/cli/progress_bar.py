@@ -1,23 +1,19 @@
-"""Show how far a training is: a bar on a terminal, one line an epoch elsewhere."""
+"""Show how far a training is: a bar on a terminal, and one line for each epoch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from trainer.training.progress import Epoch, Progress, Step
 
-if TYPE_CHECKING:
-    from rich.progress import TaskID
-
 
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """Lend the records that are shown while the body runs. Raises Abort where a person stops it."""
+    """Yield what a pipeline reports to, and show it. Raises Abort where a person interrupts the body."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
     bars = Bars(
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -25,7 +21,7 @@ def show_progress() -> Iterator[Progress]:
         TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("loss {task.fields[loss]:.3f}"),
         TextColumn("{task.fields[score]}"),
-        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[time_left]}"),
         console=console,
         transient=True,
         disable=not console.is_terminal,
@@ -34,9 +30,20 @@ def show_progress() -> Iterator[Progress]:
     with bars:
         try:
             yield _make_progress(console, bars)
-        except KeyboardInterrupt as stop:
-            click.echo("stopped; the same command goes on after the last whole epoch", err=True)
-            raise click.Abort from stop
+        except KeyboardInterrupt as interrupt:
+            click.echo("stopped; the same command resumes after the last complete epoch", err=True)
+            raise click.Abort from interrupt
+
+
+def format_epoch(epoch: Epoch) -> str:
+    """Return one line with all metrics of an epoch."""
+    line = f"epoch {epoch.number}: loss {epoch.loss:.4f}, {epoch.score_name} {epoch.score:.1%}; "
+    if epoch.validation is not None:
+        line += (
+            f"validation loss {epoch.validation.loss:.4f}, accuracy {epoch.validation.accuracy:.1%}, "
+            f"mean recall {epoch.validation.mean_recall:.1%}; "
+        )
+    return f"{line}{epoch.seconds:.1f} s"
 
 
 def _make_progress(console: Console, bars: Bars) -> Progress:
@@ -45,7 +52,7 @@ def _make_progress(console: Console, bars: Bars) -> Progress:
     def on_step(step: Step) -> None:
         nonlocal task
         if task is None:
-            task = bars.add_task("", total=1.0, epoch=0, epochs=0, loss=0.0, score="", left="")
+            task = bars.add_task("", total=1.0, epoch=0, epochs=0, loss=0.0, score="", time_left="")
         bars.update(
             task,
             completed=step.progress,
@@ -53,15 +60,11 @@ def _make_progress(console: Console, bars: Bars) -> Progress:
             epochs=step.epochs,
             loss=step.loss,
             score=f"{step.score_name} {step.score:.1%}",
-            left=_format_time_left(step.seconds_left),
+            time_left=_format_time_left(step.seconds_left),
         )
 
     def on_epoch(epoch: Epoch) -> None:
-        console.print(
-            f"epoch {epoch.number}: loss {epoch.loss:.4f}, accuracy {epoch.training_accuracy:.1%}; "
-            f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.accuracy:.1%}, "
-            f"mean recall {epoch.recall:.1%}; {epoch.seconds:.1f} s"
-        )
+        console.print(format_epoch(epoch))
 
     return Progress(console.print, on_epoch, on_step)
 
@@ -69,6 +72,6 @@ def _make_progress(console: Console, bars: Bars) -> Progress:
 def _format_time_left(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02} left" if hours else f"{minutes}:{rest:02} left"
+    return f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"

@@ -1,4 +1,4 @@
-"""A detector as it lies on disk between its training and the bundle that it goes into."""
+"""The folder of a trained detector: network, golden outputs, and the manifest that a bundle is made by."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -20,13 +20,15 @@ KERAS_FILE = "detector.keras"
 """What `moodsort train --network backbone --weights` begins with."""
 
 _MAX_FACES = 1000
+"""More than any photo shows: how many are classified is decided by the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorManifest:
     """What a bundle needs to know of a detector.
 
-    `score_threshold` is the one of the best F3 on held-out photos.
+    `score_threshold` is the one with the best F3 on held-out photos, `max_side` that to which photos are
+    reduced before, in pixels.
     """
 
     network: NetworkSpec
@@ -40,7 +42,7 @@ class DetectorManifest:
 
 
 class TrainedDetector:
-    """A detector that is ready to run."""
+    """A detector that is loaded and ready to run."""
 
     def __init__(self, folder: Path, manifest: DetectorManifest) -> None:
         """Load the network. Raises BundleError where LiteRT refuses it."""
@@ -64,7 +66,7 @@ def load_detector(folder: Path) -> TrainedDetector:
         table = json.loads(path.read_bytes())
     except OSError as error:
         raise BundleError(
-            f"{path}: cannot be read ({error.strerror}); make it by `moodsort detector train`"
+            f"{path}: cannot be read ({error.strerror}); make it with `moodsort detector train`"
         ) from error
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: is not JSON ({error}); train the detector again") from error
@@ -79,7 +81,7 @@ def load_detector(folder: Path) -> TrainedDetector:
 
 
 def write_detector_manifest(folder: Path, manifest: DetectorManifest) -> None:
-    """Write the manifest into a detector's folder."""
+    """Write the manifest into a detector's folder. Raises OSError."""
     text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
     (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Say what a finder's map should have been."""
+"""Make the targets that a detector learns from: what its heatmap should be."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,40 +6,48 @@ from numpy.typing import NDArray
 from trainer.detection.boxes import Annotations
 from worker.inference.bundle import HEATMAP_STRIDE
 
-TARGETS = 6
-"""For each cell: heat, whether the heat counts, whether place and side count, and what these three are."""
+TARGET_CHANNELS = 6
+"""Of each position: heat, whether the heat counts, whether offsets and size count, and these three."""
 
 _SPREAD = 0.1
-_LEAST_SPREAD = 0.5
-"""Standard deviation of the heat around a centre, in sides of the face, and at least in cells."""
+_MIN_SPREAD = 0.5
+"""Standard deviation of the heat around a centre, in sides of the face, and at least in strides."""
 
-_HEART = 0.15
-_LEAST_HEART = 0.5
-"""How far from a centre a cell still answers for the face: in sides of the face, and at least in cells."""
+_CORE = 0.15
+_MIN_CORE = 0.5
+"""How far from a centre positions are responsible for a face: in its sides, and at least in strides."""
 
 
-def make_targets(marks: Annotations, side: int) -> NDArray[np.float32]:
-    """Draw what the map should be for a square input: float32 (side / 8, side / 8, 6)."""
-    cells = side // HEATMAP_STRIDE
-    drawn = np.zeros((cells, cells, TARGETS), np.float32)
-    drawn[..., 1] = 1.0
-    at = np.arange(cells, dtype=np.float32) + 0.5
-    for x, y, long in marks.doubtful / HEATMAP_STRIDE:
-        inside = (np.abs(at - y)[:, None] < long / 2) & (np.abs(at - x)[None] < long / 2)
-        drawn[inside, 1] = 0.0
-    # The largest first: where faces overlap, the smaller one in front is told.
-    for x, y, long in sorted(marks.faces / HEATMAP_STRIDE, key=lambda square: -square[2]):
-        across, down = at - x, at - y
-        distances = down[:, None] ** 2 + across[None] ** 2
-        spread = max(_LEAST_SPREAD, _SPREAD * long)
-        heat = np.exp(-distances / (2 * spread**2))
-        heat[min(int(y), cells - 1), min(int(x), cells - 1)] = 1.0
-        drawn[..., 0] = np.maximum(drawn[..., 0], heat)
-        heart = max(_LEAST_HEART, _HEART * long)
-        own = (np.abs(down)[:, None] <= heart) & (np.abs(across)[None] <= heart)
-        drawn[own, 1:3] = 1.0
-        rows, columns = np.nonzero(own)
-        drawn[rows, columns, 3] = -across[columns]
-        drawn[rows, columns, 4] = -down[rows]
-        drawn[rows, columns, 5] = np.log(long)
-    return drawn
+def make_targets(annotations: Annotations, side: int) -> NDArray[np.float32]:
+    """Make the targets for a square input: float32 (side / 8, side / 8, 6)."""
+    rows = side // HEATMAP_STRIDE
+    targets = np.zeros((rows, rows, TARGET_CHANNELS), np.float32)
+    targets[..., 1] = 1.0
+    centres = np.arange(rows, dtype=np.float32) + 0.5
+    for x, y, region_side in annotations.ignore_regions / HEATMAP_STRIDE:
+        half = region_side / 2
+        inside = (np.abs(centres - y)[:, None] < half) & (np.abs(centres - x)[None] < half)
+        targets[inside, 1] = 0.0
+    # The largest first: where faces overlap, the smaller one is in front and overwrites it.
+    for x, y, face_side in sorted(annotations.faces / HEATMAP_STRIDE, key=lambda box: -box[2]):
+        _draw_face(targets, x, y, face_side)
+    return targets
+
+
+def _draw_face(targets: NDArray[np.float32], x: np.float32, y: np.float32, side: np.float32) -> None:
+    """Draw a face by its centre and side, in strides, into the targets."""
+    rows = len(targets)
+    centres = np.arange(rows, dtype=np.float32) + 0.5
+    dx, dy = centres - x, centres - y
+    spread = np.maximum(_MIN_SPREAD, _SPREAD * side)
+    heat = np.exp(-(dy[:, None] ** 2 + dx[None] ** 2) / (2 * spread**2))
+    # The loss takes exactly 1 for a centre, and no position need lie on it.
+    heat[min(int(y), rows - 1), min(int(x), rows - 1)] = 1.0
+    targets[..., 0] = np.maximum(targets[..., 0], heat)
+    core = np.maximum(_MIN_CORE, _CORE * side)
+    is_responsible = (np.abs(dy)[:, None] <= core) & (np.abs(dx)[None] <= core)
+    targets[is_responsible, 1:3] = 1.0
+    row, column = np.nonzero(is_responsible)
+    targets[row, column, 3] = -dx[column]
+    targets[row, column, 4] = -dy[row]
+    targets[row, column, 5] = np.log(side)

@@ -1,4 +1,4 @@
-"""Ask a detector that others have trained where the faces are."""
+"""The teacher: a face detector that others have trained, which annotates the photos to learn from."""
 
 from pathlib import Path
 
@@ -12,48 +12,50 @@ from worker.inference.decode import Pixels
 from worker.inference.detector import Detection
 from worker.paths import format_path
 
-SURE = 0.6
-"""From this score on a face counts; YuNet's authors use 0.6 in their examples (OpenCV Zoo)."""
+_FACE_THRESHOLD = 0.6
+"""From this score a detection is a face; YuNet's authors use 0.6 in their examples (OpenCV Zoo)."""
 
-_DOUBTFUL = 0.3
-"""From here on there may be a face."""
+_IGNORE_THRESHOLD = 0.3
+"""From this score it is an ignore region."""
 
-_SAME = 0.3
-"""Overlap from which on two finds at different scales are one face, and of two neighbours at one scale."""
+_MAX_IOU = 0.3
+"""Above this IoU two detections are one face, at one scale (NMS) or at different ones."""
 
 _SCALES = (1.0, 0.5, 2.0)
-"""At its own size a picture's faces count first; smaller and larger ones are added from the other two."""
+"""The detections at a picture's own size come first; the other two add smaller and larger faces."""
 
 MAX_SIDE = 640
-"""The longest side in pixels of the pictures in which faces are looked for and from which they are cut."""
+"""The longest side in pixels of the pictures in which faces are detected and from which they are cropped."""
 
-_LARGEST_SIDE = 1280
-_TRIED = (64, 64)
-"""The size of the picture with which a file is tried: another network is only noticed when it runs."""
+_MAX_SCALED_SIDE = 1280
+_TRIAL_SIZE = (64, 64)
+"""Of the picture with which a file is tried: that it is another network shows only when it runs."""
 
-_LEAST_PIXELS = 2
-_MOST = 5000
+_MIN_PIXELS = 2
+_MAX_DETECTIONS = 5000
 
 
 class Teacher:
     """YuNet (Wu et al. 2023) as an ONNX file, run by OpenCV."""
 
     def __init__(self, file: Path) -> None:
-        """Load it. Raises ConfigError where it cannot be read or OpenCV takes it for no face detector."""
+        """Load it. Raises ConfigError where it cannot be read, or is no face detector to OpenCV."""
+        # Faces are cropped by several threads with a teacher each: OpenCV's own would only compete with them.
         cv2.setNumThreads(1)
+        # What OpenCV logs of a wrong file, the error below says in one line.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         try:
-            # By content: over a name that is not UTF-8 OpenCV crashes.
+            # By content: OpenCV crashes on a name that is not UTF-8.
             self._detector = cv2.FaceDetectorYN.create(
                 "onnx",
                 np.frombuffer(file.read_bytes(), np.uint8),
                 np.zeros(0, np.uint8),
-                _TRIED,
-                _DOUBTFUL,
-                _SAME,
-                _MOST,
+                _TRIAL_SIZE,
+                _IGNORE_THRESHOLD,
+                _MAX_IOU,
+                _MAX_DETECTIONS,
             )
-            self._found(np.zeros((*_TRIED, 3), np.uint8), 1.0)
+            self._detect_at(1.0, np.zeros((*_TRIAL_SIZE, 3), np.uint8))
         except OSError as error:
             raise ConfigError(
                 f"{format_path(file)}: cannot be read ({error.strerror}); give YuNet's ONNX file"
@@ -63,50 +65,57 @@ class Teacher:
                 f"{format_path(file)}: is no face detector that OpenCV reads; give YuNet's ONNX file"
             ) from error
 
-    def marks(self, pixels: Pixels) -> Annotations:
-        """Find faces in a picture, uint8 (H, W, 3), RGB."""
-        faces, doubtful = make_no_boxes(), make_no_boxes()
+    def annotate(self, pixels: Pixels) -> Annotations:
+        """Detect faces, and regions where there may be one, in a picture, uint8 (H, W, 3), RGB."""
+        faces, ignore_regions = make_no_boxes(), make_no_boxes()
         for scale in _SCALES:
-            if scale > 1 and scale * max(pixels.shape[:2]) > _LARGEST_SIDE:
+            if scale > 1 and scale * max(pixels.shape[:2]) > _MAX_SCALED_SIDE:
                 continue
-            found, scores = self._found(pixels, scale)
-            is_new = _find_new(found, faces)
-            is_sure = scores >= SURE
-            faces = np.concatenate([faces, found[is_new & is_sure]])
-            doubtful = np.concatenate([doubtful, found[is_new & ~is_sure]])
-        return Annotations(faces, doubtful[_find_new(doubtful, faces)])
+            boxes, scores = self._detect_at(scale, pixels)
+            is_new = _find_new(boxes, faces)
+            is_face = scores >= _FACE_THRESHOLD
+            faces = np.concatenate([faces, boxes[is_new & is_face]])
+            ignore_regions = np.concatenate([ignore_regions, boxes[is_new & ~is_face]])
+        return Annotations(faces, ignore_regions[_find_new(ignore_regions, faces)])
 
     @property
     def max_side(self) -> int:
-        """The longest side of the pictures that it is shown where it stands in for a finder."""
+        """The longest side of the pictures that it reads where it stands in for a trained detector."""
         return MAX_SIDE
 
     def detect(self, pixels: Pixels) -> tuple[Detection, ...]:
-        """Find faces as a finder does, the largest first."""
+        """Detect faces in a picture, uint8 (H, W, 3), as a trained detector does, the largest first."""
         height, width = pixels.shape[:2]
-        corners = compute_corners(self.marks(pixels).faces)
-        whole = np.clip(corners.round(), 0, [width, height, width, height]).astype(int).tolist()
-        boxes = [Detection(left, top, right, bottom, 1.0) for left, top, right, bottom in whole]
-        visible = [box for box in boxes if min(box.right - box.left, box.bottom - box.top) >= _LEAST_PIXELS]
-        return tuple(sorted(visible, key=lambda box: -box.side))
+        corners = compute_corners(self.annotate(pixels).faces)
+        rows = np.clip(corners.round(), 0, [width, height, width, height]).astype(int).tolist()
+        detections = [Detection(left, top, right, bottom, 1.0) for left, top, right, bottom in rows]
+        visible = [detection for detection in detections if _is_visible(detection)]
+        return tuple(sorted(visible, key=lambda detection: -detection.side))
 
-    def _found(self, pixels: Pixels, scale: float) -> tuple[Boxes, NDArray[np.float32]]:
+    def _detect_at(self, scale: float, pixels: Pixels) -> tuple[Boxes, NDArray[np.float32]]:
+        """Return boxes (N, 3), in pixels of the picture itself, and scores (N,)."""
         height, width = pixels.shape[:2]
         size = max(1, round(width * scale)), max(1, round(height * scale))
         scaled = pixels if scale == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         self._detector.setInputSize(size)
+        # OpenCV's networks take BGR.
         _, rows = self._detector.detect(np.ascontiguousarray(scaled[:, :, ::-1]))
         if rows is None:
             return make_no_boxes(), np.zeros(0, np.float32)
-        left, top, across, down = rows[:, :4].T / scale
+        left, top, box_width, box_height = rows[:, :4].T / scale
         # FER2013's frames are squares around the middle of YuNet's boxes, as high as these: the median of
         # 668 of 800 frames is 0.95 of the box's height, and their middles are 0.2 and 1.3 % of it apart.
-        side = np.maximum(across, down)
-        squares = np.stack([left + across / 2, top + down / 2, side], axis=1).astype(np.float32)
+        side = np.maximum(box_width, box_height)
+        boxes = np.stack([left + box_width / 2, top + box_height / 2, side], axis=1).astype(np.float32)
         scores: NDArray[np.float32] = rows[:, 14].astype(np.float32)
-        return squares, scores
+        return boxes, scores
 
 
-def _find_new(found: Boxes, known: Boxes) -> NDArray[np.bool_]:
-    is_known = np.asarray((compute_iou(found, known) > _SAME).any(axis=1), bool)
+def _find_new(boxes: Boxes, known: Boxes) -> NDArray[np.bool_]:
+    """Return which boxes overlap with none of those that are known: bool (N,)."""
+    is_known = np.asarray((compute_iou(boxes, known) > _MAX_IOU).any(axis=1), bool)
     return ~is_known
+
+
+def _is_visible(detection: Detection) -> bool:
+    return min(detection.right - detection.left, detection.bottom - detection.top) >= _MIN_PIXELS

@@ -1,4 +1,4 @@
-"""Choose what a person leaves open, by the network and by the pictures; without TensorFlow."""
+"""The networks that a classifier may be, what each reads and begins with; without TensorFlow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,94 +8,67 @@ from typing import Literal
 import numpy as np
 
 from trainer.data.images import read_image
-from trainer.training.configuration import (
-    BACKBONE_HYPERPARAMETERS,
-    FINE_TUNING_HYPERPARAMETERS,
-    TUTORIAL_HYPERPARAMETERS,
-    Hyperparameters,
-)
 from worker.errors import BadPhoto, ConfigError
 from worker.inference.bundle import InputSpec
 
 Colour = Literal["rgb", "grey"]
 
-COARSEST_STRIDE = 32
+MAX_STRIDE = 32
 """Pixels of the input on a side of a position of the detector's coarsest level."""
+
+MODEL_FILE = "model.keras"
+"""The file of a bundle from which it can be trained further."""
 
 IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
 
 _SIDES = (32, 48, 64, 96)
-"""What moodsort's own networks read: the least that the pictures do not outgrow, at most the last."""
+"""What moodsort's own networks read: the smallest side that is not below the pictures', at most the last."""
 
-_GLANCED = 48
-"""So many pictures tell how large all are, and whether they have colour."""
+_MAX_INSPECTED_FILES = 48
+"""That many pictures tell how large all are, and whether they have colour."""
 
-_GLANCE_PIXELS = 100_000_000
-
-_SHOWN_PICTURES = 150_000
-_EPOCHS = (24, 200)
-"""Pictures shown in all, and the epochs that this may come to; measured on 240, 525 and 9342 pictures."""
-
-_FEWEST_STEPS = 12
-"""In an epoch: batches of few pictures are smaller, so that even a hundred pictures teach something."""
-
-_LARGEST_BATCH = 64
-_TUTORIAL_EPOCHS = 20
-_TUTORIAL_BATCH = 32
+_MAX_INSPECTED_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network by its name: what it reads where that is prescribed, and how it learns from scratch.
+    """A network: what it reads where that is prescribed, and what it may begin with.
 
-    `weights` is what it may begin with beside nothing: a download, or a file that `finder train` wrote; with
-    these, or with a bundle's, it learns by `further`. `cell` is what its side has to be a multiple of;
-    `fixed` says that it reads no other colour.
+    `weights` is what it may begin with other than nothing: a download, or a file that `detector train` wrote.
+    `stride` is what its side has to be a multiple of; `fixed_colour` says that it reads no other colour.
     """
 
     side: int | None
     colour: Colour | None
-    hyperparameters: Hyperparameters
-    weights: Literal["none", "imagenet", "finder"]
-    further: Hyperparameters = FINE_TUNING_HYPERPARAMETERS
-    cell: int = 1
-    fixed: bool = False
+    weights: Literal["none", "imagenet", "detector"]
+    stride: int = 1
+    fixed_colour: bool = False
 
 
 ARCHITECTURES = {
-    "small": Architecture(None, None, Hyperparameters(), "none"),
-    "medium": Architecture(None, None, Hyperparameters(), "none"),
-    "backbone": Architecture(
-        192,
-        "rgb",
-        BACKBONE_HYPERPARAMETERS,
-        "finder",
-        BACKBONE_HYPERPARAMETERS,
-        cell=COARSEST_STRIDE,
-        fixed=True,
-    ),
-    "tutorial": Architecture(256, "rgb", TUTORIAL_HYPERPARAMETERS, "none", TUTORIAL_HYPERPARAMETERS),
-    "mobilenet_v3_small": Architecture(160, "rgb", Hyperparameters(), "imagenet"),
-    "efficientnet_v2_b0": Architecture(160, "rgb", Hyperparameters(), "imagenet"),
+    "small": Architecture(None, None, "none"),
+    "medium": Architecture(None, None, "none"),
+    "backbone": Architecture(192, "rgb", "detector", stride=MAX_STRIDE, fixed_colour=True),
+    "tutorial": Architecture(256, "rgb", "none"),
+    "mobilenet_v3_small": Architecture(160, "rgb", "imagenet"),
+    "efficientnet_v2_b0": Architecture(160, "rgb", "imagenet"),
 }
 
 
-def choose_hyperparameters(network: str, *, knows_something: bool) -> Hyperparameters:
-    """Return how to train a network, which may begin with weights that know something."""
-    design = ARCHITECTURES[network]
-    return design.further if knows_something else design.hyperparameters
-
-
 def choose_input(network: str, side: int | None, colour: Colour | None, files: Sequence[Path]) -> InputSpec:
-    """Return what the network reads: as told, else as its design says, else as the pictures are."""
-    design = ARCHITECTURES[network]
-    side = side or design.side
-    colour = colour or design.colour
-    if (design.fixed and colour != design.colour) or (side or 0) % design.cell:
+    """Return what the network reads: as a person says, else its architecture, else as the pictures are.
+
+    Raises ConfigError for an input that it cannot read.
+    """
+    architecture = ARCHITECTURES[network]
+    side = side or architecture.side
+    colour = colour or architecture.colour
+    has_wrong_colour = architecture.fixed_colour and colour != architecture.colour
+    if has_wrong_colour or (side or 0) % architecture.stride:
         raise ConfigError(
-            f"--network {network} reads --colour {design.colour}, and an --input-size that is a multiple of "
-            f"{design.cell}"
+            f"--network {network} reads --colour {architecture.colour}, "
+            f"and an --input-size that is a multiple of {architecture.stride}"
         )
     if side is None or colour is None:
         natural = _infer_input(files)
@@ -103,36 +76,43 @@ def choose_input(network: str, side: int | None, colour: Colour | None, files: S
     return InputSpec(side, side, colour, "stretch")
 
 
-def choose_epochs(network: str, pictures: int) -> int:
-    """Return how often to show so many training pictures: the fewer, the more often."""
-    if network == "tutorial":
-        return _TUTORIAL_EPOCHS
-    return int(np.clip(round(_SHOWN_PICTURES / pictures), *_EPOCHS))
+def choose_weights(network: str, weights: str | None, start_from: Path | None) -> str:
+    """Return what the network begins with: "imagenet", "none" or a file.
+
+    `start_from` is a bundle to begin with instead. Raises ConfigError for what the network cannot begin with.
+    """
+    architecture = ARCHITECTURES[network]
+    if weights is None:
+        return IMAGENET if architecture.weights == IMAGENET and start_from is None else NO_WEIGHTS
+    if start_from is not None:
+        raise ConfigError("--weights and --start-from both say what to begin with; give one of them")
+    if weights != NO_WEIGHTS and architecture.weights == NO_WEIGHTS:
+        raise ConfigError(f"--weights {weights}: there are none for the network {network}; give none")
+    names = (IMAGENET, NO_WEIGHTS) if architecture.weights == IMAGENET else (NO_WEIGHTS,)
+    if weights not in names and not Path(weights).is_file():
+        raise ConfigError(f"--weights {weights}: is no file; give {', '.join(names)} or the file's path")
+    return weights
 
 
-def choose_batch_size(network: str, pictures: int) -> int:
-    """Return how many of so many training pictures to show at once."""
-    largest = _TUTORIAL_BATCH if network == "tutorial" else _LARGEST_BATCH
-    return min(largest, max(2, pictures // _FEWEST_STEPS))
-
-
-def choose_patience(epochs: int) -> int:
-    """Return how many epochs without progress end a training of so many."""
-    return max(10, epochs // 3)
+def check_detector_input(side: int) -> None:
+    """Raise ConfigError for a side in pixels that a detector cannot read."""
+    if side % MAX_STRIDE:
+        nearest = side - side % MAX_STRIDE + MAX_STRIDE
+        raise ConfigError(f"--input-size {side}: is no multiple of {MAX_STRIDE}; give {nearest}")
 
 
 def _infer_input(files: Sequence[Path]) -> InputSpec:
-    glanced = [
-        files[place] for place in np.linspace(0, len(files) - 1, min(_GLANCED, len(files))).astype(int)
-    ]
-    sides, coloured = [], False
-    for path in glanced:
+    """Return the input that suits the median side of the pictures, and grey where none of them has colour."""
+    # Evenly spaced, because files lie class by class.
+    count = min(_MAX_INSPECTED_FILES, len(files))
+    sides, has_colour = [], False
+    for index in np.linspace(0, len(files) - 1, count).astype(int):
         try:
-            _, picture = read_image(path, max_pixels=_GLANCE_PIXELS, max_side=_SIDES[-1])
-        except BadPhoto:  # told of when all are read
+            _, picture = read_image(files[index], max_pixels=_MAX_INSPECTED_PIXELS, max_side=_SIDES[-1])
+        except BadPhoto:  # reported when all files are read
             continue
         sides.append(min(picture.width, picture.height))
-        coloured = coloured or bool(np.ptp(picture.pixels, axis=2).any())
+        has_colour = has_colour or bool(np.ptp(picture.pixels, axis=2).any())
     typical = float(np.median(sides)) if sides else float(_SIDES[-1])
     side = next((side for side in _SIDES if side >= typical), _SIDES[-1])
-    return InputSpec(side, side, "rgb" if coloured or not sides else "grey", "stretch")
+    return InputSpec(side, side, "rgb" if has_colour or not sides else "grey", "stretch")

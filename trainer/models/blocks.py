@@ -5,7 +5,7 @@ from typing import Any
 from keras import layers
 
 MOMENTUM = 0.97
-"""Of batch normalisation: the 0.99 and 0.999 of keras.applications need more steps than small data gives."""
+"""Of batch normalisation: the 0.99 and 0.999 of keras.applications need more steps than small data has."""
 
 
 def add_residual_block(x: Any, filters: int, stride: int, name: str | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""Build networks that read a whole picture, with the scaling of the pixels inside."""
+"""Build classifiers of pictures, with the scaling of the pixels inside."""
 
 import warnings
 from collections.abc import Callable
@@ -9,35 +9,32 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from trainer.models.architectures import IMAGENET, NO_WEIGHTS
+from trainer.models.architectures import IMAGENET, MODEL_FILE, NO_WEIGHTS
 from trainer.models.blocks import MOMENTUM, add_convolution, add_residual_block
 from trainer.models.detector_network import LEVELS, build_detector
 from worker.errors import ConfigError, MoodsortError
 from worker.inference.bundle import InputSpec
 
-MODEL_FILE = "model.keras"
-"""What a bundle is trained further from."""
-
 _CHANNELS = {"rgb": 3, "grey": 1}
 
 _STEM_FILTERS = 24
 _SMALL_BLOCKS = ((32, 2), (64, 2), (64, 1), (128, 2))
-"""Filters and stride of each residual block: 0.38 million parameters, 38 million products at 96 × 96."""
+"""Filters and stride of each residual block: 0.38 million parameters, 38 million operations at 96 × 96."""
 
 _MEDIUM_STEM_FILTERS = 32
 _MEDIUM_BLOCKS = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1))
-"""0.7 million parameters, 48 million products at 48 × 48: for faces, which are small and full of detail."""
+"""0.7 million parameters, 48 million operations at 48 × 48: for faces, small and full of detail."""
 
 _DROPOUT = 0.3
 
 
 class WeightsUnavailable(MoodsortError):
-    """The weights that a network was to begin with cannot be had."""
+    """The weights that a network should begin with cannot be downloaded or read."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
-    """What a network is built for: what it reads, how many classes it tells apart, and its seed."""
+    """What a network is built for: what it reads, the number of classes, and its seed."""
 
     input: InputSpec
     classes: int
@@ -57,11 +54,11 @@ def build_network(plan: NetworkPlan, name: str = "small", weights: str = NO_WEIG
     return _OWN[name](plan)
 
 
-def add_flip_averaging(network: keras.Model) -> keras.Model:
-    """Return a network that answers the mean of what `network` answers to a picture and its mirror image.
+def add_flip_tta(network: keras.Model) -> keras.Model:
+    """Add flip test-time augmentation: the mean of the logits for a picture and for its mirror image.
 
-    It is for judging: pictures are mirrored at random while it learns, and what differs between the two is
-    noise. The weights are shared.
+    Pictures are mirrored at random in training, so what differs between the two is noise. The weights are
+    shared.
     """
     inputs = keras.Input(network.input_shape[1:], dtype="uint8", name="pixels")
     both = ops.concatenate([inputs, ops.flip(inputs, axis=2)], axis=0)
@@ -79,12 +76,12 @@ def load_network(folder: Path, plan: NetworkPlan, *, new_head: bool) -> keras.Mo
     try:
         loaded = keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        found = str(error).splitlines()[0]
         raise ConfigError(
-            f"{path}: cannot be trained further ({found}); train it without --no-keras"
+            f"{path}: cannot be trained further ({_read_first_line(error)}); train it without --no-keras"
         ) from error
     if not new_head:
         return loaded
+    # Every network here ends with its head as the last layer, see _add_head.
     return _add_head(loaded.inputs, loaded.layers[-2].output, plan)
 
 
@@ -112,21 +109,21 @@ def _build_residual_network(plan: NetworkPlan, stem: int, blocks: tuple[tuple[in
 
 
 def _build_backbone_classifier(plan: NetworkPlan, weights: str) -> keras.Model:
-    """Pool what a finder's trunk sees of people, and where: its two coarsest levels."""
-    finder = build_detector(plan.input.width, plan.seed)
+    """Pool the two coarsest levels of a detector's backbone: what shows people, and where they are."""
+    detector = build_detector(plan.input.width, plan.seed)
     if weights != NO_WEIGHTS:
         try:
-            finder.set_weights(keras.saving.load_model(weights, compile=False).get_weights())
+            detector.set_weights(keras.saving.load_model(weights, compile=False).get_weights())
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise _explain_unavailable(weights, error) from error
-    *_, fine, coarse = (finder.get_layer(level).output for level in LEVELS)
+    *_, fine, coarse = (detector.get_layer(level).output for level in LEVELS)
     pooled = [
         layers.GlobalAveragePooling2D()(coarse),
         layers.GlobalMaxPooling2D()(coarse),
         layers.GlobalAveragePooling2D()(fine),
     ]
     x = layers.Dropout(_DROPOUT, seed=plan.seed)(layers.Concatenate()(pooled))
-    return _add_head(finder.inputs, x, plan)
+    return _add_head(detector.inputs, x, plan)
 
 
 def _build_tutorial(plan: NetworkPlan) -> keras.Model:
@@ -142,12 +139,12 @@ def _build_tutorial(plan: NetworkPlan) -> keras.Model:
 
 def _build_application(plan: NetworkPlan, constructor: Callable[..., Any], weights: str) -> keras.Model:
     inputs = _make_input(plan)
-    x = layers.Rescaling(1.0)(inputs)
+    x = layers.Rescaling(1.0)(inputs)  # to float32; what else it takes, the network does by itself
     if plan.input.colour == "grey":
         x = layers.Concatenate()([x, x, x])
     try:
         with warnings.catch_warnings(action="ignore"):  # about inputs that are not 224 × 224
-            body = constructor(
+            backbone = constructor(
                 include_top=False,
                 weights=None if weights == NO_WEIGHTS else weights,
                 input_tensor=x,
@@ -155,21 +152,27 @@ def _build_application(plan: NetworkPlan, constructor: Callable[..., Any], weigh
             )
     except Exception as error:  # what the download raises depends on what is between here and there
         raise _explain_unavailable(weights, error) from error
-    for layer in body.layers:
+    for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = MOMENTUM
-    x = layers.GlobalAveragePooling2D()(body.output)
+    x = layers.GlobalAveragePooling2D()(backbone.output)
     return _add_head(inputs, layers.Dropout(_DROPOUT, seed=plan.seed)(x), plan)
 
 
 def _explain_unavailable(weights: str, error: Exception) -> WeightsUnavailable:
-    found = (str(error).splitlines() or [type(error).__name__])[0]
+    cause = _read_first_line(error)
     if weights == IMAGENET:
         return WeightsUnavailable(
-            f"the ImageNet weights cannot be downloaded ({found}); "
+            f"the ImageNet weights cannot be downloaded ({cause}); "
             "give --weights none, or --weights FILE with a downloaded copy"
         )
-    return WeightsUnavailable(f"{weights}: cannot be taken as weights of this network ({found})")
+    return WeightsUnavailable(
+        f"{weights}: is no file of weights for this network ({cause}); give another file"
+    )
+
+
+def _read_first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _make_input(plan: NetworkPlan) -> Any:

@@ -1,4 +1,4 @@
-"""Build the network that finds faces: a map of where a face's centre may be, and how large it is."""
+"""Build the network that detects faces: a heatmap of their centres, with offsets and sizes."""
 
 import math
 from typing import Any
@@ -7,50 +7,39 @@ import keras
 from keras import layers
 
 from trainer.models.blocks import add_convolution, add_residual_block
-
-HEATMAP_CHANNELS = 4
-"""For each cell: logit of a centre, its offset across and down in cells, and the log of the side in cells."""
+from worker.inference.network import HEATMAP_CHANNELS
 
 _STEM = (16, 24)
-_WIDTHS = ((24, 1, 1), (40, 2, 2), (64, 2, 2), (96, 2, 2))
-"""Filters, stride of the first, and number of residual blocks, from a quarter of the input's side on."""
+_BLOCKS = ((24, 1, 1), (40, 2, 2), (64, 2, 2), (96, 2, 2))
+"""Filters, stride of the first, and number of residual blocks of each level, from stride 4 on."""
 
 LEVELS = ("fourth", "eighth", "sixteenth", "thirty_second")
-"""The layers that end the trunk's levels, by the share of the input's side that they have."""
+"""The last layer of each level of the backbone, by its share of the input's side."""
 
-_FUSED = 48
+_NECK_FILTERS = 48
 
-_RARE = -math.log((1 - 0.01) / 0.01)
-"""The logit that the map begins with: one cell in a hundred (Lin et al. 2017, "Focal loss", 3.3)."""
+_PRIOR_LOGIT = -math.log((1 - 0.01) / 0.01)
+"""Of the heatmap at first: a face in one of a hundred positions (Lin et al. 2017, "Focal loss", 3.3)."""
 
-_TYPICAL_SIDE = math.log(5.0)
+_PRIOR_LOG_SIDE = math.log(5.0)
+"""Of a face, in strides."""
 
 
 def build_detector(side: int, seed: int) -> keras.Model:
-    """Build a finder: uint8 (N, side, side, 3), 0–255, to float32 (N, side / 8, side / 8, 4).
+    """Build a detector: uint8 (N, side, side, 3), 0–255, to float32 (N, side / 8, side / 8, 4).
 
-    A residual trunk (He et al. 2016) down to a 32nd, added up again to an eighth (Lin et al. 2017, "Feature
-    pyramid networks"), and one map of centres (Zhou et al. 2019, "Objects as points").
+    A residual backbone (He et al. 2016) down to stride 32, whose levels are added up again to stride 8 (Lin
+    et al. 2017, "Feature pyramid networks"), and one heatmap of centres (Zhou et al. 2019, "Objects as
+    points").
     """
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((side, side, 3), dtype="uint8", name="pixels")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
-    for filters in _STEM:
-        x = layers.ReLU()(add_convolution(x, filters, 3, 2))
-    levels: list[Any] = []
-    for filters, stride, blocks in _WIDTHS:
-        for block in range(blocks):
-            name = LEVELS[len(levels)] if block == blocks - 1 else None
-            x = add_residual_block(x, filters, stride if block == 0 else 1, name)
-        levels.append(x)
-    x = add_convolution(levels[-1], _FUSED, 1, 1)
-    for level in levels[-2:0:-1]:
-        x = layers.UpSampling2D(interpolation="nearest")(x)
-        x = layers.Add()([x, add_convolution(level, _FUSED, 1, 1)])
-    x = layers.ReLU()(x)
-    x = layers.ReLU()(add_convolution(x, _FUSED, 3, 1))
-    start = keras.initializers.Constant([_RARE, 0.0, 0.0, _TYPICAL_SIDE])
-    return keras.Model(inputs, layers.Conv2D(HEATMAP_CHANNELS, 1, bias_initializer=start, name="faces")(x))
+    levels = _add_backbone(layers.Rescaling(1 / 127.5, offset=-1.0)(inputs))
+    x = _add_feature_pyramid(levels)
+    x = layers.ReLU()(add_convolution(x, _NECK_FILTERS, 3, 1))
+    prior = keras.initializers.Constant([_PRIOR_LOGIT, 0.0, 0.0, _PRIOR_LOG_SIDE])
+    heatmap = layers.Conv2D(HEATMAP_CHANNELS, 1, bias_initializer=prior, name="faces")(x)
+    return keras.Model(inputs, heatmap)
 
 
 def resize_detector(network: keras.Model, side: int) -> keras.Model:
@@ -58,3 +47,25 @@ def resize_detector(network: keras.Model, side: int) -> keras.Model:
     resized = build_detector(side, seed=0)
     resized.set_weights(network.get_weights())
     return resized
+
+
+def _add_backbone(x: Any) -> list[Any]:
+    """Add the backbone; return the outputs of its levels, the finest first."""
+    for filters in _STEM:
+        x = layers.ReLU()(add_convolution(x, filters, 3, 2))
+    levels: list[Any] = []
+    for name, (filters, stride, blocks) in zip(LEVELS, _BLOCKS, strict=True):
+        for block in range(blocks):
+            is_last = block == blocks - 1
+            x = add_residual_block(x, filters, stride if block == 0 else 1, name if is_last else None)
+        levels.append(x)
+    return levels
+
+
+def _add_feature_pyramid(levels: list[Any]) -> Any:
+    x = add_convolution(levels[-1], _NECK_FILTERS, 1, 1)
+    # The finest level is left out: the heatmap has the stride of the second.
+    for level in levels[-2:0:-1]:
+        x = layers.UpSampling2D(interpolation="nearest")(x)
+        x = layers.Add()([x, add_convolution(level, _NECK_FILTERS, 1, 1)])
+    return layers.ReLU()(x)

@@ -1,10 +1,13 @@
-"""Build a bundle from folders of pictures: the whole way, step by step."""
+"""Train a classifier on folders of pictures and make a bundle of it: the whole way, from top to bottom."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,101 +25,155 @@ from trainer.export.bundle_files import (
     keep_smallest,
     write_bundle,
 )
-from trainer.models.classifiers import add_flip_averaging
+from trainer.models.architectures import IMAGENET, MODEL_FILE, NO_WEIGHTS
+from trainer.models.classifiers import NetworkPlan, add_flip_tta, build_network, load_network
 from trainer.report import write_report
 from trainer.report.training_study import make_training_study
-from trainer.training.checkpoint import discard_training
+from trainer.training.batches import BatchConfig, ClassifierBatches
+from trainer.training.checkpoint import discard_training, fingerprint_run
 from trainer.training.configuration import TrainingConfig
+from trainer.training.defaults import EpochPlan, plan_epochs
 from trainer.training.failures import OutOfTime
+from trainer.training.losses import compute_class_weights, make_classification_loss
 from trainer.training.progress import Progress
-from trainer.training.trainer import Trained, train_network
+from trainer.training.runtime import configure_tensorflow
+from trainer.training.trainer import TrainedNetwork, Trainer, TrainerConfig
+from trainer.training.validation import make_validation
+from worker.fileio import hash_file
 from worker.inference.bundle import Manifest, TrainingData, load_bundle
 from worker.inference.predictor import Predictor
+from worker.paths import format_path
 
 TEST_SET = "held-out test split"
 
+_LIBRARIES = ("keras", "numpy", "tensorflow")
+"""Whose versions decide the weights."""
+
+_WITHOUT_EFFECT = (
+    "out",
+    "name",
+    "command",
+    "folders",
+    "fresh",
+    "tensorboard",
+    "keep_keras",
+    "pictures",
+    "start_from",
+    "leakage_limit",
+    "exports",
+    "margin",
+)
+"""Fields of the config that do not change the weights: with others of these a training can be resumed."""
+
 _CLOSING_SECONDS = 30.0
 _CLOSING_SHARE = 0.2
-"""Of a time budget, what measuring and exporting may take: so many seconds, at most such a share."""
-
-
-def train_classifier(recipe: TrainingConfig, progress: Progress) -> Manifest:
-    """Read, divide, train, calibrate, measure and write; return the manifest of the bundle now in place.
-
-    Raises ConfigError for folders that cannot be trained on or a place that is taken, Diverged where the
-    loss is lost, OutOfTime where the time budget ends before anything is learnt, CheckpointLost where the
-    disk fills while it learns, BundleError where the bundle cannot be written or the worker answers
-    otherwise than the network does.
-    """
-    started = time.monotonic()
-    check_output(recipe.out)
-    dataset = read_dataset(
-        recipe.folders,
-        recipe.input,
-        max_side=recipe.max_side,
-        max_pixels=recipe.max_pixels,
-        say=progress.say,
-    )
-    groups = group_near_duplicates(dataset.bits, dataset.mirror_bits, dataset.hashes)
-    for leakage in measure_leakage(dataset.splits, groups):
-        progress.say(f"leakage: {leakage}")
-    splits = choose_splits(dataset, groups, recipe.held_out, recipe.seed, recipe.leakage_limit)
-    progress.say(_describe(dataset, splits, distinct=int(groups.max()) + 1))
-    trained = train_network(recipe, dataset, splits, progress, _compute_seconds_left(recipe, started))
-    with prepare_directory(recipe.out) as draft:
-        manifest = _write(draft, recipe, _Data(dataset, splits, groups), trained, progress.say)
-        Predictor(load_bundle(draft)).self_test()
-    discard_training(recipe.out)
-    progress.say(f"kept epoch {trained.best.number}; wrote {recipe.out}, version {manifest.version}")
-    return manifest
+"""What measuring and exporting may take of a time budget: that many seconds, and at most that share."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """Pictures, their parts, and for each the number of its group of near-duplicates, int64 (N,)."""
+    """Pictures, their splits, and for each the number of its group of near-duplicates, int64 (N,)."""
 
     dataset: Dataset
     splits: SplitIndices
     groups: NDArray[np.int64]
 
-    def predictions(
-        self, logits: NDArray[np.float32], places: Indices, temperature: float
+    def make_predictions(
+        self, logits: NDArray[np.float32], indices: Indices, temperature: float
     ) -> LabeledPredictions:
-        """Hold logits of some of the pictures, float32 (n, classes), against their labels."""
-        return make_predictions(logits, self.dataset.labels[places], temperature, self.groups[places])
+        """Join logits of some of the pictures, float32 (n, classes), with their labels."""
+        return make_predictions(logits, self.dataset.labels[indices], temperature, self.groups[indices])
 
 
-def _write(
-    draft: Path, recipe: TrainingConfig, data: _Data, trained: Trained, say: Callable[[str], None]
-) -> Manifest:
-    """Convert, calibrate, measure and describe; write it all into the folder."""
-    dataset, splits = data.dataset, data.splits
-    networks, pictures = _make_export_networks(recipe, trained), _choose_pictures(dataset, splits)
-    # What is measured is what is shipped: the converted network, run as the worker runs it.
-    kept = keep_smallest(draft, networks.judging, recipe, dataset.classes, pictures, say)
-    temperature = fit_temperature(kept.validation, pictures.labels)
-    chosen_by = data.predictions(kept.validation, splits.validation, temperature)
-    answers = data.predictions(kept.logits(dataset.pixels[splits.test]), splits.test, temperature)
-    metrics = compute_metrics(answers, dataset.classes, TEST_SET, recipe.seed)
-    learnt_from = TrainingData(dataset.fingerprint(), len(dataset.labels))
-    findings = TrainingResults(dataset.classes, temperature, learnt_from, metrics)
-    manifest = write_bundle(draft, networks, recipe, findings, kept, say)
-    study = make_training_study(recipe, dataset, splits, trained, temperature, (chosen_by, answers), metrics)
-    write_report(draft / "report", study)
+def train_classifier(config: TrainingConfig, progress: Progress) -> Manifest:
+    """Read, split, train, calibrate, measure and write; return the manifest of the bundle now in place.
+
+    Raises ConfigError for folders that cannot be trained on or an output that is taken, Diverged when the
+    loss is no longer a number, OutOfTime where the time budget ends before the first step, CheckpointLost
+    where the disk fills in training, BundleError where the bundle cannot be written or the worker predicts
+    otherwise than the network does.
+    """
+    started = time.monotonic()
+    check_output(config.out)
+    data = _read_data(config, progress.say)
+    seconds = _compute_seconds_left(config, started)
+    configure_tensorflow(config.threads)  # before its first operation
+    trainer = make_trainer(config, data.dataset, data.splits, seconds)
+    origin = f"{format_path(config.start_from)} further" if config.start_from else config.network
+    pictures = len(data.splits.training)
+    progress.say(f"training {origin}, {trainer.count_parameters():,} parameters, on {pictures} pictures")
+    trained = trainer.fit(progress)
+    with prepare_directory(config.out) as draft:
+        manifest = _write(draft, config, data, trained, progress.say)
+        # By the worker's own code, before any worker can see the bundle.
+        Predictor(load_bundle(draft)).self_test()
+    # Not before the bundle is in its place: until then the same command can resume.
+    discard_training(config.out)
+    progress.say(f"kept epoch {trained.best.number}; wrote {config.out}, version {manifest.version}")
     return manifest
 
 
-def _make_export_networks(recipe: TrainingConfig, trained: Trained) -> ExportNetworks:
-    """Have it read both ways when it judges, unless it learnt without mirrored pictures."""
-    learnt = trained.network
-    return ExportNetworks(
-        learnt, judging=add_flip_averaging(learnt) if recipe.hyperparameters.augmented else learnt
+def make_trainer(
+    config: TrainingConfig, dataset: Dataset, splits: SplitIndices, seconds: float | None
+) -> Trainer:
+    """Build the network, and what trains it for at most that many seconds; None has no limit."""
+    plan = plan_epochs(config, len(splits.training))
+    hyperparameters = config.hyperparameters
+    batches = ClassifierBatches(
+        dataset.pixels,
+        dataset.labels,
+        splits.training,
+        BatchConfig(
+            plan.batch_size,
+            config.seed,
+            hyperparameters.augmented,
+            negatives=round(hyperparameters.negative_share * plan.batch_size),
+            upside_down=round(hyperparameters.upside_down_share * plan.batch_size),
+            threads=config.threads,
+        ),
+    )
+    class_weights = compute_class_weights(
+        dataset.labels[splits.training], len(dataset.classes), hyperparameters.class_balance
+    )
+    return Trainer(
+        partial(_build_network, config, len(dataset.classes)),
+        hyperparameters,
+        make_classification_loss(class_weights, hyperparameters.label_smoothing),
+        batches.iterate,
+        TrainerConfig(
+            out=config.out,
+            epochs=plan.epochs,
+            steps_per_epoch=batches.steps_per_epoch,
+            fingerprint=_fingerprint_training(config, plan, dataset, splits),
+            patience=plan.patience,
+            seconds=seconds,
+            fresh=config.fresh,
+            tensorboard=config.tensorboard,
+        ),
+        make_validation(dataset.pixels[splits.validation], dataset.labels[splits.validation]),
     )
 
 
-def _compute_seconds_left(recipe: TrainingConfig, started: float) -> float | None:
+def _read_data(config: TrainingConfig, say: Callable[[str], None]) -> _Data:
+    dataset = read_dataset(
+        config.folders, config.input, max_side=config.max_side, max_pixels=config.max_pixels, say=say
+    )
+    groups = group_near_duplicates(dataset.bits, dataset.mirror_bits, dataset.hashes)
+    for leakage in measure_leakage(dataset.splits, groups):
+        say(f"leakage: {leakage}")
+    splits = choose_splits(dataset, groups, config.hold_out_share, config.seed, config.leakage_limit)
+    counts = ", ".join(f"{dataset.count(label)} {name}" for label, name in enumerate(dataset.classes))
+    say(
+        f"read {len(dataset.labels)} pictures ({counts}), {int(groups.max()) + 1} of them different, "
+        f"{len(dataset.unreadable)} left out; {len(splits.training)} for training, "
+        f"{len(splits.validation)} for validation, {len(splits.test)} for the test"
+    )
+    return _Data(dataset, splits, groups)
+
+
+def _compute_seconds_left(config: TrainingConfig, started: float) -> float | None:
     """Return what the time budget leaves for training, None without one. Raises OutOfTime."""
-    budget = recipe.time_budget_seconds
+    budget = config.time_budget_seconds
     if budget is None:
         return None
     spent = time.monotonic() - started
@@ -129,16 +186,65 @@ def _compute_seconds_left(recipe: TrainingConfig, started: float) -> float | Non
     return left
 
 
-def _describe(dataset: Dataset, splits: SplitIndices, distinct: int) -> str:
-    counts = ", ".join(f"{dataset.count(label)} {name}" for label, name in enumerate(dataset.classes))
-    return (
-        f"read {len(dataset.labels)} pictures ({counts}), {distinct} of them different, "
-        f"{len(dataset.unreadable)} left out; "
-        f"{len(splits.training)} train, {len(splits.validation)} choose, {len(splits.test)} test"
+def _build_network(config: TrainingConfig, classes: int) -> keras.Model:
+    plan = NetworkPlan(config.input, classes, config.seed)
+    if config.start_from is not None:
+        return load_network(config.start_from, plan, new_head=config.new_head)
+    return build_network(plan, config.network, config.weights)
+
+
+def _fingerprint_training(
+    config: TrainingConfig, plan: EpochPlan, dataset: Dataset, splits: SplitIndices
+) -> str:
+    """Return a fingerprint that differs where a training would come to other weights."""
+    options = {name: value for name, value in asdict(config).items() if name not in _WITHOUT_EFFECT}
+    indices = [split.tolist() for split in (splits.training, splits.validation)]
+    libraries = {name: version(name) for name in _LIBRARIES}
+    pictures = list(zip(dataset.hashes, dataset.labels.tolist(), strict=True))
+    # By content, not by name: another bundle may be in its place when the training is resumed.
+    initial_weights = [hash_file(path) for path in _list_initial_weights(config)]
+    return fingerprint_run(
+        [options, asdict(plan), initial_weights, dataset.classes, pictures, indices, libraries]
+    )
+
+
+def _list_initial_weights(config: TrainingConfig) -> list[Path]:
+    if config.start_from is not None:
+        return [config.start_from / MODEL_FILE]
+    return [] if config.weights in (IMAGENET, NO_WEIGHTS) else [Path(config.weights)]
+
+
+def _write(
+    draft: Path, config: TrainingConfig, data: _Data, trained: TrainedNetwork, say: Callable[[str], None]
+) -> Manifest:
+    """Convert, calibrate, measure and describe; write it all into the folder."""
+    dataset, splits = data.dataset, data.splits
+    networks, pictures = _make_export_networks(config, trained), _choose_pictures(dataset, splits)
+    # What is measured is what is shipped: the converted network, run as the worker runs it.
+    conversion = keep_smallest(draft, networks.judging, config, dataset.classes, pictures, say)
+    temperature = fit_temperature(conversion.validation, pictures.labels)
+    validation = data.make_predictions(conversion.validation, splits.validation, temperature)
+    test = data.make_predictions(conversion.logits(dataset.pixels[splits.test]), splits.test, temperature)
+    metrics = compute_metrics(test, dataset.classes, TEST_SET, config.seed)
+    training_data = TrainingData(dataset.fingerprint(), len(dataset.labels))
+    results = TrainingResults(dataset.classes, temperature, training_data, metrics)
+    manifest = write_bundle(draft, networks, config, results, conversion, say)
+    study = make_training_study(config, dataset, splits, trained, temperature, (validation, test), metrics)
+    write_report(draft / "report", study)
+    return manifest
+
+
+def _make_export_networks(config: TrainingConfig, trained: TrainedNetwork) -> ExportNetworks:
+    """Add flip test-time augmentation, unless the network was trained without mirrored pictures."""
+    network = trained.network
+    return ExportNetworks(
+        network, judging=add_flip_tta(network) if config.hyperparameters.augmented else network
     )
 
 
 def _choose_pictures(dataset: Dataset, splits: SplitIndices) -> ExportPictures:
-    shown = choose_representative_dataset(splits.training)
+    representative = choose_representative_dataset(splits.training)
     validation = splits.validation
-    return ExportPictures(dataset.pixels[shown], dataset.pixels[validation], dataset.labels[validation])
+    return ExportPictures(
+        dataset.pixels[representative], dataset.pixels[validation], dataset.labels[validation]
+    )

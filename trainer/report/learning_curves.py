@@ -12,14 +12,14 @@ from trainer.report.study import Study
 from trainer.report.theme import Chart, Theme, add_axes, add_legend
 
 if TYPE_CHECKING:
-    from trainer.training.progress import Epoch
+    from trainer.training.progress import Epoch, ValidationMetrics
 
 
 def make_learning_charts(study: Study) -> list[Chart]:
     """Return the loss and the accuracy curve; none where training was not watched."""
     if not study.epochs:
         return []
-    last = study.epochs[-1]
+    last, last_validation = study.epochs[-1], _list_validation(study)[-1]
     kept = f"; the weights kept are those of epoch {study.best_epoch}" if study.best_epoch else ""
     return [
         Chart(
@@ -27,36 +27,39 @@ def make_learning_charts(study: Study) -> list[Chart]:
             "Loss",
             f"Lower is better{kept}. Training loss is of augmented pictures, while they were learnt.",
             f"Over {len(study.epochs)} epochs training loss came to {last.loss:.3f}, validation loss to "
-            f"{last.validation_loss:.3f}",
+            f"{last_validation.loss:.3f}",
             partial(_draw_loss, study),
         ),
         Chart(
             "accuracy",
             "Accuracy",
             "Training accuracy is of augmented pictures too, so that it may stay under that of validation.",
-            f"Over {len(study.epochs)} epochs training accuracy came to {last.training_accuracy:.1%}, "
-            f"validation accuracy to {last.accuracy:.1%}",
+            f"Over {len(study.epochs)} epochs training accuracy came to {last.score:.1%}, "
+            f"validation accuracy to {last_validation.accuracy:.1%}",
             partial(_draw_accuracy, study),
         ),
     ]
 
 
+def _list_validation(study: Study) -> list["ValidationMetrics"]:
+    """Return the validation metrics of each epoch, which those of a classifier have."""
+    return [epoch.validation for epoch in study.epochs if epoch.validation is not None]
+
+
 def _draw_loss(study: Study, figure: Figure, theme: Theme) -> None:
     axes = _add_epoch_axes(study, figure, theme, "loss")
     _draw_line(axes, study.epochs, [epoch.loss for epoch in study.epochs], theme.series[0], "training")
-    _draw_line(
-        axes, study.epochs, [epoch.validation_loss for epoch in study.epochs], theme.series[1], "validation"
-    )
+    validation_losses = [metrics.loss for metrics in _list_validation(study)]
+    _draw_line(axes, study.epochs, validation_losses, theme.series[1], "validation")
     add_legend(axes, theme)
 
 
 def _draw_accuracy(study: Study, figure: Figure, theme: Theme) -> None:
     axes = _add_epoch_axes(study, figure, theme, "accuracy")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    _draw_line(
-        axes, study.epochs, [epoch.training_accuracy for epoch in study.epochs], theme.series[0], "training"
-    )
-    _draw_line(axes, study.epochs, [epoch.accuracy for epoch in study.epochs], theme.series[1], "validation")
+    _draw_line(axes, study.epochs, [epoch.score for epoch in study.epochs], theme.series[0], "training")
+    accuracies = [metrics.accuracy for metrics in _list_validation(study)]
+    _draw_line(axes, study.epochs, accuracies, theme.series[1], "validation")
     add_legend(axes, theme, "lower right")
 
 

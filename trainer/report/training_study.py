@@ -12,7 +12,7 @@ from trainer.report.grad_cam import compute_grad_cam
 from trainer.report.study import Study, StudyPictures
 from trainer.training.augmentation import draw_samples
 from trainer.training.configuration import TrainingConfig
-from trainer.training.trainer import Trained
+from trainer.training.trainer import TrainedNetwork
 from worker.inference.bundle import Metric
 from worker.paths import format_path
 
@@ -23,7 +23,7 @@ def make_training_study(
     recipe: TrainingConfig,
     dataset: Dataset,
     splits: SplitIndices,
-    trained: Trained,
+    trained: TrainedNetwork,
     temperature: float,
     answers: tuple[LabeledPredictions, LabeledPredictions],
     metrics: tuple[Metric, ...],
@@ -62,7 +62,7 @@ def _describe_test(dataset: Dataset, splits: SplitIndices) -> str:
 
 
 def _choose_pictures(
-    recipe: TrainingConfig, dataset: Dataset, splits: SplitIndices, trained: Trained
+    recipe: TrainingConfig, dataset: Dataset, splits: SplitIndices, trained: TrainedNetwork
 ) -> StudyPictures:
     training = splits.training
     chosen = _choose_of_each_class(dataset.labels, training, recipe.seed)

@@ -1,147 +1,138 @@
-"""Keep what an unfinished training has come to, so that the same command goes on from it.
+"""Keep the state of an unfinished training, so that the same command resumes it.
 
-A checkpoint is one file, replaced in one step after each epoch; it is named by the fingerprint of data and
-recipe, so that no other run takes it.
+A checkpoint is one file, replaced atomically after each epoch. It is named by the fingerprint of data and
+configuration, so that no other run takes it for its own.
 """
 
-import hashlib
+import io
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.training.progress import Epoch
+from trainer.data.fingerprint import fingerprint_values
+from trainer.training.progress import Epoch, ValidationMetrics
 from worker.errors import MoodsortError
+from worker.fileio import replace_file
 
 Weights = list[NDArray[np.float32]]
 
-_PARTS = ("learner", "averaged", "optimizer", "best")
+_FINGERPRINT_DIGITS = 16
+_WEIGHTS = ("network", "ema", "optimizer", "best")
+_METADATA = "metadata"
 
 
 class CheckpointLost(MoodsortError):
-    """The disk refuses to keep what training has come to."""
+    """The disk refuses to keep the state of a training."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:
     """All that a training carries from one epoch to the next.
 
-    Random draws need no state of their own: each follows from the seed and the number of the step.
-    `seconds` is how long it has trained, `progress` the share that is done, 0 to 1. `best` are the averaged
-    weights of the epoch `find_best_epoch`.
+    Random draws need no state of their own: each follows from the seed and the number of the step. `seconds`
+    is how long it has trained, `progress` the share that is done, 0 to 1. `network` and `optimizer` are the
+    variables of the last step, `ema` their moving average, and `best` the EMA weights of the best epoch.
     """
 
     steps: int
     seconds: float
     progress: float
     history: tuple[Epoch, ...]
-    best_number: int
-    learner: Weights
-    averaged: Weights
+    network: Weights
+    ema: Weights
     optimizer: Weights
     best: Weights
 
 
-def fingerprint_run(parts: object) -> str:
-    """Return 16 hex digits of a SHA-256 over what decides the weights, told in plain values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def fingerprint_run(values: object) -> str:
+    """Return 16 hex digits over plain values: all that decides the weights of a training."""
+    return fingerprint_values(values)[:_FINGERPRINT_DIGITS]
 
 
 class Checkpoints:
-    """The hidden folder beside a bundle's place that holds what unfinished trainings have come to."""
+    """The hidden folder beside a pipeline's output that holds the states of unfinished trainings."""
 
     def __init__(self, out: Path, fingerprint: str) -> None:
         self.folder = find_checkpoint_folder(out)
         self._path = self.folder / f"{fingerprint}.npz"
 
-    def save(
-        self, state: TrainingState, write: Callable[[IO[bytes], TrainingState], None] | None = None
-    ) -> None:
+    def save(self, state: TrainingState, write: Callable[[Path, bytes], None] = replace_file) -> None:
         """Replace the checkpoint, durably. Raises CheckpointLost, and keeps the older one."""
-        draft = self._path.with_suffix(".draft")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as file:
-                (write or _write)(file, state)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
-            _sync_folder(self.folder)
+            write(self._path, _encode_state(state))
         except OSError as error:
-            self._leave_whole(draft)
-            where = "after the last whole epoch" if self._path.exists() else "from the beginning"
+            with suppress(OSError):
+                self.folder.rmdir()  # refused where an earlier checkpoint is in it
+            start = "after the last complete epoch" if self._path.exists() else "from the beginning"
             raise CheckpointLost(
-                f"{self.folder}: cannot be written ({error.strerror}); make room, "
-                f"and the same command goes on {where}"
+                f"{self.folder}: cannot be written ({error.strerror}); free some space, "
+                f"and the same command resumes {start}"
             ) from error
 
-    def _leave_whole(self, draft: Path) -> None:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-            self.folder.rmdir()  # refused where an earlier checkpoint is in it
-
     def load(self) -> TrainingState | None:
-        """Return what an earlier run of this fingerprint left, None where there is nothing that is whole."""
+        """Return the state of an earlier run with this fingerprint, None where none is intact."""
         try:
             # Opened here: NumPy would leave the file of a damaged archive open.
             with self._path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return _read_state(arrays)
+                return _decode_state(arrays)
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             return None
 
-    def holds_another(self) -> bool:
-        """Say whether another training's checkpoint is there."""
+    def has_other_runs(self) -> bool:
+        """Return whether the checkpoint of another training is there."""
         return any(path != self._path for path in self.folder.glob("*.npz"))
 
 
 def find_checkpoint_folder(out: Path) -> Path:
-    """Return the hidden folder beside a bundle's place."""
+    """Return the hidden folder beside a pipeline's output."""
     return out.parent / f".{out.name}.training"
 
 
 def discard_training(out: Path) -> None:
-    """Remove that folder: the bundle is in its place, or all is to begin anew."""
+    """Remove that folder: the output is in its place, or the training is to start over."""
     shutil.rmtree(find_checkpoint_folder(out), ignore_errors=True)
 
 
-def _write(file: IO[bytes], state: TrainingState) -> None:
+def _encode_state(state: TrainingState) -> bytes:
     arrays: dict[str, NDArray[np.generic]] = {}
-    lengths = {}
-    for part in _PARTS:
-        weights: Weights = getattr(state, part)
-        lengths[part] = len(weights)
-        arrays |= {f"{part}/{number}": value for number, value in enumerate(weights)}
-    told = {
+    counts = {}
+    for name in _WEIGHTS:
+        weights: Weights = getattr(state, name)
+        counts[name] = len(weights)
+        arrays |= {f"{name}/{index}": value for index, value in enumerate(weights)}
+    metadata = {
         "steps": state.steps,
         "seconds": state.seconds,
         "progress": state.progress,
         "history": [asdict(epoch) for epoch in state.history],
-        "best_number": state.best_number,
-        "lengths": lengths,
+        "counts": counts,
     }
-    arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
-    np.savez(file, allow_pickle=False, **arrays)
+    arrays[_METADATA] = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    # No pickle: to load a file of numbers must not be able to run code.
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
 
 
-def _read_state(arrays: "np.lib.npyio.NpzFile") -> TrainingState:
-    told = json.loads(arrays["told"].tobytes())
-    lengths = told.pop("lengths")
-    history = tuple(Epoch(**epoch) for epoch in told.pop("history"))
-    parts = {part: [arrays[f"{part}/{number}"] for number in range(lengths[part])] for part in _PARTS}
-    return TrainingState(history=history, **told, **parts)  # type: ignore[arg-type]
+def _decode_state(arrays: "np.lib.npyio.NpzFile") -> TrainingState:
+    metadata = json.loads(arrays[_METADATA].tobytes())
+    counts = metadata.pop("counts")
+    history = tuple(_decode_epoch(row) for row in metadata.pop("history"))
+    weights: dict[str, Any] = {
+        name: [arrays[f"{name}/{index}"] for index in range(counts[name])] for name in _WEIGHTS
+    }
+    return TrainingState(history=history, **metadata, **weights)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _decode_epoch(row: dict[str, Any]) -> Epoch:
+    validation = row.pop("validation")
+    return Epoch(**row, validation=None if validation is None else ValidationMetrics(**validation))

@@ -1,4 +1,4 @@
-"""How a training ends that comes to nothing."""
+"""The errors that end a training without a network."""
 
 from worker.errors import MoodsortError
 
@@ -8,4 +8,4 @@ class Diverged(MoodsortError):
 
 
 class OutOfTime(MoodsortError):
-    """The time is over before anything was learnt."""
+    """The time budget is used up before the first step."""

@@ -1,34 +1,41 @@
-"""What training tells of itself while it runs."""
+"""What a training reports of itself while it runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one pass over the training pictures came to.
+class ValidationMetrics:
+    """How well the EMA network predicts the validation pictures: log loss, and shares of 0 to 1."""
 
-    `loss` and `training_accuracy` are of the varied pictures while they were learnt; the others are of the
-    validation pictures: `validation_loss`, `accuracy`, and `recall`, the mean over the classes.
-    `compute_learning_rate` is the one that the epoch ended with.
+    loss: float
+    accuracy: float
+    mean_recall: float
+    """Over the classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The result of one pass over the training pictures.
+
+    `loss` and `score`, 0 to 1, are means over its steps, of augmented pictures while they are learned;
+    `score_name` says what the score is. `learning_rate` is the one with which the epoch ended.
     """
 
     number: int
     loss: float
-    training_accuracy: float
-    validation_loss: float
-    accuracy: float
-    recall: float
+    score: float
     learning_rate: float
     seconds: float
+    validation: ValidationMetrics | None = None
+    score_name: str = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where training is: `progress` is the share of the whole that is done, 0 to 1.
+    """How far a training is: `progress` is the share of the whole that is done, 0 to 1.
 
-    `epochs` is how many are planned; `loss` and `score` are of this epoch so far. `score_name` says what the
-    score is, which is 0 to 1.
+    `epochs` is how many are planned; `loss` and `score` are means over this epoch so far.
     """
 
     epoch: int
@@ -42,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the steps tell how far they are: sentences, a record for each step, and one for each epoch."""
+    """Where a pipeline reports to: sentences, a record for each epoch, and one for each step."""
 
     say: Callable[[str], None]
     on_epoch: Callable[[Epoch], None]

@@ -1,40 +1,48 @@
-"""Say how far a training is, and how large a step is there."""
+"""Say how far a training is, and how learning rate and EMA decay change meanwhile."""
 
 import math
 from dataclasses import dataclass
 
-from trainer.training.configuration import Hyperparameters
+from trainer.training.hyperparameters import Hyperparameters
 
-_START = 1 / 25
-"""Of the peak rate, where the warm-up begins (Smith and Topin 2018)."""
+_START_SHARE = 1 / 25
+"""Of the peak learning rate, where the warm-up begins (Smith and Topin 2018)."""
 
-_SHORTEST_MEMORY = 10
+_EMA_WARMUP_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """How long a training may take: so many steps, and so many seconds where there is a limit."""
+class TrainingBudget:
+    """How long a training may take: a number of steps, and of seconds where there is a limit."""
 
     steps: int
     seconds: float | None
 
-    def progress(self, steps: int, seconds: float) -> float:
-        """Return the share that is done after so many steps and seconds, 0 to 1; the nearer end counts."""
+    def compute_progress(self, steps: int, seconds: float) -> float:
+        """Return the share that is used up, 0 to 1: of steps or of seconds, whichever is more."""
         share = steps / self.steps
         if self.seconds is not None:
             share = max(share, seconds / self.seconds)
         return min(1.0, share)
 
 
-def compute_learning_rate(method: Hyperparameters, progress: float) -> float:
-    """Return the rate: up to the peak in a line, then down in a cosine (Loshchilov and Hutter 2017)."""
-    if progress < method.warm_up:
-        return method.peak_rate * (_START + (1 - _START) * progress / method.warm_up)
-    fall = (progress - method.warm_up) / (1 - method.warm_up)
-    cosine = (1 + math.cos(math.pi * fall)) / 2
-    return method.peak_rate * (method.final_rate + (1 - method.final_rate) * cosine)
+def compute_learning_rate(hyperparameters: Hyperparameters, progress: float) -> float:
+    """Return the learning rate: a linear warm-up, then a cosine (Loshchilov and Hutter 2017).
+
+    `progress` is the share of the training that is done, 0 to 1, so that a time budget shortens the schedule
+    too.
+    """
+    peak, warmup, final = (
+        hyperparameters.peak_learning_rate,
+        hyperparameters.warmup_share,
+        hyperparameters.final_share,
+    )
+    if progress < warmup:
+        return peak * (_START_SHARE + (1 - _START_SHARE) * progress / warmup)
+    cosine = (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
+    return peak * (final + (1 - final) * cosine)
 
 
-def compute_ema_decay(method: Hyperparameters, steps: int) -> float:
-    """Return how much of the average is kept after so many steps, less in the beginning."""
-    return min(method.average_decay, steps / (steps + _SHORTEST_MEMORY))
+def compute_ema_decay(hyperparameters: Hyperparameters, steps: int) -> float:
+    """Return the decay of the EMA after that many steps; smaller at first, to forget the initial weights."""
+    return min(hyperparameters.ema_decay, steps / (steps + _EMA_WARMUP_STEPS))

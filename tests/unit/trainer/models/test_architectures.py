@@ -1,25 +1,17 @@
 import pytest
 
 from tests.drawing import draw_photo, encoded
-from trainer.cli.train import _NETWORKS, _weights
+from trainer.cli.train import _NETWORKS
 from trainer.models.architectures import (
     ARCHITECTURES,
-    choose_batch_size,
-    choose_epochs,
-    choose_hyperparameters,
+    check_detector_input,
     choose_input,
-    choose_patience,
-)
-from trainer.training.configuration import (
-    BACKBONE_HYPERPARAMETERS,
-    FINE_TUNING_HYPERPARAMETERS,
-    TUTORIAL_HYPERPARAMETERS,
-    Hyperparameters,
+    choose_weights,
 )
 from worker.errors import ConfigError
 
 
-def drawn_files(folder, size, colour):
+def draw_files(folder, size, colour):
     paths = []
     for seed in range(3):
         picture = draw_photo(seed, size)
@@ -33,63 +25,59 @@ def drawn_files(folder, size, colour):
     ("size", "colour", "side"), [((48, 48), "grey", 48), ((50, 70), "rgb", 64), ((640, 480), "rgb", 96)]
 )
 def test_the_network_reads_pictures_at_about_their_own_size_and_colour(tmp_path, size, colour, side):
-    spec = choose_input("small", None, None, drawn_files(tmp_path, size, colour))
+    spec = choose_input("small", None, None, draw_files(tmp_path, size, colour))
 
     assert (spec.width, spec.height, spec.colour) == (side, side, colour)
 
 
 def test_what_a_person_says_goes_before_what_the_pictures_are(tmp_path):
-    spec = choose_input("small", 40, "rgb", drawn_files(tmp_path, (48, 48), "grey"))
+    spec = choose_input("small", 40, "rgb", draw_files(tmp_path, (48, 48), "grey"))
 
     assert (spec.width, spec.colour) == (40, "rgb")
 
 
 def test_files_that_are_no_pictures_do_not_decide(tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
-    files = [tmp_path / "notes.txt", *drawn_files(tmp_path, (48, 48), "grey")]
+    files = [tmp_path / "notes.txt", *draw_files(tmp_path, (48, 48), "grey")]
 
     assert choose_input("small", None, None, files).width == 48
     assert choose_input("small", None, None, files[:1]).width == 96
 
 
-def test_few_pictures_are_shown_more_often_in_smaller_batches():
-    assert [choose_epochs("small", pictures) for pictures in (50, 525, 3000, 9342)] == [200, 200, 50, 24]
-    assert [choose_batch_size("small", pictures) for pictures in (3, 240, 9342)] == [2, 20, 64]
-    assert [choose_patience(epochs) for epochs in (3, 24, 200)] == [10, 10, 66]
-
-
-def test_the_tutorial_is_trained_as_in_the_tutorial():
-    assert choose_hyperparameters("tutorial", knows_something=False) == TUTORIAL_HYPERPARAMETERS
-    assert not TUTORIAL_HYPERPARAMETERS.augmented
-    assert (choose_epochs("tutorial", 525), choose_batch_size("tutorial", 525)) == (20, 32)
+def test_the_tutorial_reads_pictures_at_the_tutorials_size():
     assert choose_input("tutorial", None, None, []).width == 256
 
 
-def test_what_a_network_knows_is_changed_in_smaller_steps():
-    assert choose_hyperparameters("mobilenet_v3_small", knows_something=True) == FINE_TUNING_HYPERPARAMETERS
+def test_only_networks_of_keras_applications_begin_with_downloaded_weights_by_default():
+    assert choose_weights("backbone", None, None) == "none"
+    assert choose_weights("small", None, None) == "none"
+    assert choose_weights("mobilenet_v3_small", None, None) == "imagenet"
 
 
-def test_a_trunk_learns_in_its_own_way_whether_it_begins_with_a_finder_or_with_nothing():
-    assert choose_hyperparameters("trunk", knows_something=True) == BACKBONE_HYPERPARAMETERS
-    assert choose_hyperparameters("trunk", knows_something=False) == BACKBONE_HYPERPARAMETERS
-    assert BACKBONE_HYPERPARAMETERS not in (Hyperparameters(), FINE_TUNING_HYPERPARAMETERS)
+def test_a_bundle_to_begin_with_is_not_given_other_weights_too(tmp_path):
+    assert choose_weights("mobilenet_v3_small", None, tmp_path) == "none"
+    with pytest.raises(ConfigError, match="--weights and --start-from both"):
+        choose_weights("mobilenet_v3_small", "imagenet", tmp_path)
 
 
-def test_a_trunk_begins_with_nothing_unless_told():
-    assert _weights("trunk", None, None) == "none"
-
-
-def test_a_trunk_reads_colour_at_its_own_side_whatever_the_pictures_are(tmp_path):
-    files = drawn_files(tmp_path, (48, 48), "grey")
-    spec = choose_input("trunk", None, None, files)
+def test_a_backbone_reads_colour_at_its_own_side_whatever_the_pictures_are(tmp_path):
+    files = draw_files(tmp_path, (48, 48), "grey")
+    spec = choose_input("backbone", None, None, files)
     assert (spec.width, spec.height, spec.colour) == (192, 192, "rgb")
-    assert choose_input("trunk", 96, "rgb", files).width == 96
+    assert choose_input("backbone", 96, "rgb", files).width == 96
 
 
 @pytest.mark.parametrize(("side", "colour"), [(100, None), (None, "grey")])
-def test_a_trunk_reads_nothing_that_its_levels_cannot_halve_and_no_grey(side, colour):
+def test_a_backbone_reads_no_side_that_its_levels_cannot_halve_and_no_grey(side, colour):
     with pytest.raises(ConfigError, match="reads --colour rgb, and an --input-size that is a multiple of 32"):
-        choose_input("trunk", side, colour, [])
+        choose_input("backbone", side, colour, [])
+
+
+@pytest.mark.parametrize(("side", "remedy"), [(100, "give 128"), (65, "give 96")])
+def test_a_detector_reads_no_side_that_its_levels_cannot_halve(side, remedy):
+    check_detector_input(96)
+    with pytest.raises(ConfigError, match=rf"--input-size {side}: is no multiple of 32; {remedy}$"):
+        check_detector_input(side)
 
 
 def test_help_names_every_network():

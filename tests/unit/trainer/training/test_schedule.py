@@ -1,13 +1,13 @@
 import pytest
 
-from trainer.training.configuration import TUTORIAL_HYPERPARAMETERS, Hyperparameters
-from trainer.training.schedule import Span, compute_ema_decay, compute_learning_rate
+from trainer.training.hyperparameters import TUTORIAL_HYPERPARAMETERS, Hyperparameters
+from trainer.training.schedule import TrainingBudget, compute_ema_decay, compute_learning_rate
 
-METHOD = Hyperparameters(peak_rate=1.0, warm_up=0.1, final_rate=0.01, average_decay=0.998)
+HYPERPARAMETERS = Hyperparameters(peak_learning_rate=1.0, warmup_share=0.1, final_share=0.01, ema_decay=0.998)
 
 
-def test_the_rate_rises_to_its_peak_and_falls_to_what_is_left():
-    rates = [compute_learning_rate(METHOD, progress / 100) for progress in range(101)]
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_the_final_share():
+    rates = [compute_learning_rate(HYPERPARAMETERS, progress / 100) for progress in range(101)]
 
     assert rates[0] == pytest.approx(0.04)
     assert max(rates) == rates[10] == 1.0
@@ -16,20 +16,20 @@ def test_the_rate_rises_to_its_peak_and_falls_to_what_is_left():
     assert rates[-1] == pytest.approx(0.01)
 
 
-def test_the_tutorials_rate_never_changes():
-    assert {compute_learning_rate(TUTORIAL_HYPERPARAMETERS, progress / 10) for progress in range(11)} == {
-        1e-3
-    }
+def test_the_tutorials_learning_rate_never_changes():
+    rates = {compute_learning_rate(TUTORIAL_HYPERPARAMETERS, progress / 10) for progress in range(11)}
+
+    assert rates == {1e-3}
 
 
-def test_the_nearer_of_steps_and_seconds_ends_a_training():
-    assert Span(100, None).progress(50, 1e9) == 0.5
-    assert Span(100, 10.0).progress(50, 1.0) == 0.5
-    assert Span(100, 10.0).progress(1, 9.0) == 0.9
-    assert Span(100, 10.0).progress(1, 99.0) == 1.0
+def test_whichever_is_used_up_first_of_steps_and_seconds_ends_a_training():
+    assert TrainingBudget(100, None).compute_progress(50, 1e9) == 0.5
+    assert TrainingBudget(100, 10.0).compute_progress(50, 1.0) == 0.5
+    assert TrainingBudget(100, 10.0).compute_progress(1, 9.0) == 0.9
+    assert TrainingBudget(100, 10.0).compute_progress(1, 99.0) == 1.0
 
 
-def test_the_average_forgets_its_beginning():
-    assert compute_ema_decay(METHOD, 1) < 0.1
-    assert compute_ema_decay(METHOD, 10**6) == 0.998
+def test_the_ema_forgets_the_initial_weights():
+    assert compute_ema_decay(HYPERPARAMETERS, 1) < 0.1
+    assert compute_ema_decay(HYPERPARAMETERS, 10**6) == 0.998
     assert compute_ema_decay(TUTORIAL_HYPERPARAMETERS, 10**6) == 0.0

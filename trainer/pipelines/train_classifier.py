@@ -15,12 +15,13 @@ from trainer.data.splits import Indices, SplitIndices, measure_leakage, split_da
 from trainer.evaluation.calibration import fit_temperature
 from trainer.evaluation.metrics import LabeledPredictions, compute_metrics, make_predictions
 from trainer.export.bundle_files import (
+    ExportConfig,
     ExportNetworks,
     ExportPictures,
     TrainingResults,
     choose_representative_dataset,
-    keep_smallest,
     write_bundle,
+    write_smallest_conversion,
 )
 from trainer.models.classifiers import add_flip_averaging
 from trainer.report import write_report
@@ -87,24 +88,39 @@ def _write(
     dataset, splits = data.dataset, data.splits
     networks, pictures = _make_export_networks(recipe, trained), _choose_pictures(dataset, splits)
     # What is measured is what is shipped: the converted network, run as the worker runs it.
-    kept = keep_smallest(draft, networks.judging, recipe, dataset.classes, pictures, say)
-    temperature = fit_temperature(kept.validation, pictures.labels)
-    chosen_by = data.predictions(kept.validation, splits.validation, temperature)
-    answers = data.predictions(kept.logits(dataset.pixels[splits.test]), splits.test, temperature)
-    metrics = compute_metrics(answers, dataset.classes, TEST_SET, recipe.seed)
+    config = _make_export_config(recipe)
+    conversion = write_smallest_conversion(draft, networks.inference, config, dataset.classes, pictures, say)
+    temperature = fit_temperature(conversion.validation_logits, pictures.labels)
+    validation = data.predictions(conversion.validation_logits, splits.validation, temperature)
+    test_logits = conversion.compute_logits(dataset.pixels[splits.test])
+    test = data.predictions(test_logits, splits.test, temperature)
+    metrics = compute_metrics(test, dataset.classes, TEST_SET, recipe.seed)
     learnt_from = TrainingData(dataset.fingerprint(), len(dataset.labels))
-    findings = TrainingResults(dataset.classes, temperature, learnt_from, metrics)
-    manifest = write_bundle(draft, networks, recipe, findings, kept, say)
-    study = make_training_study(recipe, dataset, splits, trained, temperature, (chosen_by, answers), metrics)
+    results = TrainingResults(dataset.classes, temperature, learnt_from, metrics)
+    manifest = write_bundle(draft, networks, config, results, conversion, say)
+    study = make_training_study(recipe, dataset, splits, trained, temperature, (validation, test), metrics)
     write_report(draft / "report", study)
     return manifest
+
+
+def _make_export_config(recipe: TrainingConfig) -> ExportConfig:
+    return ExportConfig(
+        name=recipe.name,
+        input=recipe.input,
+        max_side=recipe.max_side,
+        seed=recipe.seed,
+        margin=recipe.margin,
+        formats=recipe.exports,
+        keep_keras=recipe.keep_keras,
+        command=recipe.command,
+    )
 
 
 def _make_export_networks(recipe: TrainingConfig, trained: Trained) -> ExportNetworks:
     """Have it read both ways when it judges, unless it learnt without mirrored pictures."""
     learnt = trained.network
     return ExportNetworks(
-        learnt, judging=add_flip_averaging(learnt) if recipe.hyperparameters.augmented else learnt
+        learnt, inference=add_flip_averaging(learnt) if recipe.hyperparameters.augmented else learnt
     )
 
 

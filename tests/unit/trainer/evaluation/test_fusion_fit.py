@@ -1,4 +1,4 @@
-"""What the parts of a composed bundle count, fitted to made-up evidence."""
+"""What the parts of a bundle weigh, fitted to raw outputs that are drawn at random."""
 
 import re
 from dataclasses import replace
@@ -7,209 +7,220 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.pipelines.train_bundle import LabeledOutputs, fit_decision_threshold, fit_fusion, format_ablation
-from worker.inference.bundle import Calibration, Faces, Manifest, TrainingData
-from worker.inference.detector import Detection
-from worker.inference.predictor import RawOutputs, fuse_logits, softmax
-
-MANIFEST = Manifest(
-    format_version=2,
-    name="made up",
-    version="",
-    classes=("happy", "sad"),
-    max_side=640,
-    stages=(),
-    faces=Faces(least_score=0.5, most=16, face=1.0, whole=0.0, alone=1.0),
-    calibration=Calibration("temperature", 1.0),
-    decision_threshold=None,
-    training_data=TrainingData("", 0),
-    metrics=(),
-    libraries={},
-    command="",
-    created_at="",
+from trainer.evaluation.fusion_fit import (
+    LabeledOutputs,
+    fit_decision_threshold,
+    fit_fusion,
+    format_ablation,
+    predict_labeled,
 )
+from worker.config import BUILT_IN_BUNDLE
+from worker.inference.bundle import Calibration, Fusion, Manifest, load_bundle
+from worker.inference.detector import Detection
+from worker.inference.fusion import RawOutputs, fuse_logits, softmax
+
+START = Fusion(face_weight=1.0, scene_weight=0.0, no_face_weight=1.0)
 
 LABELS = np.random.default_rng(0).integers(0, 2, 400)
-TOWARDS = np.eye(2)[LABELS] - 0.5
+TRUE_LOGITS = np.eye(2)[LABELS] - 0.5
 
 
-def logits(telling: float, seed: int) -> NDArray[np.float32]:
-    """Make up what a reader says of each picture: `telling` is 0 for chance, and below where it errs."""
+def make_manifest(fusion: Fusion = START, decision_threshold: float | None = None) -> Manifest:
+    calibration = Calibration("temperature", 1.0, decision_threshold)
+    manifest = load_bundle(BUILT_IN_BUNDLE).manifest
+    return replace(manifest, classes=("happy", "sad"), fusion=fusion, calibration=calibration)
+
+
+def draw_logits(signal: float, seed: int) -> NDArray[np.float32]:
+    """Draw a classifier's logits for each image: `signal` is 0 for chance, and negative for one that errs."""
     noise = np.random.default_rng(seed).normal(0, 1, (len(LABELS), 2))
-    return (telling * TOWARDS + noise).astype(np.float32)
+    return (signal * TRUE_LOGITS + noise).astype(np.float32)
 
 
-def looked(
-    face: NDArray[np.float32], whole: NDArray[np.float32], faceless: int = 100, small: float = -1
+def make_outputs(
+    face: NDArray[np.float32], scene: NDArray[np.float32], faceless: int = 100, small: float = -1
 ) -> LabeledOutputs:
-    """Make up pictures of two faces, the first ones of none; the small one says so many times the same."""
-    boxes = (Detection(0, 0, 40, 40, 1.0), Detection(50, 0, 60, 10, 1.0))
-    evidence = []
-    for number in range(len(LABELS)):
-        if number < faceless:
-            evidence.append(RawOutputs((), np.empty((0, 2), np.float32), whole[number]))
+    """Make outputs for images of two faces, and of none for the first `faceless`.
+
+    The smaller face has `small` times the logits of the larger one.
+    """
+    detections = (Detection(0, 0, 40, 40, 1.0), Detection(50, 0, 60, 10, 1.0))
+    outputs = []
+    for index in range(len(LABELS)):
+        if index < faceless:
+            outputs.append(RawOutputs((), np.empty((0, 2), np.float32), scene[index]))
         else:
-            both = np.stack([face[number], np.float32(small) * face[number]])
-            evidence.append(RawOutputs(boxes, both, whole[number]))
-    return LabeledOutputs(tuple(evidence), LABELS, np.arange(len(LABELS)))
+            face_logits = np.stack([face[index], np.float32(small) * face[index]])
+            outputs.append(RawOutputs(detections, face_logits, scene[index]))
+    return LabeledOutputs(tuple(outputs), LABELS, np.arange(len(LABELS)))
 
 
-def log_loss(seen: LabeledOutputs, weights: Faces, temperature: float) -> float:
-    answers = np.stack([fuse_logits(each, weights) for each in seen.run_networks])
-    chances = softmax(answers / np.float32(temperature))
-    return float(-np.log(chances[np.arange(len(LABELS)), seen.labels]).mean())
+def compute_log_loss(labeled: LabeledOutputs, fusion: Fusion, temperature: float) -> float:
+    logits = np.stack([fuse_logits(outputs, fusion) for outputs in labeled.outputs])
+    probabilities = softmax(logits / np.float32(temperature))
+    return float(-np.log(probabilities[np.arange(len(LABELS)), labeled.labels]).mean())
 
 
-def test_the_reader_that_is_right_counts_more():
-    telling, guessing = logits(2, 1), logits(0, 2)
-    by_faces, _ = fit_fusion(looked(telling, guessing), MANIFEST)
-    by_wholes, _ = fit_fusion(looked(guessing, telling), MANIFEST)
-    assert by_faces.face > 0.8
-    assert by_faces.alone < 0.2
-    assert by_wholes.whole > 0.8
+def list_weights(fusion: Fusion) -> tuple[float, float, float]:
+    return fusion.face_weight, fusion.scene_weight, fusion.no_face_weight
 
 
-def test_two_readers_that_are_right_count_both():
-    weights, _ = fit_fusion(looked(logits(2, 1), logits(2, 2)), MANIFEST)
-    assert 0.3 < weights.face < 0.7
+def test_the_classifier_that_is_right_weighs_more():
+    informative, random = draw_logits(2, 1), draw_logits(0, 2)
+    by_faces, _ = fit_fusion(make_outputs(informative, random), START)
+    by_scenes, _ = fit_fusion(make_outputs(random, informative), START)
+    assert by_faces.face_weight > 0.8
+    assert by_faces.no_face_weight < 0.2
+    assert by_scenes.scene_weight > 0.8
 
 
-@pytest.mark.parametrize(("face", "whole"), [(-2, 2), (2, -2), (-2, -2), (0, 0), (1, 3)])
-def test_no_weight_is_negative_and_those_of_face_and_whole_add_up_to_1(face, whole):
-    weights, temperature = fit_fusion(looked(logits(face, 1), logits(whole, 2)), MANIFEST)
-    assert min(weights.face, weights.whole, weights.alone) >= 0
-    if max(face, whole) > 0:
-        assert weights.face + weights.whole == pytest.approx(1)
+def test_two_classifiers_that_are_right_both_weigh():
+    fusion, _ = fit_fusion(make_outputs(draw_logits(2, 1), draw_logits(2, 2)), START)
+    assert 0.3 < fusion.face_weight < 0.7
+
+
+@pytest.mark.parametrize(("face", "scene"), [(-2, 2), (2, -2), (-2, -2), (0, 0), (1, 3)])
+def test_no_weight_is_negative_and_those_of_face_and_scene_add_up_to_1(face, scene):
+    fusion, temperature = fit_fusion(make_outputs(draw_logits(face, 1), draw_logits(scene, 2)), START)
+    assert min(list_weights(fusion)) >= 0
+    if max(face, scene) > 0:
+        assert fusion.face_weight + fusion.scene_weight == pytest.approx(1)
     assert 0 < temperature <= 20
 
 
-def test_readers_that_are_always_wrong_count_nothing():
-    weights, _ = fit_fusion(looked(logits(-3, 1), logits(-3, 2)), MANIFEST)
-    assert (weights.face, weights.whole, weights.alone) == pytest.approx((0, 0, 0), abs=1e-6)
+def test_classifiers_that_are_always_wrong_weigh_nothing():
+    fusion, _ = fit_fusion(make_outputs(draw_logits(-3, 1), draw_logits(-3, 2)), START)
+    assert list_weights(fusion) == pytest.approx((0, 0, 0), abs=1e-6)
 
 
 def test_no_other_weights_have_a_lower_log_loss():
-    seen = looked(logits(2, 1), logits(1, 2))
-    weights, temperature = fit_fusion(seen, MANIFEST)
-    least = log_loss(seen, weights, temperature)
-    fitted = np.array([weights.face, weights.whole, weights.alone])
-    draw = np.random.default_rng(0)
+    labeled = make_outputs(draw_logits(2, 1), draw_logits(1, 2))
+    fusion, temperature = fit_fusion(labeled, START)
+    lowest = compute_log_loss(labeled, fusion, temperature)
+    generator = np.random.default_rng(0)
     for scale in (0.3, 0.05):
         for _ in range(50):
-            near = fitted + draw.normal(0, scale, 3)
-            face, whole, alone = np.maximum(near, 0).tolist()
-            other = replace(weights, face=face, whole=whole, alone=alone)
-            assert log_loss(seen, other, temperature * np.exp(draw.normal(0, scale))) > least - 1e-6
+            weights = np.maximum(list_weights(fusion) + generator.normal(0, scale, 3), 0).tolist()
+            near_temperature = temperature * np.exp(generator.normal(0, scale))
+            assert compute_log_loss(labeled, Fusion(*weights), near_temperature) > lowest - 1e-6
 
 
-def test_readers_that_are_too_sure_of_themselves_are_calibrated():
-    seen, boastful = (looked(times * logits(2, 1), times * logits(1, 2)) for times in (1, 4))
-    weights, temperature = fit_fusion(seen, MANIFEST)
-    same, higher = fit_fusion(boastful, MANIFEST)
-    assert (same.face, same.whole, same.alone) == pytest.approx(
-        (weights.face, weights.whole, weights.alone), abs=1e-3
+def test_overconfident_classifiers_are_calibrated():
+    labeled, overconfident = (
+        make_outputs(factor * draw_logits(2, 1), factor * draw_logits(1, 2)) for factor in (1, 4)
     )
-    assert higher == pytest.approx(4 * temperature, rel=1e-3)
+    fusion, temperature = fit_fusion(labeled, START)
+    same_fusion, higher_temperature = fit_fusion(overconfident, START)
+    assert list_weights(same_fusion) == pytest.approx(list_weights(fusion), abs=1e-3)
+    assert higher_temperature == pytest.approx(4 * temperature, rel=1e-3)
 
 
 @pytest.mark.parametrize("faceless", [0, len(LABELS)])
-def test_weights_are_fitted_where_every_picture_has_a_face_and_where_none_has(faceless):
-    weights, temperature = fit_fusion(looked(logits(2, 1), logits(2, 2), faceless), MANIFEST)
-    assert weights.face + weights.whole == pytest.approx(1)
-    assert weights.alone > 0
+def test_weights_are_fitted_where_every_image_has_a_face_and_where_none_has(faceless):
+    fusion, temperature = fit_fusion(make_outputs(draw_logits(2, 1), draw_logits(2, 2), faceless), START)
+    assert fusion.face_weight + fusion.scene_weight == pytest.approx(1)
+    assert fusion.no_face_weight > 0
     assert temperature > 0
 
 
 @pytest.mark.parametrize(
-    ("faceless", "untold"), [(0, {"alone"}), (len(LABELS), {"face", "whole"}), (100, set())]
+    ("faceless", "unchanged"),
+    [(0, {"no_face_weight"}), (len(LABELS), {"face_weight", "scene_weight"}), (100, set())],
 )
-def test_what_no_picture_tells_of_stays_as_the_readers_are_by_themselves(faceless, untold):
-    own = {"face": 0.35, "whole": 0.2, "alone": 0.4}
-    manifest = replace(MANIFEST, faces=replace(MANIFEST.faces, **own))
-    weights, temperature = fit_fusion(looked(logits(2, 1), logits(2, 2), faceless), manifest)
-    fitted = {name: getattr(weights, name) / temperature for name in own}
-    assert {name for name in own if fitted[name] == pytest.approx(own[name], rel=1e-9)} == untold
+def test_a_weight_that_no_image_depends_on_stays_as_it_was(faceless, unchanged):
+    weights = {"face_weight": 0.35, "scene_weight": 0.2, "no_face_weight": 0.4}
+    labeled = make_outputs(draw_logits(2, 1), draw_logits(2, 2), faceless)
+    fusion, temperature = fit_fusion(labeled, Fusion(**weights))
+    fitted = {name: getattr(fusion, name) / temperature for name in weights}
+    assert {name for name in weights if fitted[name] == pytest.approx(weights[name], rel=1e-9)} == unchanged
 
 
-def test_a_reader_too_modest_by_itself_counts_the_most_there_is():
-    manifest = replace(MANIFEST, faces=replace(MANIFEST.faces, alone=1000.0))
-    weights, temperature = fit_fusion(looked(logits(2, 1), logits(2, 2), faceless=0), manifest)
-    assert weights.alone / temperature == pytest.approx(20)
+def test_a_very_underconfident_classifier_gets_the_largest_weight():
+    labeled = make_outputs(draw_logits(2, 1), draw_logits(2, 2), faceless=0)
+    fusion, temperature = fit_fusion(labeled, replace(START, no_face_weight=1000.0))
+    assert fusion.no_face_weight / temperature == pytest.approx(20)
 
 
-def test_what_a_bundle_finds_and_reads_at_most_is_left_as_it_was():
-    blank = Faces(least_score=0.35, most=7, face=1.0, whole=0.0, alone=1.0)
-    weights, _ = fit_fusion(looked(logits(2, 1), logits(1, 2)), replace(MANIFEST, faces=blank))
-    assert (weights.least_score, weights.most) == (0.35, 7)
+def test_predictions_are_those_of_the_fused_logits_and_keep_labels_and_groups():
+    labeled = make_outputs(draw_logits(2, 1), draw_logits(1, 2))
+    predictions = predict_labeled(labeled, make_manifest())
+    fused = np.stack([fuse_logits(outputs, START) for outputs in labeled.outputs])
+    assert (predictions.predicted == fused.argmax(axis=1)).all()
+    assert predictions.probabilities == pytest.approx(softmax(fused))
+    assert predictions.labels is labeled.labels
+    assert predictions.groups is labeled.groups
 
 
-def shares(table: str) -> dict[str, list[float | None]]:
+def read_accuracies(table: str) -> dict[str, list[float | None]]:
     rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
     return {
-        name: [float(found[0]) if (found := re.findall(r"^[\d.]+(?=%)", cell)) else None for cell in cells]
+        name: [float(match[0]) if (match := re.match(r"[\d.]+(?=%)", cell)) else None for cell in cells]
         for name, *cells in rows
     }
 
 
-def test_what_each_part_brings_is_told_in_four_rows():
-    always = (8 * TOWARDS).astype(np.float32)
-    seen = looked(always, -always, small=-40)  # all but the largest face say the opposite of what is so
-    weights = Faces(least_score=0.5, most=16, face=1.0, whole=0.5, alone=0.0)
-    guessed = 100 * float((LABELS[:100] == 0).mean())  # nothing counts: the first class it is
+def test_the_ablation_has_a_row_for_each_part():
+    always_right = (8 * TRUE_LOGITS).astype(np.float32)
+    # All but the largest face say the opposite of what is true.
+    labeled = make_outputs(always_right, -always_right, small=-40)
+    fusion = Fusion(face_weight=1.0, scene_weight=0.5, no_face_weight=0.0)
+    first_class = 100 * float((LABELS[:100] == 0).mean())  # where nothing weighs, it is the first class
 
-    assert shares(format_ablation(seen, replace(MANIFEST, faces=weights))) == {
-        "the whole picture alone": [0, 0, 0],
-        "the largest face, else the whole picture": [75, 100, 0],
-        "all faces by area and score, else the whole picture": [0, 0, 0],
-        "faces and the whole picture together": pytest.approx([guessed / 4, 0, guessed]),
+    assert read_accuracies(format_ablation(labeled, make_manifest(fusion))) == {
+        "the scene alone": [0, 0, 0],
+        "the largest face, else the scene": [75, 100, 0],
+        "all faces by area and score, else the scene": [0, 0, 0],
+        "faces and scene together": pytest.approx([first_class / 4, 0, first_class]),
     }
 
 
-def test_where_no_picture_has_a_face_the_table_says_so():
-    seen = looked(logits(2, 1), logits(2, 2), faceless=len(LABELS))
-    for cells in shares(format_ablation(seen, MANIFEST)).values():
-        assert cells[1] is None
-        assert cells[0] == cells[2]
+def test_where_no_image_has_a_face_the_ablation_has_an_empty_column():
+    labeled = make_outputs(draw_logits(2, 1), draw_logits(2, 2), faceless=len(LABELS))
+    for accuracies in read_accuracies(format_ablation(labeled, make_manifest())).values():
+        assert accuracies[1] is None
+        assert accuracies[0] == accuracies[2]
 
 
-def test_every_share_of_the_table_has_its_interval_and_its_number():
-    first = format_ablation(looked(logits(2, 1), logits(2, 2)), MANIFEST).splitlines()[2]
-    assert re.search(r"\| \d+\.\d% \(\d+\.\d% to \d+\.\d%\) of 300 \|", first)
+def test_every_accuracy_of_the_ablation_has_its_interval_and_its_number_of_images():
+    table = format_ablation(make_outputs(draw_logits(2, 1), draw_logits(2, 2)), make_manifest())
+    assert re.search(r"\| \d+\.\d% \(\d+\.\d% to \d+\.\d%\) of 300 \|", table.splitlines()[2])
 
 
-def threshold_of(seen: LabeledOutputs, weights: Faces) -> float | None:
-    return fit_decision_threshold(seen, replace(MANIFEST, faces=weights))
+def fit_threshold(labeled: LabeledOutputs) -> float:
+    threshold = fit_decision_threshold(labeled, make_manifest())
+    assert threshold is not None
+    return threshold
 
 
-def test_the_threshold_makes_up_for_a_class_that_readers_lean_to():
-    even = logits(3, 1)
-    leaning = even + np.array([1.0, 0.0], np.float32)
-    weights = Faces(least_score=0.5, most=16, face=1.0, whole=0.0, alone=1.0)
-    at_ease, leant = (threshold_of(looked(said, said, len(LABELS)), weights) for said in (even, leaning))
-    assert at_ease == pytest.approx(0.5, abs=0.1)
-    assert leant == pytest.approx(1 / (1 + np.exp(-1) * (1 / at_ease - 1)), abs=1e-3)
-
-
-def test_the_threshold_does_not_follow_the_larger_class():
-    said = logits(3, 1)
-    weights = Faces(least_score=0.5, most=16, face=1.0, whole=0.0, alone=1.0)
-    seen = looked(said, said)
-    kept = [*np.flatnonzero(LABELS == 0), *np.flatnonzero(LABELS == 1)[::4]]
-    fewer = LabeledOutputs(
-        tuple(seen.run_networks[number] for number in kept), LABELS[kept], np.arange(len(kept))
+def test_the_threshold_makes_up_for_a_class_that_classifiers_prefer():
+    even = draw_logits(3, 1)
+    biased = even + np.array([1.0, 0.0], np.float32)
+    threshold, biased_threshold = (
+        fit_threshold(make_outputs(logits, logits, len(LABELS))) for logits in (even, biased)
     )
-    assert threshold_of(fewer, weights) == pytest.approx(threshold_of(seen, weights), abs=0.07)
+    assert threshold == pytest.approx(0.5, abs=0.1)
+    assert biased_threshold == pytest.approx(1 / (1 + np.exp(-1) * (1 / threshold - 1)), abs=1e-3)
+
+
+def test_the_threshold_does_not_depend_on_which_class_is_larger():
+    logits = draw_logits(3, 1)
+    labeled = make_outputs(logits, logits)
+    indices = [*np.flatnonzero(LABELS == 0), *np.flatnonzero(LABELS == 1)[::4]]
+    fewer = LabeledOutputs(
+        tuple(labeled.outputs[index] for index in indices), LABELS[indices], np.arange(len(indices))
+    )
+    assert fit_threshold(fewer) == pytest.approx(fit_threshold(labeled), abs=0.07)
 
 
 def test_more_than_two_classes_have_no_threshold():
-    manifest = replace(MANIFEST, classes=("happy", "neutral", "sad"))
-    assert fit_decision_threshold(looked(logits(2, 1), logits(2, 2)), manifest) is None
+    manifest = replace(make_manifest(), classes=("happy", "neutral", "sad"))
+    labeled = make_outputs(draw_logits(2, 1), draw_logits(2, 2))
+    assert fit_decision_threshold(labeled, manifest) is None
 
 
-def test_the_table_says_what_the_threshold_brings():
-    leaning = logits(3, 1) + np.array([4.0, 0.0], np.float32)
-    seen = looked(leaning, leaning)
-    manifest = replace(MANIFEST, faces=replace(MANIFEST.faces, face=1.0, alone=1.0))
-    fitted = replace(manifest, decision_threshold=fit_decision_threshold(seen, manifest))
-    together, with_threshold = list(shares(format_ablation(seen, fitted)).values())[-2:]
+def test_the_ablation_says_what_the_threshold_brings():
+    biased = draw_logits(3, 1) + np.array([4.0, 0.0], np.float32)
+    labeled = make_outputs(biased, biased)
+    manifest = make_manifest(decision_threshold=fit_threshold(labeled))
+    *_, together, with_threshold = read_accuracies(format_ablation(labeled, manifest)).values()
     assert with_threshold[0] > together[0] + 10

@@ -38,12 +38,12 @@ SHEETS = {"attention.png", "augmented.png", "mistakes.png", "samples.png"}
 # The page is asked from a page around it: a window cannot be as narrow as a phone, a frame can.
 FRAME_PAGE = """<!doctype html><body style="margin:0">
 <iframe width="WIDTH" height="900" style="border:0" srcdoc="PAGE"></iframe>
-<pre id="answers"></pre>
+<pre id="properties"></pre>
 <script>
 window.onload = () => {
   const frame = document.querySelector("iframe").contentWindow;
   const page = frame.document, root = page.documentElement, images = [...page.images];
-  document.getElementById("answers").textContent = JSON.stringify({
+  document.getElementById("properties").textContent = JSON.stringify({
     width: root.clientWidth, scrolled: root.scrollWidth, images: images.length,
     broken: images.filter(image => !image.complete || image.naturalWidth === 0).length,
     requests: frame.performance.getEntriesByType("resource").map(entry => entry.name)
@@ -108,7 +108,7 @@ def open_page(page: str, folder: Path, width: int, *, dark: bool = False) -> dic
         timeout=50,
         check=True,
     )
-    match = re.search(r'<pre id="answers">(.*?)</pre>', process.stdout, re.DOTALL)
+    match = re.search(r'<pre id="properties">(.*?)</pre>', process.stdout, re.DOTALL)
     assert match, process.stdout[-500:]
     return json.loads(html.unescape(match[1]))
 

@@ -10,11 +10,12 @@ from trainer.cli import format_command, require_libraries
 from trainer.cli.messages import say
 from worker.cli.options import config_option, format_option
 from worker.cli.output import print_rows
-from worker.config import BUILT_IN_BUNDLE, load_config
+from worker.config import BUILT_IN_BUNDLE, Limits, load_config
 from worker.paths import format_path
 
 if TYPE_CHECKING:
-    from trainer.evaluation.bundle_evaluation import SkippedFile
+    from trainer.evaluation.bundle_evaluation import Evaluation, SkippedFile
+    from worker.inference.bundle import Metric
 
 _BUILT_IN = "default"
 
@@ -50,7 +51,7 @@ def evaluate(
     if report is not None and len(bundle) == 2:
         raise click.UsageError("--report is of one bundle; leave the other out")
     require_libraries("evaluation", ("scipy", *(("matplotlib", "jinja2") if report else ())))
-    # Imported here, as is the report below: SciPy and matplotlib take a second to start, and may be missing.
+    # Imported here: SciPy, and matplotlib for the report, take a second to start, and may be missing.
     from trainer.cli.evaluation_tables import METRIC_COLUMNS, make_json, make_metric_rows, print_tables
     from trainer.evaluation.metrics import compute_metrics
     from trainer.pipelines.evaluate import evaluate_bundles
@@ -67,19 +68,31 @@ def evaluate(
     else:
         print_rows(make_metric_rows(evaluation, metrics), METRIC_COLUMNS, output_format, METRIC_COLUMNS)
     if report is not None:
-        from trainer.report import write_report
-        from trainer.report.evaluation_study import make_evaluation_study
-
-        study = make_evaluation_study(
-            evaluation, data, metrics[0], format_command(), limits, with_pictures=not no_pictures
-        )
-        write_report(report, study)
-        say(f"wrote {format_path(report / 'index.html')}")
+        _write_report(report, evaluation, data, metrics[0], limits, with_pictures=not no_pictures)
 
 
 def _find_bundle(folder: Path) -> Path:
     """Return the built-in bundle's folder for its name, unless a folder here has it."""
     return BUILT_IN_BUNDLE if folder == Path(_BUILT_IN) and not folder.exists() else folder
+
+
+def _write_report(
+    folder: Path,
+    evaluation: "Evaluation",
+    data: Path,
+    metrics: tuple["Metric", ...],
+    limits: Limits,
+    *,
+    with_pictures: bool,
+) -> None:
+    from trainer.report import write_report
+    from trainer.report.evaluation_study import make_evaluation_study
+
+    study = make_evaluation_study(
+        evaluation, data, metrics, format_command(), limits, with_pictures=with_pictures
+    )
+    write_report(folder, study)
+    say(f"wrote {format_path(folder / 'index.html')}")
 
 
 def _report_file(skipped: "SkippedFile | None") -> None:

@@ -45,7 +45,7 @@ class LabeledPredictions:
         return confidence
 
     @property
-    def uncalibrated_confidence(self) -> NDArray[np.float64]:
+    def raw_confidence(self) -> NDArray[np.float64]:
         """The probability of each predicted class before temperature scaling, float64 (N,)."""
         confidence: NDArray[np.float64] = self.uncalibrated[np.arange(len(self.labels)), self.predicted]
         return confidence
@@ -122,7 +122,7 @@ def _compute_calibration_interval(
     """
     value, low, high = estimate
     is_calibrated = name == "calibration_error"
-    confidence = predictions.confidence if is_calibrated else predictions.uncalibrated_confidence
+    confidence = predictions.confidence if is_calibrated else predictions.raw_confidence
     noise = simulate_calibrated_errors(confidence, predictions.groups, seed, resamples)
     lower_end = 0.0 if value <= np.quantile(noise, _NOISE_QUANTILE) else 2 * value - high
     return lower_end, 2 * value - low

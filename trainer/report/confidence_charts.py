@@ -82,7 +82,7 @@ def describe_coverage(study: Study) -> str:
 
 def _draw_reliability(study: Study, figure: Figure, theme: Theme) -> None:
     axes = add_axes(figure, theme)
-    before = compute_reliability(study.test.uncalibrated_confidence, study.test.correct)
+    before = compute_reliability(study.test.raw_confidence, study.test.correct)
     after = compute_reliability(study.test.confidence, study.test.correct)
     axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=1, linestyle=":")
     axes.plot(

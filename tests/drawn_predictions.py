@@ -1,4 +1,4 @@
-"""Predictions for the tests: drawn at random, the same for the same seed, and a bundle's for drawn pictures."""
+"""Predictions for the tests: drawn at random, the same for each seed, or a bundle's for drawn pictures."""
 
 from pathlib import Path
 

@@ -117,7 +117,8 @@ def compute_brightness(colour: str) -> float:
     return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
 
 
-@pytest.fixture(scope="module")
+# For every test: matplotlib keeps the fonts open that its first chart needs, which would look like a leak.
+@pytest.fixture(scope="module", autouse=True)
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     write_report(folder, draw_study())

@@ -1,4 +1,4 @@
-"""Predictions for the tests: drawn by code, the same by the same seed, and a bundle's for drawn pictures."""
+"""Predictions for the tests: drawn at random, the same for each seed, or a bundle's for drawn pictures."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tests.drawing import draw_pixels
 from trainer.evaluation.metrics import LabeledPredictions, make_predictions
 from worker.inference.bundle import load_bundle
+from worker.inference.fusion import softmax
 from worker.inference.network import Network
 
 
@@ -15,10 +16,10 @@ def draw_predictions(
     count: int, classes: int, seed: int = 0, overconfidence: float = 2.0
 ) -> LabeledPredictions:
     """Draw predictions whose calibrated probabilities are the true ones."""
-    draw = np.random.default_rng(seed)
-    logits = draw.normal(0, 1.5, (count, classes)).astype(np.float32)
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    labels = (draw.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(0, classes - 1)
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(0, 1.5, (count, classes)).astype(np.float32)
+    probabilities = softmax(logits)
+    labels = (generator.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(0, classes - 1)
     return make_predictions(logits * np.float32(overconfidence), labels, overconfidence)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from tests.bench.accuracy_changes import CHANGES
-from tests.bench.accuracy_cost import cost_section
-from tests.bench.accuracy_judging import see
-from tests.bench.accuracy_tables import accuracy_section, cell, robustness_section
+from tests.bench.accuracy_cost import format_cost_section
+from tests.bench.accuracy_predictions import predict_folder
+from tests.bench.accuracy_tables import format_accuracy_section, format_cell, format_robustness_section
 from trainer.cli.messages import say
 from worker.config import BUILT_IN_BUNDLE
 from worker.errors import MoodsortError
@@ -27,13 +27,13 @@ _AT_LEAST_ONE = click.IntRange(min=1)
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("data", nargs=-1, type=_FOLDER)
 @click.option(
-    "--robustness", multiple=True, type=_FOLDER, help="Judge these as they are and changed in five ways."
+    "--robustness", multiple=True, type=_FOLDER, help="Predict these as they are and changed in five ways."
 )
 @click.option(
-    "--photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take times on it."
+    "--photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Measure times on it."
 )
-@click.option("--limit", type=_AT_LEAST_ONE, help="Judge only a draw of so many pictures of each folder.")
-@click.option("--processes", type=_AT_LEAST_ONE, help="How many judge.  [default: one per core]")
+@click.option("--limit", type=_AT_LEAST_ONE, help="Predict only a random sample of so many per folder.")
+@click.option("--processes", type=_AT_LEAST_ONE, help="Child processes.  [default: one per core]")
 def main(
     bundle: Path,
     data: tuple[Path, ...],
@@ -44,23 +44,25 @@ def main(
 ) -> None:
     """Measure a bundle on folders that hold one folder of pictures for each class.
 
-    Of a folder that is divided into train, valid and test, the test is taken, as `moodsort evaluate` does.
+    Of a folder with splits, the test split is evaluated, as by `moodsort evaluate`.
     """
-    judging = processes or len(os.sched_getaffinity(0))
+    process_count = processes or len(os.sched_getaffinity(0))
     try:
         loaded = load_bundle(BUILT_IN_BUNDLE if bundle == Path("default") and not bundle.exists() else bundle)
-        click.echo(f"## {cell(loaded.manifest.name)}, version {loaded.manifest.version}")
+        click.echo(f"## {format_cell(loaded.manifest.name)}, version {loaded.manifest.version}")
         for folder in data:
-            _echo(accuracy_section(loaded, see(loaded, folder, (), limit, judging)))
+            predictions = predict_folder(loaded, folder, (), limit, process_count)
+            _print_section(format_accuracy_section(loaded, predictions))
         for folder in robustness:
-            _echo(robustness_section(loaded, see(loaded, folder, CHANGES, limit, judging)))
-        say("measuring what it costs")
-        _echo(cost_section(loaded, photo))
+            predictions = predict_folder(loaded, folder, CHANGES, limit, process_count)
+            _print_section(format_robustness_section(loaded, predictions))
+        say("measuring what a prediction costs")
+        _print_section(format_cost_section(loaded, photo))
     except MoodsortError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _echo(section: str) -> None:
+def _print_section(section: str) -> None:
     click.echo(f"\n{section}")
 
 

@@ -1,4 +1,4 @@
-"""Write what was measured as Markdown, every figure with a sentence that says how it was got."""
+"""Write metrics as Markdown, every table with a sentence that says how it was measured."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,195 +6,201 @@ from collections.abc import Sequence
 import numpy as np
 
 from tests.bench.accuracy_changes import CHANGES
-from tests.bench.accuracy_figures import (
-    SURE_SHARE,
+from tests.bench.accuracy_metrics import (
+    SUREST_SHARE,
     Group,
-    by_faces,
-    by_side,
-    difference,
-    measured_group,
-    surest,
-    taken,
+    compare_versions,
+    find_surest,
+    group_by_faces,
+    group_by_side,
+    measure_group,
+    select,
 )
-from tests.bench.accuracy_judging import Seen
+from tests.bench.accuracy_predictions import FolderPredictions
 from trainer.evaluation.bootstrap import RESAMPLES
 from trainer.evaluation.calibration import count_bins
 from trainer.evaluation.comparison import PairedComparison
 from worker.inference.bundle import Bundle, Metric
 from worker.paths import escape_unprintable, format_path
 
-NOTHING = "–"
+EMPTY_CELL = "–"
 
 _INTERVAL = "95 % interval"
 
-_LEAST_P = 0.001
+_MIN_P_VALUE = 0.001
 
-_SURE = f"surest {100 * SURE_SHARE:g} %"
+_SUREST = f"surest {100 * SUREST_SHARE:g} %"
 
-_HOW_INTERVALS = (
-    f"Intervals are those of `moodsort evaluate`: the percentiles of {RESAMPLES} draws of whole groups of "
+_ABOUT_INTERVALS = (
+    f"Intervals are those of `moodsort evaluate`: percentiles of {RESAMPLES} resamples of whole groups of "
     "near-duplicates, and for shares at least Wilson's."
 )
 
-_HOW_FIGURES = (
+_ABOUT_METRICS = (
     "Accuracy is the share of pictures whose label is their folder's. Recall is the share of a class's "
-    "pictures that got its label, precision the share of those with the label that are of the class. The "
+    "pictures that get its label, precision the share of those with the label that are of the class. The "
     "calibration error is the mean gap between confidence and accuracy in {bins} of equally many pictures. "
-    f"The {_SURE} are those of the highest confidence, equally sure ones together. {_HOW_INTERVALS}"
+    f"The {_SUREST} are those of the highest confidence, equally sure ones together. {_ABOUT_INTERVALS}"
 )
 
-_HOW_COUNTED = "The same pictures, by how many faces the bundle found in each; intervals as above."
+_ABOUT_FACE_COUNTS = "The same pictures, by how many faces the bundle detects in each; intervals as above."
 
-_HOW_SIZED = (
-    "Those in which a face was found, by the longer side of the largest face's box in pixels of the photo; "
-    "intervals as above."
+_ABOUT_FACE_SIZES = (
+    "Those in which a face is detected, by the longer side of the largest bounding box in pixels of the "
+    "photo; intervals as above."
 )
 
-_HOW_CHANGED = (
-    "Each picture was changed at its full size, encoded again, as PNG but for the JPEG, and read and judged "
-    "from these bytes as the worker does:"
+_ABOUT_CHANGES = (
+    "Each picture was changed at its full size, encoded again, as PNG but for the JPEG, and decoded and "
+    "predicted from these bytes as the worker does:"
 )
 
-_HOW_DIFFERENT = (
-    "The difference is the accuracy less that on the pictures as they are, its interval resampled from the "
+_ABOUT_DIFFERENCES = (
+    "The difference is the accuracy minus that on the pictures as they are, its interval resampled from the "
     "same pairs and at least that of Bonett and Price (2012); p is that of McNemar's exact test. "
-    f"{_HOW_INTERVALS}"
+    f"{_ABOUT_INTERVALS}"
 )
 
 
-def accuracy_section(bundle: Bundle, seen: Seen) -> str:
-    """Write the figures of one folder of class folders; by faces as well where the bundle finds them."""
-    classes, answers = bundle.manifest.classes, seen.answers[0]
-    bins = count_bins(len(answers.labels))
-    parts = [
-        f"### {_title(seen)}",
-        judged_sentence(seen, classes),
-        _figures(seen, classes),
-        _HOW_FIGURES.format(bins=f"{bins} bins" if bins > 1 else "one bin"),
+def format_accuracy_section(bundle: Bundle, folder: FolderPredictions) -> str:
+    """Return the metrics of one folder; by faces as well, where the bundle detects them."""
+    classes = bundle.manifest.classes
+    bins = count_bins(len(folder.versions[0].labels))
+    paragraphs = [
+        f"### {_format_title(folder)}",
+        describe_pictures(folder, classes),
+        _format_metrics(folder, classes),
+        _ABOUT_METRICS.format(bins=f"{bins} bins" if bins > 1 else "one bin"),
     ]
-    if bundle.manifest.faces is not None:
-        parts += [
-            _groups("faces found", by_faces(seen, classes), classes),
-            _HOW_COUNTED,
-            _groups("side of the largest face", by_side(seen, classes), classes),
-            _HOW_SIZED,
+    if bundle.manifest.detection is not None:
+        paragraphs += [
+            _format_groups("faces detected", group_by_faces(folder, classes), classes),
+            _ABOUT_FACE_COUNTS,
+            _format_groups("side of the largest face", group_by_side(folder, classes), classes),
+            _ABOUT_FACE_SIZES,
         ]
-    return "\n\n".join(parts)
+    return "\n\n".join(paragraphs)
 
 
-def robustness_section(bundle: Bundle, seen: Seen) -> str:
-    """Write the figures of the pictures as they are and changed in each way."""
-    classes, clean = bundle.manifest.classes, seen.answers[0]
+def format_robustness_section(bundle: Bundle, folder: FolderPredictions) -> str:
+    """Return the metrics of the pictures as they are and changed in each way."""
+    classes, original = bundle.manifest.classes, folder.versions[0]
     names = ["as they are", *(change.name for change in CHANGES)]
     rows = []
-    for name, answers in zip(names, seen.answers, strict=True):
-        accuracy, interval, *recalls = _shares(measured_group(name, answers, classes), classes)
-        against = difference_cells(None if answers is clean else difference(clean, answers))
-        rows.append((name, accuracy, interval, *against, *recalls))
+    for name, version in zip(names, folder.versions, strict=True):
+        accuracy, interval, *recalls = _list_shares(measure_group(name, version, classes), classes)
+        comparison = None if version is original else compare_versions(original, version)
+        rows.append((name, accuracy, interval, *list_difference_cells(comparison), *recalls))
     heading = ("pictures", "accuracy", _INTERVAL, "difference in points", _INTERVAL, "p")
     return "\n\n".join(
         [
-            f"### Changed pictures: {_title(seen)}",
-            judged_sentence(seen, classes),
-            table((*heading, *_heading_of(classes)), rows),
-            _HOW_CHANGED,
-            "\n".join(f"- {change.name}: {change.how}" for change in CHANGES),
-            _HOW_DIFFERENT,
+            f"### Changed pictures: {_format_title(folder)}",
+            describe_pictures(folder, classes),
+            format_table((*heading, *_list_class_headings(classes)), rows),
+            _ABOUT_CHANGES,
+            "\n".join(f"- {change.name}: {change.description}" for change in CHANGES),
+            _ABOUT_DIFFERENCES,
         ]
     )
 
 
-def judged_sentence(seen: Seen, classes: tuple[str, ...]) -> str:
-    """Say which pictures were judged, and count those that could not be."""
-    labels = seen.answers[0].labels
-    judged, unjudged = len(labels), len(seen.unjudged)
+def describe_pictures(folder: FolderPredictions, classes: tuple[str, ...]) -> str:
+    """Say which pictures were predicted, and count the files that were skipped by their reasons."""
+    labels = folder.versions[0].labels
+    predicted, skipped = len(labels), len(folder.skipped)
     counts = np.bincount(labels, minlength=len(classes))
-    of_classes = ", ".join(f"{count} {cell(name)}" for count, name in zip(counts, classes, strict=True))
-    part = f", of the {seen.split} part" if seen.split else ""
-    drawn = f", a draw of {judged + unjudged} of {seen.files}" if judged + unjudged < seen.files else ""
-    sentence = f"{judged} pictures ({of_classes}){part}{drawn}."
-    if not seen.unjudged:
-        return f"{sentence} Every file could be judged."
-    reasons = Counter(each.reason for each in seen.unjudged)
-    told = ", ".join(f"{count} `{reason}`" for reason, count in sorted(reasons.items()))
-    return f"{sentence} {unjudged} {'file' if unjudged == 1 else 'files'} could not be judged: {told}."
+    by_class = ", ".join(f"{count} {format_cell(name)}" for count, name in zip(counts, classes, strict=True))
+    split = f", of the {folder.split} split" if folder.split else ""
+    sampled = predicted + skipped
+    sample = f", a random sample of {sampled} of {folder.files}" if sampled < folder.files else ""
+    sentence = f"{predicted} pictures ({by_class}){split}{sample}."
+    if not folder.skipped:
+        return f"{sentence} Every file could be read."
+    counts_by_reason = Counter(file.reason.value for file in folder.skipped)
+    reasons = ", ".join(f"{count} `{reason}`" for reason, count in sorted(counts_by_reason.items()))
+    return f"{sentence} {skipped} {'file' if skipped == 1 else 'files'} could not be read: {reasons}."
 
 
-def difference_cells(found: PairedComparison | None) -> tuple[str, str, str]:
-    """Write a difference in points, its interval, and the probability that it is chance."""
-    if found is None:
-        return NOTHING, NOTHING, NOTHING
-    p_value = f"under {_LEAST_P:g}" if found.p_value < _LEAST_P else f"{found.p_value:.3f}"
-    low, high = (f"{100 * end:+.1f}" for end in (found.low, found.high))
-    return f"{100 * found.gain:+.1f}", f"{low} to {high}", p_value
+def list_difference_cells(comparison: PairedComparison | None) -> tuple[str, str, str]:
+    """Return a difference in points, its interval, and its p-value."""
+    if comparison is None:
+        return EMPTY_CELL, EMPTY_CELL, EMPTY_CELL
+    is_tiny = comparison.p_value < _MIN_P_VALUE
+    p_value = f"under {_MIN_P_VALUE:g}" if is_tiny else f"{comparison.p_value:.3f}"
+    low, high = (f"{100 * end:+.1f}" for end in (comparison.low, comparison.high))
+    return f"{100 * comparison.gain:+.1f}", f"{low} to {high}", p_value
 
 
-def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a Markdown table whose columns line up; the first is flush left, the others flush right."""
+def format_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table whose columns line up, the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(f"| {' | '.join(_aligned(row, widths))} |" for row in (heading, rule, *rows))
+    return "\n".join(f"| {' | '.join(_align_cells(row, widths))} |" for row in (heading, rule, *rows))
 
 
-def cell(text: str) -> str:
+def format_cell(text: str) -> str:
     """Return a name as it may stand in a table or a heading."""
     return escape_unprintable(text).replace("|", "\\|")
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    first, *others = row
+def _align_cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    first, *rest = row
     return [
         first.ljust(widths[0]),
-        *(text.rjust(width) for text, width in zip(others, widths[1:], strict=True)),
+        *(text.rjust(width) for text, width in zip(rest, widths[1:], strict=True)),
     ]
 
 
-def _figures(seen: Seen, classes: tuple[str, ...]) -> str:
-    answers = seen.answers[0]
-    found = measured_group("", answers, classes).metrics
-    sure = measured_group("", taken(answers, surest(answers)), classes).metrics
+def _format_metrics(folder: FolderPredictions, classes: tuple[str, ...]) -> str:
+    predictions = folder.versions[0]
+    metrics = measure_group("", predictions, classes).metrics
+    surest = measure_group("", select(predictions, find_surest(predictions)), classes).metrics
     keys = [(f"{name} of {label}", (name, label)) for label in classes for name in ("recall", "precision")]
-    rows = [_row("accuracy", found["accuracy", None])]
-    rows += [_row(name, found[key]) for name, key in keys if key in found]
+    rows = [_make_row("accuracy", metrics["accuracy", None])]
+    rows += [_make_row(name, metrics[key]) for name, key in keys if key in metrics]
     rows += [
-        _row("calibration error", found["calibration_error", None]),
-        _row(f"accuracy of the {_SURE}", sure["accuracy", None]),
+        _make_row("calibration error", metrics["calibration_error", None]),
+        _make_row(f"accuracy of the {_SUREST}", surest["accuracy", None]),
     ]
-    return table(("figure", "value", _INTERVAL, "pictures"), rows)
+    return format_table(("metric", "value", _INTERVAL, "pictures"), rows)
 
 
-def _row(name: str, metric: Metric) -> tuple[str, str, str, str]:
-    return cell(name), _value(metric), _interval(metric), str(metric.pictures)
+def _make_row(name: str, metric: Metric) -> tuple[str, str, str, str]:
+    return format_cell(name), _format_value(metric), _format_interval(metric), str(metric.pictures)
 
 
-def _groups(what: str, groups: Sequence[Group], classes: tuple[str, ...]) -> str:
-    rows = [(group.name, str(group.pictures), *_shares(group, classes)) for group in groups]
-    return table((what, "pictures", "accuracy", _INTERVAL, *_heading_of(classes)), rows)
+def _format_groups(heading: str, groups: Sequence[Group], classes: tuple[str, ...]) -> str:
+    rows = [(group.name, str(group.pictures), *_list_shares(group, classes)) for group in groups]
+    return format_table((heading, "pictures", "accuracy", _INTERVAL, *_list_class_headings(classes)), rows)
 
 
-def _heading_of(classes: tuple[str, ...]) -> list[str]:
-    return [cell(f"of {name} right") for name in classes]
+def _list_class_headings(classes: tuple[str, ...]) -> list[str]:
+    return [format_cell(f"recall of {name}") for name in classes]
 
 
-def _shares(group: Group, classes: tuple[str, ...]) -> list[str]:
-    """Write accuracy, its interval, and for each class how many of its pictures are right."""
+def _list_shares(group: Group, classes: tuple[str, ...]) -> list[str]:
+    """Return accuracy, its interval, and the recall of each class with its pictures and its interval."""
     accuracy = group.metrics.get(("accuracy", None))
-    cells = [_value(accuracy), _interval(accuracy)] if accuracy else [NOTHING, NOTHING]
+    cells = [_format_value(accuracy), _format_interval(accuracy)] if accuracy else [EMPTY_CELL] * 2
     for name in classes:
         recall = group.metrics.get(("recall", name))
-        cells.append(f"{_value(recall)} of {recall.pictures} ({_interval(recall)})" if recall else NOTHING)
+        cells.append(
+            f"{_format_value(recall)} of {recall.pictures} ({_format_interval(recall)})"
+            if recall
+            else EMPTY_CELL
+        )
     return cells
 
 
-def _value(metric: Metric) -> str:
+def _format_value(metric: Metric) -> str:
     return f"{metric.value:.3f}" if metric.name == "calibration_error" else f"{100 * metric.value:.1f} %"
 
 
-def _interval(metric: Metric) -> str:
+def _format_interval(metric: Metric) -> str:
     if metric.name == "calibration_error":
         return f"{metric.low:.3f} to {metric.high:.3f}"
     return f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"
 
 
-def _title(seen: Seen) -> str:
-    return cell(format_path(seen.data))
+def _format_title(folder: FolderPredictions) -> str:
+    return format_cell(format_path(folder.data))

@@ -1,11 +1,13 @@
-"""`moodsort compose` on drawn photos: three parts become one bundle, or one line says why not."""
+"""`moodsort bundle` on drawn photos: three networks become one bundle, or one line says why not."""
 
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,33 +16,36 @@ from tests.drawing import encoded
 from tests.face_networks import FACE_SIDE, GREEN, HAPPY, SAD, Parts, draw_people, take_apart
 from tests.home import Home
 from trainer.data.class_folders import Split
+from trainer.detection.detector_folder import load_detector
 from worker.cli import moodsort
-from worker.inference.bundle import Calibration, load_bundle, write_manifest
+from worker.inference.bundle import Calibration, DetectionSettings, load_bundle, write_manifest
 from worker.inference.predictor import Predictor
 
-pytestmark = pytest.mark.timeout(150)  # the first test waits for TensorFlow to make the parts
+pytestmark = pytest.mark.timeout(150)  # the first test waits for TensorFlow to make the networks
 
 COLOURS = {"happy": HAPPY, "sad": SAD}
 
 
-def draw_photos(folder: Path, parts: tuple[str, ...] = tuple(Split)) -> Path:
+def draw_photos(folder: Path, splits: Sequence[Split] = tuple(Split)) -> Path:
     """Draw photos whose faces show their class, on grounds that rarely do, and some without faces."""
-    for seed, part in enumerate(parts):
+    for seed, split in enumerate(splits):
         for label, colour in COLOURS.items():
-            here = folder / part / label
-            here.mkdir(parents=True)
+            class_folder = folder / split / label
+            class_folder.mkdir(parents=True)
             for number in range(8):
                 ground = (0, (10 if (label == "happy") is (number % 4 == 0) else 100) + seed, number)
                 faces = [(16 * number, 96, colour), (320, 16 * number, colour)][: 1 + number % 2]
-                (here / f"{number}.png").write_bytes(encoded(draw_people(*faces, ground=ground), "PNG"))
+                (class_folder / f"{number}.png").write_bytes(
+                    encoded(draw_people(*faces, ground=ground), "PNG")
+                )
             for number in range(4):
                 ground = (0, 100 if label == "happy" else 10, 20 * number + seed)
-                (here / f"none-{number}.png").write_bytes(encoded(draw_people(ground=ground), "PNG"))
+                (class_folder / f"none-{number}.png").write_bytes(encoded(draw_people(ground=ground), "PNG"))
     return folder
 
 
 @pytest.fixture(scope="module")
-def made(face_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Parts:
+def parts(face_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Parts:
     return take_apart(face_bundle, tmp_path_factory.mktemp("parts"))
 
 
@@ -49,12 +54,13 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_photos(tmp_path_factory.mktemp("data") / "photos")
 
 
-def command(data: Path, parts: Parts, out: Path) -> list[str]:
-    places = ["--finder", parts.finder, "--face", parts.face, "--whole", parts.whole, "--out", out]
-    return ["compose", *map(str, [data, *places])]
+def make_command(data: Path, parts: Parts, out: Path) -> list[str]:
+    options = ["--detector", parts.detector, "--face-classifier", parts.face]
+    options += ["--scene-classifier", parts.scene, "--out", out]
+    return ["bundle", *map(str, [data, *options])]
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_moodsort(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     code = "from worker.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
@@ -66,52 +72,56 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def done(
-    made: Parts, photos: Path, tmp_path_factory: pytest.TempPathFactory
+def bundled(
+    parts: Parts, photos: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Compose, in a process as people do it."""
+    """Run the command in a process of its own; return the bundle's folder, and how the process ended."""
     out = tmp_path_factory.mktemp("out") / "people"
-    return out, run(*command(photos, made, out), "--most", "3")
+    return out, run_moodsort(*make_command(photos, parts, out), "--max-faces", "3")
 
 
-def test_the_parts_become_one_bundle_whose_weights_prefer_what_is_right(done, made):
-    out, process = done
+def test_three_networks_become_one_bundle_whose_fusion_prefers_the_classifier_that_is_right(bundled, parts):
+    out, process = bundled
     assert process.returncode == 0, process.stderr
     bundle = load_bundle(out)
     Predictor(bundle).self_test()
-    manifest, finder = bundle.manifest, json.loads((made.finder / "finder.json").read_text())
+    manifest, detector = bundle.manifest, load_detector(parts.detector).manifest
     assert manifest.name == "people"
-    assert [stage.title for stage in manifest.stages] == ["whole finder", "face reader", "whole reader"]
-    assert manifest.faces is not None
-    assert (manifest.faces.least_score, manifest.faces.most) == (finder["least_score"], 3)
-    assert manifest.faces.face > 0.7
-    assert manifest.faces.face + manifest.faces.whole == pytest.approx(1)
-    assert manifest.max_side == finder["max_side"]
-    assert finder["command"] in manifest.command
+    assert [(network.title, network.file, network.golden.file) for network in manifest.networks] == [
+        ("face detector", "detector.tflite", "detector.golden.npz"),
+        ("face classifier", "face.tflite", "face.golden.npz"),
+        ("scene classifier", "scene.tflite", "scene.golden.npz"),
+    ]
+    assert manifest.detection == DetectionSettings(detector.score_threshold, max_faces=3)
+    assert manifest.fusion is not None
+    assert manifest.fusion.face_weight > 0.7
+    assert manifest.fusion.face_weight + manifest.fusion.scene_weight == pytest.approx(1)
+    assert manifest.max_side == detector.max_side
+    assert detector.command in manifest.command
     assert sorted(path.name for path in out.parent.iterdir()) == ["people"]
 
 
-def test_it_says_what_each_part_brings_and_measures_on_the_test_part(done):
-    out, process = done
+def test_it_prints_an_ablation_and_measures_on_the_test_split(bundled):
+    out, process = bundled
     assert [line.split(" | ")[0] for line in process.stderr.splitlines() if line.startswith("|")][2:] == [
-        "| the whole picture alone",
-        "| the largest face, else the whole picture",
-        "| all faces by area and score, else the whole picture",
-        "| faces and the whole picture together",
+        "| the scene alone",
+        "| the largest face, else the scene",
+        "| all faces by area and score, else the scene",
+        "| faces and scene together",
         "| the same, with the decision threshold",
     ]
-    assert "looking at 24 pictures of valid/" in process.stderr
+    assert "reading 24 pictures of valid/" in process.stderr
     assert "INFO" not in process.stderr
-    metrics = {(each.name, each.label): each for each in load_bundle(out).manifest.metrics}
+    metrics = {(metric.name, metric.label): metric for metric in load_bundle(out).manifest.metrics}
     accuracy = metrics["accuracy", None]
     assert (accuracy.value, accuracy.pictures, accuracy.test_set) == (1, 24, "held-out test split")
     assert accuracy.low < 1
-    assert metrics["faces_found", None].test_set == "drawn photos"
+    assert metrics["detection_recall", None].test_set == "drawn photos"
     assert "accuracy: 100.0% (" in process.stdout
 
 
-def test_classify_judges_with_it(done, home: Home):
-    out, _ = done
+def test_classify_predicts_with_it(bundled, home: Home):
+    out, _ = bundled
     home.configure(model={"bundle": str(out), "processes": 1})
     home.drop("sad.png", encoded(draw_people((64, 96, SAD), (320, 160, SAD), ground=GREEN), "PNG"))
     home.drop("nobody.png", encoded(draw_people(ground=GREEN), "PNG"))
@@ -125,29 +135,50 @@ def test_classify_judges_with_it(done, home: Home):
     assert (rows["nobody.png"]["label"], rows["nobody.png"]["faces"]) == ("happy", [])
 
 
-def test_where_every_picture_has_a_face_the_whole_picture_alone_counts_as_its_reader_says(
-    made, photos, tmp_path
+def test_where_every_picture_has_a_face_the_scene_alone_weighs_what_its_classifier_says(
+    parts, photos, tmp_path
 ):
     data = Path(shutil.copytree(photos, tmp_path / "photos"))
     for path in data.rglob("none-*.png"):
         path.unlink()
-    whole = Path(shutil.copytree(made.whole, tmp_path / "whole"))
-    write_manifest(whole, replace(load_bundle(whole).manifest, calibration=Calibration("temperature", 2.5)))
+    scene = change_manifest(parts.scene, tmp_path, calibration=Calibration("temperature", 2.5, None))
 
-    process = run(*command(data, replace(made, whole=whole), tmp_path / "out"))
+    process = run_moodsort(*make_command(data, replace(parts, scene=scene), tmp_path / "out"))
 
     assert process.returncode == 0, process.stderr
     manifest = load_bundle(tmp_path / "out").manifest
-    assert manifest.faces is not None
-    # Not exactly: no find is a face for sure.
-    assert manifest.faces.alone / manifest.calibration.temperature == pytest.approx(1 / 2.5, rel=0.01)
+    assert manifest.fusion is not None
+    # Not exactly: no detection is a face for sure.
+    assert manifest.fusion.no_face_weight / manifest.calibration.temperature == pytest.approx(0.4, rel=0.01)
 
 
-# What does not go together. In this process: TensorFlow has no part in it.
+def test_several_classifiers_of_faces_and_scenes_are_numbered(parts, photos, tmp_path):
+    more = ["--face-classifier", parts.face, "--scene-classifier", parts.scene]
+
+    process = run_moodsort(*make_command(photos, parts, tmp_path / "out"), *more)
+
+    assert process.returncode == 0, process.stderr
+    bundle = load_bundle(tmp_path / "out")
+    names = ["detector", "face-1", "face-2", "scene-1", "scene-2"]
+    assert [network.file for network in bundle.manifest.networks] == [f"{name}.tflite" for name in names]
+    assert {path.name for path in bundle.folder.iterdir()} == (
+        {"manifest.json"} | {f"{name}.{kind}" for name in names for kind in ("tflite", "golden.npz")}
+    )
+    Predictor(bundle).self_test()
 
 
-def refused(*arguments: str | Path) -> str:
-    """Run the command in vain, as `main` does, and return the line that it ends with."""
+# What does not go together. These run in this process, because TensorFlow has no part in them.
+
+
+def change_manifest(bundle: Path, folder: Path, **changes: Any) -> Path:
+    """Copy a bundle into the folder and change fields of its manifest."""
+    copy = Path(shutil.copytree(bundle, folder / bundle.name))
+    write_manifest(copy, replace(load_bundle(copy).manifest, **changes))
+    return copy
+
+
+def read_refusal(*arguments: str | Path) -> str:
+    """Run a command that is refused, as `main` does, and return the line that it ends with."""
     result: Result = CliRunner().invoke(moodsort, [*map(str, arguments)], standalone_mode=False)
     error = result.exception
     assert error is not None
@@ -156,51 +187,53 @@ def refused(*arguments: str | Path) -> str:
     return str(error)
 
 
-def test_readers_of_different_classes_are_refused(made, photos, tmp_path):
-    whole = Path(shutil.copytree(made.whole, tmp_path / "whole"))
-    write_manifest(whole, replace(load_bundle(whole).manifest, classes=("angry", "happy")))
-    line = refused(*command(photos, replace(made, whole=whole), tmp_path / "out"))
-    assert "whole: knows angry, happy," in line
-    assert "face happy, sad; compose readers of the same classes" in line
+def test_classifiers_of_different_classes_are_refused(parts, photos, tmp_path):
+    scene = change_manifest(parts.scene, tmp_path, classes=("angry", "happy"))
+    line = read_refusal(*make_command(photos, replace(parts, scene=scene), tmp_path / "out"))
+    assert "scene: knows angry, happy," in line
+    assert "face happy, sad; name classifiers of the same classes" in line
 
 
-def test_a_composed_bundle_is_no_part(done, made, photos, tmp_path):
-    for parts in (replace(made, face=done[0]), replace(made, whole=done[0])):
-        line = refused(*command(photos, parts, tmp_path / "out"))
-        assert "people: is composed itself; name a bundle of one reader" in line
+def test_a_bundle_of_several_networks_is_no_classifier(bundled, parts, photos, tmp_path):
+    out, _ = bundled
+    for wrong_parts in (replace(parts, face=out), replace(parts, scene=out)):
+        line = read_refusal(*make_command(photos, wrong_parts, tmp_path / "out"))
+        assert "people: has several networks; name a bundle of one classifier" in line
 
 
-def test_undivided_data_is_refused(made, photos, tmp_path):
-    line = refused(*command(photos / "train", made, tmp_path / "out"))
-    assert line == "DATA has no valid/ part to weigh the parts by; `moodsort dataset split` makes one"
+def test_data_without_splits_is_refused(parts, photos, tmp_path):
+    line = read_refusal(*make_command(photos / "train", parts, tmp_path / "out"))
+    assert line == "DATA has no valid/ split to fit the weights to; `moodsort dataset split` makes one"
 
 
-def test_data_of_other_classes_is_refused(made, tmp_path):
+def test_data_of_other_classes_is_refused(parts, tmp_path):
     data = draw_photos(tmp_path / "photos")
-    for part in Split:
-        (data / part / "sad").rename(data / part / "tired")
-    line = refused(*command(data, made, tmp_path / "out"))
-    assert "DATA has the classes happy, tired, the readers know happy, sad; name folders" in line
+    for split in Split:
+        (data / split / "sad").rename(data / split / "tired")
+    line = read_refusal(*make_command(data, parts, tmp_path / "out"))
+    assert "DATA has the classes happy, tired, the classifiers know happy, sad; name folders" in line
 
 
-def test_a_part_in_which_nothing_can_be_read_is_refused(made, tmp_path):
+def test_a_split_in_which_nothing_can_be_read_is_refused(parts, tmp_path):
     data = draw_photos(tmp_path / "photos", (Split.TRAIN, Split.VALID))
     for path in (data / "valid").rglob("*.png"):
         path.write_bytes(b"no picture")
-    line = refused(*command(data, made, tmp_path / "out"))
+    line = read_refusal(*make_command(data, parts, tmp_path / "out"))
     assert line == "no picture of valid/ can be read; put pictures into it"
 
 
-def test_what_is_refused_leaves_nothing_behind(made, photos, tmp_path):
+def test_what_is_refused_leaves_nothing_behind(parts, photos, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes").write_text("mine")
-    assert "is a folder of something else, not a bundle" in refused(*command(photos, made, tmp_path / "out"))
-    refused(*command(photos / "train", made, tmp_path / "new" / "bundle"))
+    assert "is a folder of something else, not a bundle" in read_refusal(
+        *make_command(photos, parts, tmp_path / "out")
+    )
+    read_refusal(*make_command(photos / "train", parts, tmp_path / "new" / "bundle"))
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "notes"]
 
 
-@pytest.mark.parametrize("words", [("compose",), ("finder",), ("finder", "train")])
-def test_the_commands_tell_what_they_take_without_tensorflow(words):
+@pytest.mark.parametrize("words", [("bundle",), ("detector",), ("detector", "train")])
+def test_the_commands_print_their_help_without_tensorflow(words):
     code = (
         "import atexit, sys\n"
         "heavy = {'tensorflow', 'keras', 'scipy', 'cv2', 'ai_edge_litert'}\n"
@@ -219,14 +252,14 @@ def test_the_commands_tell_what_they_take_without_tensorflow(words):
     assert process.stderr == "[]\n"
 
 
-def test_a_missing_library_is_told_with_its_extra(monkeypatch, photos, tmp_path):
+def test_a_missing_library_is_named_with_its_extra(monkeypatch, photos, tmp_path):
     (tmp_path / "teacher.onnx").touch()
-    found = {"scipy", "tensorflow", "keras"}
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in found else None)
-    line = refused(
-        "finder",
+    installed = {"scipy", "tensorflow", "keras"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in installed else None)
+    line = read_refusal(
+        "detector",
         "train",
         photos,
-        *("--faces", photos, "--teacher", tmp_path / "teacher.onnx", "--out", tmp_path / "finder"),
+        *("--faces", photos, "--teacher", tmp_path / "teacher.onnx", "--out", tmp_path / "detector"),
     )
-    assert line == "finder train needs cv2, not installed: pip install 'moodsort[finder]'"
+    assert line == "detector train needs cv2, not installed: pip install 'moodsort[detector]'"

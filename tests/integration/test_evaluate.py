@@ -4,20 +4,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
 from PIL import Image
-from trainer.evaluation.judging import Judged, Limits, Unjudged, judge_files
 
 from tests.drawing import draw_photo, photo_bytes, pixel_bomb
 from trainer.cli.evaluate import evaluate
-from worker.errors import BundleError, ConfigError
+from trainer.evaluation.bundle_evaluation import SkippedFile
+from trainer.evaluation.bundle_task import BundlesTask, ImagePredictions
+from trainer.pipelines.evaluate import evaluate_bundles
+from worker.config import BUILT_IN_BUNDLE, Limits
+from worker.errors import BundleError, ConfigError, Reason
 from worker.inference.bundle import load_bundle, write_manifest
-
-BUILT_IN = Path(__file__).parents[2] / "worker" / "bundles" / "default"
+from worker.pool.batch import run_batch
+from worker.pool.protocol import Completed, JobResult, Refused
 
 EVALUATE = """
 import sys
@@ -33,70 +37,72 @@ assert not loaded, loaded
 """
 
 
-def evaluated(*arguments: object) -> subprocess.CompletedProcess[str]:
+def run_evaluate(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-c", EVALUATE, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
 
 
-def draw_data(folder: Path, each: int = 8) -> Path:
+def draw_data(folder: Path, count: int = 8) -> Path:
     for label, first in (("happy", 0), ("sad", 1000)):
         (folder / label).mkdir(parents=True)
-        for seed in range(first, first + each):
+        for seed in range(first, first + count):
             (folder / label / f"{seed}.jpg").write_bytes(photo_bytes(seed))
     return folder
 
 
-def inclined(folder: Path, decision_threshold: float) -> Path:
-    """Copy the built-in bundle with another threshold, so that its predictions are others."""
+def copy_bundle(folder: Path, decision_threshold: float) -> Path:
+    """Copy the built-in bundle with another decision threshold, so that it predicts other labels."""
     folder.mkdir()
-    for path in BUILT_IN.iterdir():
+    for path in BUILT_IN_BUNDLE.iterdir():
         if path.is_file():
             (folder / path.name).write_bytes(path.read_bytes())
-    manifest = load_bundle(BUILT_IN).manifest
-    write_manifest(folder, replace(manifest, name=folder.name, decision_threshold=decision_threshold))
+    manifest = load_bundle(BUILT_IN_BUNDLE).manifest
+    calibration = replace(manifest.calibration, decision_threshold=decision_threshold)
+    write_manifest(folder, replace(manifest, name=folder.name, calibration=calibration))
     return folder
 
 
-def test_one_bundle_is_measured_and_what_cannot_be_judged_is_counted_and_named(tmp_path):
+def test_one_bundle_is_measured_and_what_cannot_be_read_is_counted_and_named(tmp_path):
     data = draw_data(tmp_path / "data")
     (data / "sad" / "torn.jpg").write_bytes(photo_bytes(1)[:400])
     (data / "sad" / "bomb.png").write_bytes(pixel_bomb())
     os.mkfifo(data / "sad" / "pipe.jpg")
 
-    done = evaluated("default", data)
+    process = run_evaluate("default", data)
 
-    assert done.returncode == 0, done.stderr
-    assert "16 pictures" in done.stdout
-    assert "3 files left out" in done.stdout
+    assert process.returncode == 0, process.stderr
+    assert "16 pictures" in process.stdout
+    assert "3 files skipped" in process.stdout
     for name in ("accuracy", "balanced_accuracy", "auc", "log_loss", "calibration_error_uncalibrated"):
-        assert name in done.stdout
+        assert name in process.stdout
     for name in ("torn.jpg", "bomb.png", "pipe.jpg"):
-        assert name in done.stderr
-    assert "min_confidence" in done.stdout
+        assert name in process.stderr
+    assert "min_confidence" in process.stdout
 
 
 def test_two_bundles_are_compared_on_the_same_pictures(tmp_path):
     data = draw_data(tmp_path / "data")
-    (first, second) = (inclined(tmp_path / name, share) for name, share in (("yes", 0.0), ("no", 1.0)))
+    first = copy_bundle(tmp_path / "yes", decision_threshold=0.0)
+    second = copy_bundle(tmp_path / "no", decision_threshold=1.0)
 
-    done = evaluated(first, second, data, "--format", "json")
+    process = run_evaluate(first, second, data, "--format", "json")
 
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert [bundle["bundle"] for bundle in found["bundles"]] == ["yes", "no"]
-    assert found["pictures"] == 16
-    comparison = found["comparison"]
+    assert process.returncode == 0, process.stderr
+    table = json.loads(process.stdout)
+    assert [bundle["bundle"] for bundle in table["bundles"]] == ["yes", "no"]
+    assert (table["pictures"], table["skipped"]) == (16, [])
+    comparison = table["comparison"]
     assert comparison["only_first_right"] == comparison["only_second_right"] == 8
     assert comparison["mcnemar_p"] == 1.0
     assert comparison["gain"] == 0.0
-    assert len(comparison["differing"]) == 16
-    assert comparison["differing"][0]["first"] == "happy"
-    assert comparison["differing"][0]["second"] == "sad"
+    assert len(comparison["differences"]) == 16
+    assert comparison["differences"][0]["first"] == "happy"
+    assert comparison["differences"][0]["second"] == "sad"
 
 
-def test_of_a_divided_folder_the_test_part_is_taken(tmp_path, capsys):
-    for part, each in (("train", 4), ("valid", 3), ("test", 2)):
-        draw_data(tmp_path / "data" / part, each)
+def test_of_a_folder_with_splits_the_test_split_is_evaluated(tmp_path, capsys):
+    for split, count in (("train", 4), ("valid", 3), ("test", 2)):
+        draw_data(tmp_path / "data" / split, count)
 
     evaluate.main(["default", str(tmp_path / "data"), "--format", "csv"], standalone_mode=False)
 
@@ -105,17 +111,17 @@ def test_of_a_divided_folder_the_test_part_is_taken(tmp_path, capsys):
     assert accuracy.endswith(",4")
 
 
-def one_class(folder: Path) -> None:
+def draw_one_class(folder: Path) -> None:
     (folder / "happy").mkdir(parents=True)
     draw_photo().save(folder / "happy" / "0.png")
 
 
-def other_classes(folder: Path) -> None:
-    draw_data(folder, each=1)
+def draw_foreign_class(folder: Path) -> None:
+    draw_data(folder, count=1)
     (folder / "sad").rename(folder / "gloomy")
 
 
-def nothing_readable(folder: Path) -> None:
+def write_notes(folder: Path) -> None:
     for label in ("happy", "sad"):
         (folder / label).mkdir(parents=True)
         (folder / label / "notes.txt").write_text("no picture")
@@ -124,9 +130,9 @@ def nothing_readable(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [
-        (one_class, "one class folder, happy"),
-        (other_classes, "knows happy, sad"),
-        (nothing_readable, "none of its 2 files could be judged"),
+        (draw_one_class, "one class folder, happy"),
+        (draw_foreign_class, "knows happy, sad"),
+        (write_notes, "none of its 2 files could be read"),
     ],
 )
 def test_data_that_does_not_fit_the_bundle_is_refused_in_one_line(tmp_path, prepare, sentence):
@@ -138,8 +144,8 @@ def test_data_that_does_not_fit_the_bundle_is_refused_in_one_line(tmp_path, prep
     assert "\n" not in str(refusal.value)
 
 
-def test_a_bundle_that_is_not_there_is_named(tmp_path):
-    data = draw_data(tmp_path / "data", each=1)
+def test_a_missing_bundle_is_named(tmp_path):
+    data = draw_data(tmp_path / "data", count=1)
 
     with pytest.raises(BundleError, match=r"nowhere/manifest\.json: is not there"):
         evaluate.main([str(tmp_path / "nowhere"), str(data)], standalone_mode=False)
@@ -150,38 +156,47 @@ def test_more_than_two_bundles_are_wrong_use(tmp_path):
         evaluate.main(["a", "b", "c", str(tmp_path)], standalone_mode=False)
 
 
-def test_a_file_that_takes_too_long_is_left_out_and_the_next_one_is_judged(tmp_path):
+def predict(paths: Sequence[Path], limits: Limits) -> list[JobResult[ImagePredictions]]:
+    return list(run_batch(BundlesTask((BUILT_IN_BUNDLE,)), paths, limits, processes=2))
+
+
+def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_predicted(tmp_path):
     slow, quick = tmp_path / "slow.png", tmp_path / "quick.png"
     Image.new("L", (12_000, 12_000)).save(slow)
     Image.new("L", (64, 64)).save(quick)
 
-    (hurried,) = judge_files([BUILT_IN], [slow], Limits(seconds=0.01))
-    (unhurried,) = judge_files([BUILT_IN], [quick])
+    (timed_out,) = predict([slow], replace(Limits(), decode_seconds=0.01))
+    (predicted,) = predict([quick], Limits())
 
-    assert isinstance(hurried, Unjudged)
-    assert hurried.reason == "decode_timeout"
-    assert isinstance(unhurried, Judged)
+    assert isinstance(timed_out, Refused)
+    assert timed_out.reason is Reason.DECODE_TIMEOUT
+    assert isinstance(predicted, Completed)
 
 
-def test_a_file_that_ends_its_process_is_left_out_and_the_next_ones_are_judged(tmp_path, monkeypatch):
-    data = draw_data(tmp_path / "data", each=2)
+def test_a_file_that_kills_its_process_twice_is_skipped_and_the_rest_are_predicted(tmp_path, monkeypatch):
+    data = draw_data(tmp_path / "data", count=2)
     paths = sorted(data.glob("*/*.jpg"))
-    # Python reads this module at the start of each process that judges.
+    starts = tmp_path / "starts"
+    # Python reads this module at the start of each child process.
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
-        "if 'trainer.evaluation.judging.process' in sys.orig_argv:\n"
-        "    import worker.inference.decode\n"
-        "    read = worker.inference.decode.read_picture\n"
-        "    def fatal(data, **limits):\n"
-        "        if len(data) == LENGTH:\n"
+        "if 'worker.pool.process' in sys.orig_argv:\n"
+        "    import worker.inference.decode as decode\n"
+        "    decode_photo = decode.decode_photo\n"
+        "    def decode_or_die(data, **limits):\n"
+        f"        if len(data) == {paths[1].stat().st_size}:\n"
+        f"            print(file=open({str(starts)!r}, 'a'))\n"
         "            os.abort()\n"
-        "        return read(data, **limits)\n"
-        "    worker.inference.decode.read_picture = fatal\n".replace("LENGTH", str(paths[1].stat().st_size))
+        "        return decode_photo(data, **limits)\n"
+        "    decode.decode_photo = decode_or_die\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}")
+    reports: list[SkippedFile | None] = []
 
-    outcomes = list(judge_files([BUILT_IN], paths))
+    evaluation = evaluate_bundles([BUILT_IN_BUNDLE], data, Limits(), reports.append)
 
-    assert [each.path for each in outcomes] == paths
-    refused = [each for each in outcomes if isinstance(each, Unjudged)]
-    assert [(each.path, each.reason) for each in refused] == [(paths[1], "decoder_crashed")]
+    (skipped,) = evaluation.skipped
+    assert (skipped.path, skipped.reason) == (paths[1], Reason.DECODER_CRASHED)
+    assert list(evaluation.paths) == [path for path in paths if path != paths[1]]
+    assert reports == [None, skipped, None, None]
+    assert len(starts.read_text().splitlines()) == 2

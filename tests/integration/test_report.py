@@ -35,22 +35,22 @@ CHARTS = {
 }
 SHEETS = {"attention.png", "augmented.png", "mistakes.png", "samples.png"}
 
-# What the page has to be asked, from a page around it: a window may not be as narrow as a phone, a frame may.
-AROUND = """<!doctype html><body style="margin:0">
+# The page is asked from a page around it: a window cannot be as narrow as a phone, a frame can.
+FRAME_PAGE = """<!doctype html><body style="margin:0">
 <iframe width="WIDTH" height="900" style="border:0" srcdoc="PAGE"></iframe>
-<pre id="found"></pre>
+<pre id="properties"></pre>
 <script>
 window.onload = () => {
   const frame = document.querySelector("iframe").contentWindow;
   const page = frame.document, root = page.documentElement, images = [...page.images];
-  document.getElementById("found").textContent = JSON.stringify({
+  document.getElementById("properties").textContent = JSON.stringify({
     width: root.clientWidth, scrolled: root.scrollWidth, images: images.length,
     broken: images.filter(image => !image.complete || image.naturalWidth === 0).length,
     requests: frame.performance.getEntriesByType("resource").map(entry => entry.name)
       .filter(name => !name.startsWith("data:")),
     charts: [...page.querySelectorAll("svg")].map(svg => svg.getBoundingClientRect().height),
-    repeated: [...page.querySelectorAll("[id]")].map(each => each.id)
-      .filter((id, place, all) => all.indexOf(id) !== place),
+    repeated: [...page.querySelectorAll("[id]")].map(element => element.id)
+      .filter((id, index, all) => all.indexOf(id) !== index),
     ink: frame.getComputedStyle(page.body).color, ground: frame.getComputedStyle(page.body).backgroundColor,
     text: page.body.innerText,
   });
@@ -81,20 +81,20 @@ def draw_study(count: int = 60, classes: tuple[str, ...] = ("happy", "sad")) -> 
             samples=pixels[:10],
             sample_labels=test.labels[:10],
             augmented=pixels[10:20],
-            test=lambda places: pixels[places],
-            test_names=tuple(f"picture-with-a-rather-long-name-{place}.jpg" for place in range(count)),
-            explain=lambda shown, labels: shown[..., 0].astype(np.float32) / 255,
+            load_test=lambda indices: pixels[indices],
+            test_names=tuple(f"picture-with-a-rather-long-name-{index}.jpg" for index in range(count)),
+            explain=lambda pictures, labels: pictures[..., 0].astype(np.float32) / 255,
         ),
     )
 
 
-def browse(page: str, folder: Path, width: int, *, dark: bool = False) -> dict:
+def open_page(page: str, folder: Path, width: int, *, dark: bool = False) -> dict:
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
         pytest.fail("chromium is not installed: the report is opened in it (apt install chromium)")
-    around = folder / "around.html"
-    around.write_text(
-        AROUND.replace("WIDTH", str(width)).replace("PAGE", html.escape(page)), encoding="utf-8"
+    frame_page = folder / "frame.html"
+    frame_page.write_text(
+        FRAME_PAGE.replace("WIDTH", str(width)).replace("PAGE", html.escape(page)), encoding="utf-8"
     )
     options = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "dump-dom"]
     options += ["hide-scrollbars"]
@@ -104,23 +104,24 @@ def browse(page: str, folder: Path, width: int, *, dark: bool = False) -> dict:
         "host-resolver-rules=MAP * ~NOTFOUND",
         f"blink-settings=preferredColorScheme={0 if dark else 1}",
     ]
-    done = subprocess.run(
-        [browser, *(f"--{option}" for option in options), around.as_uri()],
+    process = subprocess.run(
+        [browser, *(f"--{option}" for option in options), frame_page.as_uri()],
         capture_output=True,
         text=True,
         timeout=50,
         check=True,
     )
-    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stdout[-500:]
-    return json.loads(html.unescape(found[1]))
+    match = re.search(r'<pre id="properties">(.*?)</pre>', process.stdout, re.DOTALL)
+    assert match, process.stdout[-500:]
+    return json.loads(html.unescape(match[1]))
 
 
-def brightness(colour: str) -> float:
+def compute_brightness(colour: str) -> float:
     return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
 
 
-@pytest.fixture(scope="module")
+# For every test: matplotlib keeps the fonts open that its first chart needs, which would look like a leak.
+@pytest.fixture(scope="module", autouse=True)
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     write_report(folder, draw_study())
@@ -128,18 +129,18 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(PHONE, True), (DESKTOP, False)])
-def test_the_page_is_whole_in_a_browser_and_asks_for_nothing(report, tmp_path, width, dark):
-    found = browse((report / "index.html").read_text(), tmp_path, width, dark=dark)
+def test_the_page_is_complete_in_a_browser_and_requests_nothing(report, tmp_path, width, dark):
+    page = open_page((report / "index.html").read_text(), tmp_path, width, dark=dark)
 
-    assert found["requests"] == []
-    assert found["broken"] == 0
-    assert found["images"] > 40
-    assert found["repeated"] == []
-    assert found["width"] == found["scrolled"] == width
-    assert len(found["charts"]) == len(CHARTS)
-    assert all(height > 150 for height in found["charts"])
-    assert "moods & <b>more</b>" in found["text"]
-    assert (brightness(found["ground"]) < 80 < brightness(found["ink"])) == dark
+    assert page["requests"] == []
+    assert page["broken"] == 0
+    assert page["images"] > 40
+    assert page["repeated"] == []
+    assert page["width"] == page["scrolled"] == width
+    assert len(page["charts"]) == len(CHARTS)
+    assert all(height > 150 for height in page["charts"])
+    assert "moods & <b>more</b>" in page["text"]
+    assert (compute_brightness(page["ground"]) < 80 < compute_brightness(page["ink"])) == dark
 
 
 def test_many_classes_fit_a_phone_too(tmp_path):
@@ -148,13 +149,13 @@ def test_many_classes_fit_a_phone_too(tmp_path):
     )
     write_report(tmp_path / "report", replace(study, epochs=(), best_epoch=None, validation=None))
 
-    found = browse((tmp_path / "report" / "index.html").read_text(), tmp_path, PHONE)
+    page = open_page((tmp_path / "report" / "index.html").read_text(), tmp_path, PHONE)
 
-    assert found["width"] == found["scrolled"] == PHONE
-    assert len(found["charts"]) == len(CHARTS) - 2
+    assert page["width"] == page["scrolled"] == PHONE
+    assert len(page["charts"]) == len(CHARTS) - 2
 
 
-def test_charts_and_sheets_lie_beside_the_page_as_pictures(report):
+def test_charts_and_sheets_lie_beside_the_page_as_png_files(report):
     files = {path.name: path for path in report.iterdir()}
 
     assert set(files) == {"index.html"} | CHARTS | SHEETS
@@ -165,12 +166,12 @@ def test_charts_and_sheets_lie_beside_the_page_as_pictures(report):
     assert sum(path.stat().st_size for path in files.values()) < 3_000_000
 
 
-def test_a_page_names_no_place_outside_itself(report):
+def test_a_page_refers_to_nothing_outside_itself(report):
     text = (report / "index.html").read_text()
 
     addresses = re.findall(r"""(?:src|href)=["']([^"']*)|url\(([^)]*)\)|@import""", text)
     assert addresses
-    assert all((one or other).startswith(("data:", "#")) for one, other in addresses)
+    assert all((link or url).startswith(("data:", "#")) for link, url in addresses)
 
 
 def test_a_report_without_pictures_shows_none(tmp_path):
@@ -184,7 +185,7 @@ def test_a_report_without_pictures_shows_none(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["index.html", "roc.png"])
-def test_a_disk_that_refuses_is_one_line(tmp_path, name):
+def test_a_disk_that_refuses_the_report_is_an_error_of_one_line(tmp_path, name):
     (tmp_path / "report" / name).mkdir(parents=True)
 
     with pytest.raises(BundleError, match="the report cannot be written") as refusal:
@@ -201,7 +202,7 @@ def test_evaluate_writes_a_report_of_a_bundle(tmp_path):
     code = "from trainer.cli.evaluate import evaluate; evaluate.main(standalone_mode=False)"
     command = [sys.executable, "-W", "error", "-c", code, "default", tmp_path / "data"]
 
-    done = subprocess.run(
+    process = subprocess.run(
         [*map(str, command), "--report", str(tmp_path / "report")],
         capture_output=True,
         text=True,
@@ -209,28 +210,28 @@ def test_evaluate_writes_a_report_of_a_bundle(tmp_path):
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert {"index.html", "samples.png", "mistakes.png", "roc.png"} <= names
     assert "loss.png" not in names
 
 
 @pytest.mark.timeout(120)
-def test_attention_is_found_in_every_network_of_ours():
+def test_grad_cam_explains_every_network_of_ours():
     code = """
 import numpy as np
-from trainer.models.classifiers import Plan, build_network
-from trainer.report.grad_cam import grad_cam
+from trainer.models.classifiers import NetworkPlan, build_network
+from trainer.report.grad_cam import compute_grad_cam
 from worker.inference.bundle import InputSpec
 pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
 for name in ("small", "tutorial", "mobilenet_v3_small"):
-    network = build_network(Plan(InputSpec(64, 64, "rgb", "stretch"), 3, seed=0), name)
-    heat = grad_cam(network, pixels, np.array([0, 1, 2]))
+    network = build_network(NetworkPlan(InputSpec(64, 64, "rgb", "stretch"), 3, seed=0), name)
+    heat = compute_grad_cam(network, pixels, np.array([0, 1, 2]))
     assert heat.shape == (3, 64, 64) and heat.dtype == np.float32, name
     assert heat.min() >= 0 and 0.5 < heat.max() <= 1, name
 """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=110, check=False
     )
 
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert process.returncode == 0, process.stderr[-2000:]

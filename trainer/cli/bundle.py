@@ -22,7 +22,7 @@ from worker.fileio import silence_stderr
     multiple=True,
     required=True,
     type=click.Path(path_type=Path),
-    help="A bundle trained on faces; the logits of several are averaged.",
+    help="A bundle trained on faces. The logits of several are averaged.",
 )
 @click.option(
     "--scene-classifier",
@@ -30,7 +30,7 @@ from worker.fileio import silence_stderr
     multiple=True,
     required=True,
     type=click.Path(path_type=Path),
-    help="A bundle trained on whole pictures; the logits of several are averaged.",
+    help="A bundle trained on whole pictures. The logits of several are averaged.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
 @click.option("--name", help="The bundle's name.  [default: the name of its folder]")
@@ -39,7 +39,7 @@ from worker.fileio import silence_stderr
     default=16,
     show_default=True,
     type=click.IntRange(1, 1000),
-    help="Read the largest faces of a picture, at most so many.",
+    help="How many faces of a picture are classified at most, the largest first.",
 )
 @config_option
 def bundle(
@@ -59,6 +59,7 @@ def bundle(
     measured.
     """
     require_libraries("bundle", ("scipy",))
+    # Imported here: --help is not to wait for SciPy and LiteRT, and the former may be missing.
     from trainer.data.atomic_directory import check_output
     from trainer.detection.detector_folder import load_detector
     from trainer.pipelines.train_bundle import BundleConfig, train_bundle
@@ -77,5 +78,5 @@ def bundle(
         command=format_command(),
     )
     with silence_stderr():
-        load_detector(detector)  # the first network of the process, of which LiteRT tells
+        load_detector(detector)  # LiteRT logs a line on standard error for the first network of a process
     print_metrics(train_bundle(config, say).metrics)

@@ -36,8 +36,8 @@ class BundleEvaluation:
 class Evaluation:
     """The images that bundles were evaluated on, in one order, and the files that were skipped.
 
-    `fingerprint` is that of the data, made as a manifest's; `split` is the one that was taken of a folder
-    that is split, None of any other.
+    `fingerprint` is that of the data, computed as for a manifest. `split` is the one that was evaluated of a
+    folder with splits, None for a folder without.
     """
 
     paths: tuple[Path, ...]
@@ -54,11 +54,15 @@ def collect_predictions(
     labels: NDArray[np.int64],
     groups: NDArray[np.int64],
 ) -> LabeledPredictions:
-    """Turn a bundle's predictions into arrays; `labels` and `groups` are int64 (N,)."""
+    """Turn a bundle's predictions into arrays whose columns are in the order of `classes`.
+
+    `labels` and `groups` are int64 (N,).
+    """
     probabilities = np.array(
         [[prediction.probabilities[name] for name in classes] for prediction in predictions]
     )
-    # The logits again, but for a number added to all of an image's, which softmax takes away.
+    # A prediction has no logits. These differ from the network's by one constant per image, which softmax
+    # removes; the smallest positive float keeps the logarithm of 0 finite.
     temperature = bundle.manifest.calibration.temperature
     logits = temperature * np.log(np.maximum(probabilities, np.finfo(float).tiny))
     return LabeledPredictions(

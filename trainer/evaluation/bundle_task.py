@@ -14,9 +14,9 @@ from worker.inference.predictor import Predictor
 
 @dataclass(frozen=True, slots=True)
 class ImagePredictions:
-    """The bundles' predictions for one image, in their order, and what tells whether another shows the same.
+    """Several predictions for one image, and the hashes that tell whether another image is a near-duplicate.
 
-    `bits` and `mirror_bits` are its difference hash and its mirror image's, uint64 (8,).
+    `bits` and `mirror_bits` are the difference hashes of the image and of its mirror image, uint64 (8,).
     """
 
     bits: Bits
@@ -26,7 +26,7 @@ class ImagePredictions:
 
 @dataclass(frozen=True, slots=True)
 class BundlesTask:
-    """Decode images and predict their labels with every bundle."""
+    """Decode images and predict their labels with every bundle, in the order of the folders."""
 
     folders: tuple[Path, ...]
 
@@ -39,6 +39,7 @@ class BundlesTask:
         sides = [bundle.manifest.max_side for bundle in bundles]
 
         def predict(data: bytes) -> ImagePredictions:
+            # Bundles that read pictures of the same size share the decoding, the dearest step of all.
             pictures: dict[int, Picture] = {
                 side: decode_photo(data, max_pixels=limits.max_pixels, max_side=side) for side in set(sides)
             }

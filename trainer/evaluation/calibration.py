@@ -1,4 +1,4 @@
-"""Find the temperature that turns logits into honest probabilities, and measure how honest they are."""
+"""Fit the temperature that calibrates logits, and measure how well confidences are calibrated."""
 
 from dataclasses import dataclass
 
@@ -10,102 +10,108 @@ from trainer.evaluation.bootstrap import MetricValues, Weights
 from worker.inference.fusion import softmax
 from worker.stats import wilson_interval
 
-_BOUNDS = (-3.0, 3.0)
-"""Of the natural logarithm of the temperature: 0.05 to 20."""
+_LOG_TEMPERATURE_BOUNDS = (-3.0, 3.0)
+"""Natural logarithms: temperatures from 0.05 to 20."""
 
-BINS = 15
-"""Of the expected calibration error (Guo et al. 2017), each of as many pictures as the next.
+MAX_BINS = 15
+"""Bins of the expected calibration error (Guo et al. 2017), each with the same number of pictures.
 
-Bins of equal width, as there, leave most of a good network's pictures in one bin, and a few in each of the
-others, whose noise then counts as error (Nixon et al. 2019).
+Bins of equal width, as in that paper, leave most of a good network's pictures in one bin and a few in each
+of the others, whose noise then counts as error (Nixon et al. 2019).
 """
 
-FEWEST_IN_BIN = 10
-"""Pictures: where there are too few for 15 such bins, there are fewer bins."""
+MIN_BIN_SIZE = 10
+"""Pictures: where 15 bins would have fewer than this, there are fewer bins."""
 
-_LEAST_CHANCE = 2.3e-16
-"""A probability of 0 counts as this, float64's epsilon, as in scikit-learn's log_loss."""
+_MIN_PROBABILITY = 2.3e-16
+"""Lower probabilities count as this, which is float64's epsilon, as in scikit-learn's log_loss."""
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Return the temperature of least log loss (Guo et al. 2017).
+    """Return the temperature with the lowest log loss (Guo et al. 2017).
 
-    `logits` float32 (N, classes), of pictures that the network was not trained on; `labels` int64 (N,).
+    `logits` is float32 (N, classes), of pictures that the network was not trained on; `labels` int64 (N,).
     """
-    everyone = np.ones((1, len(labels)), np.float32)
+    weights = np.ones((1, len(labels)), np.float32)
 
-    def log_loss(logarithm: float) -> float:
-        return float(compute_log_losses(softmax(logits / np.exp(logarithm)), labels, everyone)[0])
+    def compute_loss(log_temperature: float) -> float:
+        return float(compute_log_losses(softmax(logits / np.exp(log_temperature)), labels, weights)[0])
 
-    found = minimize_scalar(log_loss, bounds=_BOUNDS, method="bounded")
-    return float(np.exp(found.x))
+    # In the logarithm, because half the temperature is as large a step as twice the temperature.
+    minimum = minimize_scalar(compute_loss, bounds=_LOG_TEMPERATURE_BOUNDS, method="bounded")
+    return float(np.exp(minimum.x))
 
 
 def compute_log_losses(
-    chances: NDArray[np.float64], labels: NDArray[np.int64], weights: Weights
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], weights: Weights
 ) -> MetricValues:
-    """Return the mean negative logarithm of the right class's probability for each weighting: float64 (R,).
+    """Return the mean negative logarithm of the true class's probability for each weighting: float64 (R,).
 
-    `chances` float64 (N, classes), `labels` int64 (N,), `weights` float32 (R, N).
+    `probabilities` is float64 (N, classes), `labels` int64 (N,), `weights` float32 (R, N).
     """
-    losses = -np.log(np.maximum(chances[np.arange(len(labels)), labels], _LEAST_CHANCE))
-    found: MetricValues = (weights @ losses) / weights.sum(axis=1)
-    return found
+    losses = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], _MIN_PROBABILITY))
+    means: MetricValues = (weights @ losses) / weights.sum(axis=1)
+    return means
 
 
 def compute_calibration_errors(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], weights: Weights
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_], weights: Weights
 ) -> MetricValues:
     """Return the expected calibration error for each weighting: float64 (R,), 0 to 1.
 
-    It is the mean gap between confidence, float64 (N,), and accuracy in bins of equal mass. Pictures of equal
-    confidence share a bin. `right` is bool (N,), or (R, N) where it is another one for each weighting.
+    It is the mean gap between confidence, float64 (N,), and accuracy in bins of equal mass. Pictures of
+    equal confidence share a bin. `correct` is bool (N,), or (R, N) where it differs between weightings.
     """
     order = np.argsort(confidence, kind="stable")
     ordered = confidence[order]
+    # Pictures of equal confidence are added up first: a run of them is never divided between two bins.
     starts = np.flatnonzero(np.r_[True, ordered[1:] > ordered[:-1]])
-    drawn = weights[:, order]
-    mass = np.add.reduceat(drawn, starts, axis=1, dtype=np.float64)
-    gaps = np.add.reduceat(drawn * (right[..., order] - ordered), starts, axis=1, dtype=np.float64)
+    ordered_weights = weights[:, order]
+    mass = np.add.reduceat(ordered_weights, starts, axis=1, dtype=np.float64)
+    gaps = np.add.reduceat(
+        ordered_weights * (correct[..., order] - ordered), starts, axis=1, dtype=np.float64
+    )
     total = mass.sum(axis=1, keepdims=True)
     bins = count_bins(len(confidence))
     middles = (np.cumsum(mass, axis=1) - mass / 2) / total
-    of = np.minimum((middles * bins).astype(np.int64), bins - 1)
-    of += bins * np.arange(len(weights))[:, None]
-    binned = np.bincount(of.ravel(), gaps.ravel(), minlength=bins * len(weights))
-    found: MetricValues = np.abs(binned.reshape(-1, bins)).sum(axis=1) / total[:, 0]
-    return found
+    bin_numbers = np.minimum((middles * bins).astype(np.int64), bins - 1)
+    # Each row gets bins of its own, so that a single bincount sums up all of them.
+    bin_numbers += bins * np.arange(len(weights))[:, None]
+    sums = np.bincount(bin_numbers.ravel(), gaps.ravel(), minlength=bins * len(weights))
+    errors: MetricValues = np.abs(sums.reshape(-1, bins)).sum(axis=1) / total[:, 0]
+    return errors
 
 
 def simulate_calibrated_errors(
     confidence: NDArray[np.float64], groups: NDArray[np.int64], seed: int, resamples: int
 ) -> MetricValues:
-    """Return calibration errors that honest confidences would show on so many pictures: float64 (resamples,).
+    """Return the errors that perfectly calibrated confidences show by chance: float64 (resamples,).
 
-    Each picture is right with the probability of its confidence, float64 (N,), those of a group, int64 (N,),
-    together (consistency resampling, Bröcker and Smith 2007): noise alone makes an error that is never
-    negative larger than 0.
+    Each picture is correct with the probability of its confidence, float64 (N,), the pictures of a group,
+    int64 (N,), together (consistency resampling, Bröcker and Smith 2007). The errors are above 0, because
+    noise can only enlarge an error that is never negative.
     """
-    draw = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     _, group = np.unique(groups, return_inverse=True)
-    found = []
+    weights = np.ones((1, len(confidence)), np.float32)
+    errors = []
     for _ in range(resamples):
-        right = draw.random(int(group.max()) + 1)[group] < confidence
-        found.append(compute_calibration_errors(confidence, right, np.ones((1, len(confidence)), np.float32)))
-    return np.concatenate(found)
+        correct = generator.random(int(group.max()) + 1)[group] < confidence
+        errors.append(compute_calibration_errors(confidence, correct, weights))
+    return np.concatenate(errors)
 
 
 def count_bins(pictures: int) -> int:
-    """Return how many bins so many pictures fill."""
-    return max(1, min(BINS, pictures // FEWEST_IN_BIN))
+    """Return how many bins a number of pictures fills."""
+    return max(1, min(MAX_BINS, pictures // MIN_BIN_SIZE))
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """What bins of equal mass hold, each float64 (B,).
+    """The points of a reliability diagram, one for each of B bins of equal mass, each float64 (B,).
 
-    `confidence` is their mean confidence, `accuracy` the share that is right, `low` and `high` the ends of
-    its 95 % interval (Wilson).
+    `confidence` is the bin's mean confidence, `accuracy` the share that is correct, `low` and `high` are the
+    ends of its 95 % interval (Wilson).
     """
 
     confidence: NDArray[np.float64]
@@ -114,12 +120,12 @@ class Reliability:
     high: NDArray[np.float64]
 
 
-def compute_reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Reliability:
-    """Compare confidence, float64 (N,), with accuracy in bins of as many pictures, the least sure first."""
+def compute_reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Reliability:
+    """Compare confidence, float64 (N,), with accuracy in bins of equal mass, the least sure bin first."""
     order = np.argsort(confidence, kind="stable")
-    rows = []
-    for places in np.array_split(order, count_bins(len(order))):
-        hits = int(right[places].sum())
-        low, high = wilson_interval(hits, len(places))
-        rows.append((confidence[places].mean(), hits / len(places), low, high))
-    return Reliability(*np.array(rows, np.float64).T)
+    points = []
+    for indices in np.array_split(order, count_bins(len(order))):
+        correct_count = int(correct[indices].sum())
+        low, high = wilson_interval(correct_count, len(indices))
+        points.append((confidence[indices].mean(), correct_count / len(indices), low, high))
+    return Reliability(*np.array(points, np.float64).T)

@@ -1,4 +1,4 @@
-"""Say what is gained by sending the unsure to review: the accuracy of those that are kept."""
+"""Measure what sending unsure predictions to review gains: the accuracy of those above a threshold."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,22 @@ from trainer.evaluation.metrics import LabeledPredictions
 from worker.stats import wilson_interval
 
 TARGET_ACCURACY = 0.95
-"""Of the photos that are not sent to review; one in twenty wrong is what people put up with in an album."""
+"""Of the photos that are not sent to review: one in twenty wrong is what people put up with in an album."""
 
 _STEPS = 100
-"""Thresholds that are considered, 0.00 to 0.99, as a person would write them."""
+"""Thresholds that are tried, 0.00 to 0.99, as a person would write them."""
 
-_FEWEST_KEPT = 20
-"""Fewer pictures say too little: with all 20 right, the accuracy may still be 84 %."""
+_MIN_PICTURES = 20
+"""Fewer pictures say too little: with all 20 correct, the accuracy may still be 84 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoverageCurve:
-    """Each float64 (M,): the share kept, ascending to 1, the accuracy of it, and its least confidence."""
+    """Accuracy against coverage, from the surest picture alone to all pictures, each float64 (M,).
+
+    `coverage` is the share of pictures up to here, ascending to 1, `accuracy` their accuracy, and
+    `confidence` the lowest confidence among them.
+    """
 
     coverage: NDArray[np.float64]
     accuracy: NDArray[np.float64]
@@ -29,55 +33,60 @@ class CoverageCurve:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What one threshold keeps of some pictures, and the accuracy of it with its 95 % interval (Wilson)."""
+    """What one threshold does to `total` pictures.
+
+    `covered` counts those that reach it, `correct` those of them whose prediction is correct; the rest goes
+    to review.
+    """
 
     threshold: float
-    kept: int
-    pictures: int
-    right: int
+    covered: int
+    total: int
+    correct: int
 
     @property
-    def coverage(self) -> float:
-        """Return the share that is kept."""
-        return self.kept / self.pictures
+    def share(self) -> float:
+        """The share of pictures that reach the threshold, 0 to 1."""
+        return self.covered / self.total
 
     @property
     def accuracy(self) -> float:
-        """Return the share of the kept that is right, 1 where nothing is kept."""
-        return self.right / self.kept if self.kept else 1.0
+        """The accuracy on the covered pictures, 0 to 1; 1 where there are none."""
+        return self.correct / self.covered if self.covered else 1.0
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return the accuracy's interval."""
-        return wilson_interval(self.right, self.kept)
+        """The 95 % interval of the accuracy (Wilson)."""
+        return wilson_interval(self.correct, self.covered)
 
 
-def compute_coverage_curve(answers: LabeledPredictions) -> CoverageCurve:
-    """Keep more and more of the pictures, the surest first; equally sure ones together."""
-    confidence = answers.confidence()
+def compute_coverage_curve(predictions: LabeledPredictions) -> CoverageCurve:
+    """Add pictures in the order of their confidence, the surest first; equally sure ones together."""
+    confidence = predictions.confidence
     order = np.argsort(-confidence, kind="stable")
     ordered = confidence[order]
     ends = np.flatnonzero(np.r_[ordered[1:] < ordered[:-1], True])
-    right = np.cumsum(answers.right()[order])[ends]
-    return CoverageCurve((ends + 1) / len(ordered), right / (ends + 1), ordered[ends])
+    correct = np.cumsum(predictions.correct[order])[ends]
+    return CoverageCurve((ends + 1) / len(ordered), correct / (ends + 1), ordered[ends])
 
 
-def measure_coverage(answers: LabeledPredictions, threshold: float) -> Coverage:
-    """Count what the worker keeps, of confidence `threshold` or more."""
-    kept = answers.confidence() >= threshold
-    return Coverage(threshold, int(kept.sum()), len(kept), int((kept & answers.right()).sum()))
+def measure_coverage(predictions: LabeledPredictions, threshold: float) -> Coverage:
+    """Count the pictures that the worker files, those of confidence `threshold` or more."""
+    is_covered = predictions.confidence >= threshold
+    correct = int((is_covered & predictions.correct).sum())
+    return Coverage(threshold, int(is_covered.sum()), len(is_covered), correct)
 
 
-def suggest_threshold(answers: LabeledPredictions, target: float = TARGET_ACCURACY) -> float | None:
-    """Return the least `min_confidence` at which the accuracy of what is kept reaches the target.
+def suggest_threshold(predictions: LabeledPredictions, target: float = TARGET_ACCURACY) -> float | None:
+    """Return the lowest `min_confidence` at which the accuracy of the covered pictures reaches the target.
 
-    The answers should be the validation pictures'. None where no threshold that keeps 20 pictures does; 0.0
-    where nothing has to be sent to review.
+    The predictions should be for the validation pictures. None where no threshold that covers 20 pictures
+    reaches the target; 0.0 where nothing has to go to review.
     """
     for step in range(_STEPS):
-        found = measure_coverage(answers, step / _STEPS)
-        if found.kept < min(_FEWEST_KEPT, found.pictures):
+        coverage = measure_coverage(predictions, step / _STEPS)
+        if coverage.covered < min(_MIN_PICTURES, coverage.total):
             return None
-        if found.accuracy >= target:
-            return found.threshold
+        if coverage.accuracy >= target:
+            return coverage.threshold
     return None

@@ -1,4 +1,4 @@
-"""Compute every figure of quality for many weightings of the same pictures at once."""
+"""Compute every metric for many weightings of the same pictures at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,105 +9,120 @@ from numpy.typing import NDArray
 from trainer.evaluation.bootstrap import MetricValues, Weights
 from trainer.evaluation.calibration import compute_calibration_errors, compute_log_losses
 
-Key = tuple[str, int | None]
+MetricKey = tuple[str, int | None]
+"""The name of a metric, and the position of its class, or None for all classes."""
+
+_OVERALL_METRICS = (
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "auc",
+    "log_loss",
+    "calibration_error",
+    "calibration_error_uncalibrated",
+)
+_CLASS_METRICS = ("precision", "recall", "f1", "auc")
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSet:
-    """The names of K figures, each with its class or None for all, and how to measure them.
+    """The keys of K metrics, and the function that measures them.
 
-    `measure_cost` takes float32 (R, N), how often each picture counts, and gives float64 (R, K), NaN where a
-    figure is not defined.
+    `measure` takes how often each picture counts, float32 (R, N), and returns float64 (R, K), NaN where a
+    metric is not defined.
     """
 
-    keys: tuple[Key, ...]
+    keys: tuple[MetricKey, ...]
     measure: Callable[[Weights], MetricValues]
 
     @classmethod
-    def of(
+    def from_predictions(
         cls,
-        chances: NDArray[np.float64],
+        probabilities: NDArray[np.float64],
         uncalibrated: NDArray[np.float64],
         predicted: NDArray[np.int64],
         labels: NDArray[np.int64],
     ) -> "MetricSet":
-        """Prepare the figures of these predictions: float64 (N, classes) twice, int64 (N,) twice."""
-        classes = chances.shape[1]
-        counting = _Counting(predicted, labels, classes)
-        ranking = [_Ranking(chances[:, label], labels == label) for label in range(classes)]
-        right = predicted == labels
-        everyone = np.arange(len(labels))
+        """Prepare the metrics of predictions: float64 (N, classes) twice, int64 (N,) twice."""
+        classes = probabilities.shape[1]
+        class_counts = _ClassCounts(predicted, labels, classes)
+        rankings = [_Ranking(probabilities[:, label], labels == label) for label in range(classes)]
+        correct = predicted == labels
+        rows = np.arange(len(labels))
 
         def measure(weights: Weights) -> MetricValues:
-            areas = np.stack([each.area(weights) for each in ranking], axis=1)
-            precision, recall, f1 = counting.of_classes(weights)
-            whole = [
-                counting.accuracy(weights),
+            auc = np.stack([ranking.compute_auc(weights) for ranking in rankings], axis=1)
+            precision, recall, f1 = class_counts.compute_class_metrics(weights)
+            overall = [
+                class_counts.compute_accuracy(weights),
                 _average_defined(recall),
                 _average_defined(f1),
-                _average_defined(areas),
-                compute_log_losses(chances, labels, weights),
-                compute_calibration_errors(chances[everyone, predicted], right, weights),
-                compute_calibration_errors(uncalibrated[everyone, predicted], right, weights),
+                _average_defined(auc),
+                compute_log_losses(probabilities, labels, weights),
+                compute_calibration_errors(probabilities[rows, predicted], correct, weights),
+                compute_calibration_errors(uncalibrated[rows, predicted], correct, weights),
             ]
-            return np.concatenate([np.stack(whole, axis=1), precision, recall, f1, areas], axis=1)
+            return np.concatenate([np.stack(overall, axis=1), precision, recall, f1, auc], axis=1)
 
-        names = "accuracy balanced_accuracy f1 auc log_loss calibration_error calibration_error_uncalibrated"
-        keys: list[Key] = [(name, None) for name in names.split()]
-        keys += [(name, label) for name in ("precision", "recall", "f1", "auc") for label in range(classes)]
+        keys: list[MetricKey] = [(name, None) for name in _OVERALL_METRICS]
+        keys += [(name, label) for name in _CLASS_METRICS for label in range(classes)]
         return cls(tuple(keys), measure)
 
 
-class _Counting:
-    """Figures that rest on the predicted classes alone."""
+class _ClassCounts:
+    """Computes the metrics that depend on the predicted classes alone."""
 
     def __init__(self, predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> None:
+        # One-hot float32: a matrix product then counts pictures for all weightings at once.
         one_hot = np.eye(classes, dtype=np.float32)
-        self._right = (predicted == labels).astype(np.float32)
-        self._named = one_hot[predicted]
-        self._there = one_hot[labels]
-        self._hits = self._there * self._right[:, None]
+        self._correct = (predicted == labels).astype(np.float32)
+        self._predicted = one_hot[predicted]
+        self._actual = one_hot[labels]
+        self._true_positives = self._actual * self._correct[:, None]
 
-    def accuracy(self, weights: Weights) -> MetricValues:
-        return np.asarray((weights @ self._right) / weights.sum(axis=1), np.float64)
+    def compute_accuracy(self, weights: Weights) -> MetricValues:
+        return np.asarray((weights @ self._correct) / weights.sum(axis=1), np.float64)
 
-    def of_classes(self, weights: Weights) -> tuple[MetricValues, MetricValues, MetricValues]:
+    def compute_class_metrics(self, weights: Weights) -> tuple[MetricValues, MetricValues, MetricValues]:
         """Return precision, recall and F1, each float64 (R, classes).
 
         Precision is NaN where a class was never predicted, recall and F1 where no picture is of it.
         """
-        named, there, hits = (
-            (weights @ counted).astype(np.float64) for counted in (self._named, self._there, self._hits)
+        predicted, actual, true_positives = (
+            (weights @ one_hot).astype(np.float64)
+            for one_hot in (self._predicted, self._actual, self._true_positives)
         )
         with np.errstate(invalid="ignore", divide="ignore"):
-            f1 = np.where(there > 0, 2 * hits / (named + there), np.nan)
-            return hits / named, hits / there, f1
+            f1 = np.where(actual > 0, 2 * true_positives / (predicted + actual), np.nan)
+            return true_positives / predicted, true_positives / actual, f1
 
 
 class _Ranking:
-    """The area under the ROC curve of one class against the rest, equal scores counting half."""
+    """Computes the area under the ROC curve of one class against the rest; ties count half."""
 
-    def __init__(self, scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> None:
-        self._order = np.argsort(scores, kind="stable")
-        ordered = scores[self._order]
+    def __init__(self, probabilities: NDArray[np.float64], is_positive: NDArray[np.bool_]) -> None:
+        # The order is the same for every weighting: sorting once is what makes 1000 resamples affordable.
+        self._order = np.argsort(probabilities, kind="stable")
+        ordered = probabilities[self._order]
         self._starts = np.flatnonzero(np.r_[True, ordered[1:] > ordered[:-1]])
-        self._positive = positive[self._order].astype(np.float32)
+        self._is_positive = is_positive[self._order].astype(np.float32)
 
-    def area(self, weights: Weights) -> MetricValues:
+    def compute_auc(self, weights: Weights) -> MetricValues:
+        """Return the share of pairs of a positive and a negative picture that are in order: float64 (R,)."""
         ordered = weights[:, self._order]
-        positive = np.add.reduceat(ordered * self._positive, self._starts, axis=1, dtype=np.float64)
-        both = np.add.reduceat(ordered, self._starts, axis=1, dtype=np.float64)
-        negative = both - positive
-        below = np.cumsum(negative, axis=1) - negative / 2
+        positive = np.add.reduceat(ordered * self._is_positive, self._starts, axis=1, dtype=np.float64)
+        total = np.add.reduceat(ordered, self._starts, axis=1, dtype=np.float64)
+        negative = total - positive
+        negatives_below = np.cumsum(negative, axis=1) - negative / 2
         pairs = positive.sum(axis=1) * negative.sum(axis=1)
         with np.errstate(invalid="ignore"):
-            area: MetricValues = (positive * below).sum(axis=1) / pairs
-        return area
+            auc: MetricValues = (positive * negatives_below).sum(axis=1) / pairs
+        return auc
 
 
-def _average_defined(of_classes: MetricValues) -> MetricValues:
-    """Return the mean over the classes that are defined, NaN where none is: float64 (R,)."""
-    defined = ~np.isnan(of_classes)
+def _average_defined(class_values: MetricValues) -> MetricValues:
+    """Return the mean over the classes whose value is defined, NaN where none is: float64 (R,)."""
+    is_defined = ~np.isnan(class_values)
     with np.errstate(invalid="ignore"):
-        mean: MetricValues = np.where(defined, of_classes, 0.0).sum(axis=1) / defined.sum(axis=1)
+        mean: MetricValues = np.where(is_defined, class_values, 0.0).sum(axis=1) / is_defined.sum(axis=1)
     return mean

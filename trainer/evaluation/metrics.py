@@ -1,5 +1,6 @@
-"""Measure what a network answered, every figure with the interval that so many pictures allow."""
+"""Measure predictions for pictures whose classes are known, every metric with its interval."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,30 +8,28 @@ from numpy.typing import NDArray
 
 from trainer.evaluation.bootstrap import RESAMPLES, compute_percentile_intervals
 from trainer.evaluation.calibration import simulate_calibrated_errors
-from trainer.evaluation.intervals import auc_interval, f1_interval, mean_interval
-from trainer.evaluation.metric_set import MetricSet
+from trainer.evaluation.intervals import Interval, auc_interval, f1_interval, mean_interval
+from trainer.evaluation.metric_set import MetricKey, MetricSet
 from worker.inference.bundle import Metric
 from worker.inference.fusion import softmax
 from worker.stats import wilson_interval
 
-Interval = tuple[float, float]
+_CALIBRATION_ERRORS = ("calibration_error", "calibration_error_uncalibrated")
 
-_ERRORS = ("calibration_error", "calibration_error_uncalibrated")
+_NOISE_QUANTILE = 0.975
+"""The quantile of the errors of perfectly calibrated confidences up to which an error may be noise alone."""
 
-_HONEST = 0.975
-"""The quantile of honest confidences' errors up to which an error may be noise alone."""
-
-_NUMBERS = ("auc", "log_loss", "calibration_error")
-"""What the names of figures begin with that are not given in percent."""
+_NUMBER_PREFIXES = ("auc", "log_loss", "calibration_error")
+"""How the names of metrics begin that are not written in percent."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabeledPredictions:
-    """What a network said of N pictures whose classes are known.
+    """A model's predictions for N pictures whose classes are known.
 
-    `chances` is float64 (N, classes), the calibrated probabilities; `uncalibrated` the same before
-    temperature scaling; `predicted` and `labels` int64 (N,). `groups` int64 (N,) numbers the groups of
-    near-duplicates, which intervals draw as one; where they are not known each picture is a group of its own.
+    `probabilities` is float64 (N, classes), calibrated; `uncalibrated` is the same before temperature
+    scaling. `predicted` and `labels` are int64 (N,). `groups`, int64 (N,), numbers the groups of
+    near-duplicates, which are resampled as one; where they are not known, each picture is its own group.
     """
 
     probabilities: NDArray[np.float64]
@@ -39,15 +38,23 @@ class LabeledPredictions:
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
 
+    @property
     def confidence(self) -> NDArray[np.float64]:
-        """Return the calibrated probability of each predicted class, float64 (N,)."""
+        """The calibrated probability of each predicted class, float64 (N,)."""
         confidence: NDArray[np.float64] = self.probabilities[np.arange(len(self.labels)), self.predicted]
         return confidence
 
-    def right(self) -> NDArray[np.bool_]:
-        """Return which predictions are right, bool (N,)."""
-        right: NDArray[np.bool_] = self.predicted == self.labels
-        return right
+    @property
+    def raw_confidence(self) -> NDArray[np.float64]:
+        """The probability of each predicted class before temperature scaling, float64 (N,)."""
+        confidence: NDArray[np.float64] = self.uncalibrated[np.arange(len(self.labels)), self.predicted]
+        return confidence
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Which predictions are correct, bool (N,)."""
+        correct: NDArray[np.bool_] = self.predicted == self.labels
+        return correct
 
 
 def make_predictions(
@@ -67,73 +74,86 @@ def make_predictions(
 
 
 def compute_metrics(
-    answers: LabeledPredictions,
+    predictions: LabeledPredictions,
     classes: tuple[str, ...],
     test_set: str,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> tuple[Metric, ...]:
-    """Return every figure that is defined on these pictures, those of all classes first.
+    """Return every metric that is defined on these pictures, those of all classes first.
 
-    An interval is the percentile bootstrap's. For shares, and what is made of shares, it is at least as wide
-    as the closed form that holds where the bootstrap fails: with 20 of 20 right it would claim certainty.
-    The calibration error's is reflected at its value, because resampling adds to an error that is
-    never negative, and begins at 0 where honest confidences would show as large an error.
+    Intervals are percentile bootstrap intervals. For shares, and for metrics made of shares, they are at
+    least as wide as the closed form, which holds where the bootstrap fails: with 20 of 20 correct the
+    bootstrap would claim certainty.
     """
-    figures = MetricSet.of(answers.probabilities, answers.uncalibrated, answers.predicted, answers.labels)
-    values = figures.measure(np.ones((1, len(answers.labels)), np.float32))[0]
-    lows, highs = compute_percentile_intervals(figures.measure, answers.groups, seed, resamples)
-    closed = _compute_closed_intervals(answers, dict(zip(figures.keys, values, strict=True)), len(classes))
+    metric_set = MetricSet.from_predictions(
+        predictions.probabilities, predictions.uncalibrated, predictions.predicted, predictions.labels
+    )
+    values = metric_set.measure(np.ones((1, len(predictions.labels)), np.float32))[0]
+    lows, highs = compute_percentile_intervals(metric_set.measure, predictions.groups, seed, resamples)
+    values_by_key = dict(zip(metric_set.keys, values.tolist(), strict=True))
+    closed_intervals = _compute_closed_intervals(predictions, values_by_key, len(classes))
     metrics = []
-    for key, value, low, high in zip(figures.keys, values, lows, highs, strict=True):
+    for (key, value), low, high in zip(values_by_key.items(), lows, highs, strict=True):
         name, label = key
         if np.isnan(value) and name != "precision":
             continue
-        if name in _ERRORS:
-            low, high = _compute_calibration_interval(answers, name, (value, low, high), seed, resamples)
-        low, high = _widen_interval(value, (low, high), closed.get(key))
-        shown = None if label is None else classes[label]
-        pictures = _count_pictures(answers, name, label)
-        metrics.append(Metric(name, shown, float(np.nan_to_num(value)), low, high, test_set, pictures))
+        if name in _CALIBRATION_ERRORS:
+            low, high = _compute_calibration_interval(predictions, name, (value, low, high), seed, resamples)
+        low, high = _widen_interval(value, (low, high), closed_intervals.get(key))
+        label_name = None if label is None else classes[label]
+        pictures = _count_pictures(predictions, name, label)
+        metrics.append(Metric(name, label_name, float(np.nan_to_num(value)), low, high, test_set, pictures))
     return tuple(metrics)
 
 
 def _compute_calibration_interval(
-    answers: LabeledPredictions, name: str, found: tuple[float, float, float], seed: int, resamples: int
+    predictions: LabeledPredictions,
+    name: str,
+    estimate: tuple[float, float, float],
+    seed: int,
+    resamples: int,
 ) -> Interval:
-    value, low, high = found
-    chances = answers.probabilities if name == "calibration_error" else answers.uncalibrated
-    confidence = chances[np.arange(len(answers.labels)), answers.predicted]
-    honest = simulate_calibrated_errors(confidence, answers.groups, seed, resamples)
-    least = 0.0 if value <= np.quantile(honest, _HONEST) else 2 * value - high
-    return least, 2 * value - low
+    """Reflect the bootstrap interval of a calibration error, given as value, low and high, at its value.
+
+    Resampling adds noise, which raises an error that is never negative: the bootstrap interval lies too
+    high by about as much as its values exceed the measured one. The interval begins at 0 where perfectly
+    calibrated confidences would show as large an error.
+    """
+    value, low, high = estimate
+    is_calibrated = name == "calibration_error"
+    confidence = predictions.confidence if is_calibrated else predictions.raw_confidence
+    noise = simulate_calibrated_errors(confidence, predictions.groups, seed, resamples)
+    lower_end = 0.0 if value <= np.quantile(noise, _NOISE_QUANTILE) else 2 * value - high
+    return lower_end, 2 * value - low
 
 
 def _compute_closed_intervals(
-    answers: LabeledPredictions, values: dict[tuple[str, int | None], float], classes: int
-) -> dict[tuple[str, int | None], Interval]:
-    labels, predicted, right = answers.labels, answers.predicted, answers.right()
-    found: dict[tuple[str, int | None], Interval] = {
-        ("accuracy", None): wilson_interval(int(right.sum()), len(right))
+    predictions: LabeledPredictions, values: Mapping[MetricKey, float], classes: int
+) -> dict[MetricKey, Interval]:
+    labels, predicted, correct = predictions.labels, predictions.predicted, predictions.correct
+    intervals: dict[MetricKey, Interval] = {
+        ("accuracy", None): wilson_interval(int(correct.sum()), len(correct))
     }
     for label in range(classes):
-        hits = int((right & (labels == label)).sum())
-        named, there = int((predicted == label).sum()), int((labels == label).sum())
-        found["precision", label] = wilson_interval(hits, named)
-        found["recall", label] = wilson_interval(hits, there)
-        found["f1", label] = f1_interval(hits, named + there - hits)
+        true_positives = int((correct & (labels == label)).sum())
+        predicted_count, label_count = int((predicted == label).sum()), int((labels == label).sum())
+        intervals["precision", label] = wilson_interval(true_positives, predicted_count)
+        intervals["recall", label] = wilson_interval(true_positives, label_count)
+        union = predicted_count + label_count - true_positives
+        intervals["f1", label] = f1_interval(true_positives, union)
         auc = values["auc", label]
         if not np.isnan(auc):
-            found["auc", label] = auc_interval(auc, there, len(labels) - there)
-    for name, of in (("balanced_accuracy", "recall"), ("f1", "f1"), ("auc", "auc")):
-        parts = [
-            (values[of, label], *found[of, label])
+            intervals["auc", label] = auc_interval(auc, label_count, len(labels) - label_count)
+    for name, class_metric in (("balanced_accuracy", "recall"), ("f1", "f1"), ("auc", "auc")):
+        estimates = [
+            (values[class_metric, label], *intervals[class_metric, label])
             for label in range(classes)
-            if not np.isnan(values[of, label])
+            if not np.isnan(values[class_metric, label])
         ]
-        if parts:
-            found[name, None] = mean_interval(np.array(parts))
-    return found
+        if estimates:
+            intervals[name, None] = mean_interval(np.array(estimates))
+    return intervals
 
 
 def _widen_interval(value: float, resampled: Interval, closed: Interval | None) -> Interval:
@@ -141,21 +161,21 @@ def _widen_interval(value: float, resampled: Interval, closed: Interval | None) 
     return float(max(0.0, min(ends))), float(max(ends))
 
 
-def _count_pictures(answers: LabeledPredictions, name: str, label: int | None) -> int:
+def _count_pictures(predictions: LabeledPredictions, name: str, label: int | None) -> int:
     if label is None:
-        return len(answers.labels)
+        return len(predictions.labels)
     if name == "precision":
-        return int((answers.predicted == label).sum())
-    return int((answers.labels == label).sum())
+        return int((predictions.predicted == label).sum())
+    return int((predictions.labels == label).sum())
 
 
 def format_value(metric: Metric, value: float) -> str:
-    """Return a value of the metric as people write it: shares in percent, what is none as a number."""
-    if metric.name.startswith(_NUMBERS):
+    """Return a value of the metric for people: shares in percent, anything else as a number."""
+    if metric.name.startswith(_NUMBER_PREFIXES):
         return f"{value:.3f}"
     return f"{value:.1%}"
 
 
 def format_interval(metric: Metric) -> str:
-    """Return the metric's interval as people write it."""
+    """Return the metric's interval for people."""
     return f"{format_value(metric, metric.low)} to {format_value(metric, metric.high)}"

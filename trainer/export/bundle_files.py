@@ -1,8 +1,8 @@
-"""Write the files of a bundle: the LiteRT network, golden answers, manifest, and copies for others."""
+"""Write the files of a bundle: the LiteRT network, golden outputs, the manifest, and exports for others."""
 
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,13 +17,14 @@ from trainer.export.golden import draw_golden_inputs, run_network, write_golden
 from trainer.export.interchange import EXPORT_FOLDER, write_exports
 from trainer.export.litert import convert, silence_converter
 from trainer.export.variants import Conversion, Variant, choose_smallest, format_table, make_variant_metrics
-from trainer.training.configuration import TrainingConfig
+from trainer.models.architectures import MODEL_FILE
 from worker.errors import BundleError
 from worker.fileio import hash_file
 from worker.inference.bundle import (
     FORMAT_VERSION,
     Calibration,
     Golden,
+    InputSpec,
     Manifest,
     Metric,
     NetworkSpec,
@@ -35,21 +36,40 @@ from worker.inference.bundle import (
 from worker.inference.decode import Pixels
 from worker.inference.network import Network
 
-KERAS_FILE = "model.keras"
 _GOLDEN_FILE = "golden.npz"
 
-_CALIBRATION_PICTURES = 256
-"""For int8's ranges; LiteRT's own guide asks for a few hundred."""
+_REPRESENTATIVE_PICTURES = 256
+"""LiteRT's own guide asks for a few hundred."""
 
-_FLOAT_TOLERANCE = 1e-3
-"""Between the logits of Keras and of LiteRT in float32, in logits or as a share of the largest above 1."""
+_FLOAT32_TOLERANCE = 1e-3
+"""Between Keras' logits and LiteRT's in float32; a share of the largest logit where that is above 1."""
 
 _LIBRARIES = ("ai-edge-litert", "keras", "numpy", "pillow", "tensorflow")
 
 
 @dataclass(frozen=True, slots=True)
+class ExportConfig:
+    """How a network is exported.
+
+    `input` is what it takes, `max_side` the longest side in pixels of the pictures that it was trained on.
+    `seed` draws the golden inputs. `margin` is the accuracy that a smaller conversion may lose, 0 to 1.
+    `formats` are those of `EXPORT_FORMATS` to write beside the bundle's own, and `keep_keras` adds the Keras
+    file. `name` and `command` go into the manifest.
+    """
+
+    name: str
+    input: InputSpec
+    max_side: int
+    seed: int
+    margin: float
+    formats: tuple[str, ...]
+    keep_keras: bool
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingResults:
-    """What training found out that the manifest records."""
+    """What the manifest records of the training."""
 
     classes: tuple[str, ...]
     temperature: float
@@ -59,117 +79,127 @@ class TrainingResults:
 
 @dataclass(frozen=True, slots=True)
 class ExportNetworks:
-    """A network as it was learnt, to be trained further, and as it judges."""
+    """The network as it was trained, to be trained further, and as the bundle runs it."""
 
-    learnt: keras.Model
-    judging: keras.Model
+    trained: keras.Model
+    inference: keras.Model
 
 
 @dataclass(frozen=True, slots=True)
 class ExportPictures:
-    """What the conversions are made and chosen by.
+    """The pictures that conversions are made and chosen with.
 
-    `calibration` are pictures of the training split as they are, and `validation` those of the validation
-    split, uint8 (N, H, W, C); `labels` int64 (N,) belong to the latter.
+    `representative` are training pictures without augmentation and `validation` those of the validation
+    split, each uint8 (N, H, W, C); `labels`, int64 (N,), belong to the latter.
     """
 
-    calibration: Pixels
+    representative: Pixels
     validation: Pixels
     labels: NDArray[np.int64]
 
 
 def choose_representative_dataset(training: Indices) -> Indices:
-    """Take evenly spaced positions, at most 256, of all classes because pictures lie class by class."""
-    count = min(_CALIBRATION_PICTURES, len(training))
+    """Return at most 256 training pictures, evenly spaced: of all classes, which lie one after the other."""
+    count = min(_REPRESENTATIVE_PICTURES, len(training))
     return training[np.linspace(0, len(training) - 1, count).astype(np.int64)]
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenConversion:
-    """The conversion that goes into the bundle, as the worker runs it, and what it was chosen from.
+    """The conversion that goes into the bundle, as the worker runs it, and all that it was chosen from.
 
-    `validation` are its logits of the validation pictures, float32 (N, classes).
+    `validation_logits` are its logits for the validation pictures, float32 (N, classes).
     """
 
     variant: Variant
     network: Network
-    validation: NDArray[np.float32]
+    validation_logits: NDArray[np.float32]
     candidates: tuple[Conversion, ...]
 
-    def logits(self, pictures: Pixels) -> NDArray[np.float32]:
-        """Judge pictures, uint8 (N, H, W, C), as the worker will: float32 (N, classes) logits."""
+    def compute_logits(self, pictures: Pixels) -> NDArray[np.float32]:
+        """Run on pictures, uint8 (N, H, W, C), as the worker does: float32 (N, classes)."""
         return run_network(self.network, pictures)["logits"]
 
 
-def keep_smallest(
+def write_smallest_conversion(
     folder: Path,
     network: keras.Model,
-    recipe: TrainingConfig,
+    config: ExportConfig,
     classes: tuple[str, ...],
     pictures: ExportPictures,
     say: Callable[[str], None],
 ) -> ChosenConversion:
-    """Convert the network and leave in the folder the smallest conversion within the recipe's margin.
+    """Convert the network, and leave the smallest conversion within the margin in the folder.
 
-    Raises BundleError where LiteRT answers otherwise than Keras, OSError where the disk refuses.
+    Raises BundleError where LiteRT's logits are not those of Keras, OSError where the disk refuses.
     """
     say("converting to LiteRT")
     networks = {}
-    for variant, content in convert(network, pictures.calibration, say).items():
+    for variant, content in convert(network, pictures.representative, say).items():
         path = folder / _name_file(variant)
         path.write_bytes(content)
         with silence_converter():
-            networks[variant] = Network(folder, _describe_network(path, recipe), len(classes))
-    _check_float(network, networks[Variant.FLOAT32], recipe)
+            networks[variant] = Network(folder, _describe_network(path, config), len(classes))
+    _check_float32(network, networks[Variant.FLOAT32], config)
 
-    timed = {variant: _time_network(each, pictures.validation) for variant, each in networks.items()}
-    expected, _ = timed[Variant.FLOAT32]
-    candidates = tuple(
-        Conversion(
-            variant,
-            (folder / _name_file(variant)).stat().st_size,
-            int(np.count_nonzero(logits.argmax(axis=1) == pictures.labels)),
-            len(logits),
-            float(np.abs(logits - expected).max()),
-            milliseconds,
-        )
-        for variant, (logits, milliseconds) in timed.items()
-    )
-    kept = choose_smallest(candidates, recipe.margin)
-    say(format_table(candidates, kept, recipe.margin))
-    for variant in networks.keys() - {kept.variant}:
+    logits, candidates = _measure_conversions(networks, pictures)
+    choice = choose_smallest(candidates, config.margin)
+    say(format_table(candidates, choice, config.margin))
+    for variant in networks.keys() - {choice.variant}:
         networks[variant].path.unlink()
-    return ChosenConversion(kept.variant, networks[kept.variant], timed[kept.variant][0], candidates)
+    return ChosenConversion(choice.variant, networks[choice.variant], logits[choice.variant], candidates)
 
 
 def write_bundle(
     folder: Path,
     networks: ExportNetworks,
-    recipe: TrainingConfig,
-    findings: TrainingResults,
-    kept: ChosenConversion,
+    config: ExportConfig,
+    results: TrainingResults,
+    conversion: ChosenConversion,
     say: Callable[[str], None],
 ) -> Manifest:
-    """Write what a bundle has beside its network into the folder and return the manifest.
+    """Write everything but the network itself into the bundle's folder, and return the manifest.
 
-    Raises BundleError where an export answers otherwise than Keras, OSError where the disk refuses.
+    Raises BundleError where an export's logits are not those of Keras, OSError where the disk refuses.
     """
-    inputs = draw_golden_inputs(recipe.input, recipe.seed)
-    if recipe.keep_keras:
-        networks.learnt.save(folder / KERAS_FILE)
-        size = (folder / KERAS_FILE).stat().st_size
-        say(f"{KERAS_FILE}, to train further: {size:,} bytes (--no-keras leaves it out)")
-    expected = np.asarray(networks.judging(inputs, training=False))
-    write_exports(folder / EXPORT_FOLDER, networks.judging, recipe.exports, inputs, expected)
+    inputs = draw_golden_inputs(config.input, config.seed)
+    if config.keep_keras:
+        networks.trained.save(folder / MODEL_FILE)
+        size = (folder / MODEL_FILE).stat().st_size
+        say(f"{MODEL_FILE}, to train further: {size:,} bytes (--no-keras leaves it out)")
+    expected = np.asarray(networks.inference(inputs, training=False))
+    write_exports(folder / EXPORT_FOLDER, networks.inference, config.formats, inputs, expected)
 
-    spec = write_golden(folder / _GOLDEN_FILE, kept.network, recipe.seed)
-    metrics = (*findings.metrics, *make_variant_metrics(kept.candidates, recipe.margin))
-    manifest = _make_manifest(spec, recipe, replace(findings, metrics=metrics))
+    spec = write_golden(folder / _GOLDEN_FILE, conversion.network, config.seed)
+    metrics = (*results.metrics, *make_variant_metrics(conversion.candidates, config.margin))
+    manifest = _make_manifest(spec, config, replace(results, metrics=metrics))
     write_manifest(folder, manifest)
     return manifest
 
 
+def _measure_conversions(
+    networks: Mapping[Variant, Network], pictures: ExportPictures
+) -> tuple[dict[Variant, NDArray[np.float32]], tuple[Conversion, ...]]:
+    """Run every conversion on the validation pictures: their logits, and how they do."""
+    logits_by_variant, candidates = {}, []
+    for variant, network in networks.items():
+        logits, milliseconds = _time_network(network, pictures.validation)
+        logits_by_variant[variant] = logits
+        candidates.append(
+            Conversion(
+                variant,
+                size_bytes=network.path.stat().st_size,
+                correct=int(np.count_nonzero(logits.argmax(axis=1) == pictures.labels)),
+                total=len(logits),
+                largest_difference=float(np.abs(logits - logits_by_variant[Variant.FLOAT32]).max()),
+                milliseconds=milliseconds,
+            )
+        )
+    return logits_by_variant, tuple(candidates)
+
+
 def _time_network(network: Network, pictures: Iterable[Pixels]) -> tuple[NDArray[np.float32], float]:
+    """Return the logits of each picture, float32 (N, classes), and the median milliseconds for one."""
     logits, seconds = [], []
     for pixels in pictures:
         started = time.perf_counter()
@@ -178,13 +208,14 @@ def _time_network(network: Network, pictures: Iterable[Pixels]) -> tuple[NDArray
     return np.stack(logits), 1e3 * float(np.median(seconds))
 
 
-def _check_float(network: keras.Model, converted: Network, recipe: TrainingConfig) -> None:
-    inputs = draw_golden_inputs(recipe.input, recipe.seed)
-    trained = np.asarray(network(inputs, training=False))
-    worst = float(np.abs(run_network(converted, inputs)["logits"] - trained).max())
-    if not worst <= _FLOAT_TOLERANCE * max(1.0, float(np.abs(trained).max())):
+def _check_float32(network: keras.Model, conversion: Network, config: ExportConfig) -> None:
+    inputs = draw_golden_inputs(config.input, config.seed)
+    expected = np.asarray(network(inputs, training=False))
+    difference = float(np.abs(run_network(conversion, inputs)["logits"] - expected).max())
+    # `not <=` rather than `>`, here and wherever logits are compared: NaN has to fail, too.
+    if not difference <= _FLOAT32_TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise BundleError(
-            f"LiteRT's logits differ from the trained network's by {worst:.4g}; "
+            f"LiteRT's logits differ from the trained network's by {difference:.4g}; "
             "install the versions that moodsort[train] names"
         )
 
@@ -193,28 +224,28 @@ def _name_file(variant: Variant) -> str:
     return f"scene.{variant}.tflite"
 
 
-def _describe_network(network: Path, recipe: TrainingConfig) -> NetworkSpec:
-    """Describe the network, as yet without golden outputs."""
+def _describe_network(path: Path, config: ExportConfig) -> NetworkSpec:
+    """Describe the network, as yet without tolerance and golden outputs, which it has to be run for."""
     output = OutputSpec("logits", 0.0)
     golden = Golden(_GOLDEN_FILE, "")
-    return NetworkSpec("scene", (output,), network.name, hash_file(network), recipe.input, golden)
+    return NetworkSpec("scene", (output,), path.name, hash_file(path), config.input, golden)
 
 
-def _make_manifest(network: NetworkSpec, recipe: TrainingConfig, findings: TrainingResults) -> Manifest:
+def _make_manifest(network: NetworkSpec, config: ExportConfig, results: TrainingResults) -> Manifest:
     libraries = {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
     return Manifest(
         format_version=FORMAT_VERSION,
-        name=recipe.name,
+        name=config.name,
         version=derive_version((network,)),
-        classes=findings.classes,
-        max_side=recipe.max_side,
+        classes=results.classes,
+        max_side=config.max_side,
         networks=(network,),
         detection=None,
         fusion=None,
-        calibration=Calibration("temperature", findings.temperature, None),
-        training_data=findings.training_data,
-        metrics=findings.metrics,
+        calibration=Calibration("temperature", results.temperature, None),
+        training_data=results.training_data,
+        metrics=results.metrics,
         libraries=libraries,
-        command=recipe.command,
+        command=config.command,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

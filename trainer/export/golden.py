@@ -17,28 +17,28 @@ from worker.inference.network import Network
 _MAX_INPUTS = 8
 _MIN_INPUTS = 2
 _MAX_PIXELS = 200_000
-"""In all inputs together, beyond the fewest."""
+"""In all inputs together, unless the minimum of two has more: every bundle carries them."""
 
 _TONE_STEP = 16
-"""Of the gradients' tones: like blocks of one colour they compress well, and are a part of every bundle."""
+"""Of the gradients' tones: in such steps they compress as well as blocks of one colour."""
 
 _MIN_TOLERANCE = 0.05
-"""In logits, or strides of a heatmap: far above what processors round differently in float32, far below what
-another network gives."""
+"""In logits, or strides of a heatmap: far above what rounding in float32 differs by between processors, far
+below what networks differ by."""
 
 _SAFETY_FACTOR = 4.0
 
 OutputArrays = Mapping[str, NDArray[np.float32]]
-"""The outputs for several inputs by their kind, float32 (N, …)."""
+"""The outputs for N inputs by their kind, each float32 (N, …)."""
 
 
 def draw_golden_inputs(spec: InputSpec, seed: int) -> Pixels:
     """Draw 2 to 8 pictures of coloured blocks and gradients: uint8 (N, height, width, 1 or 3)."""
-    draw = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     channels = 3 if spec.colour == "rgb" else 1
     count = max(_MIN_INPUTS, min(_MAX_INPUTS, _MAX_PIXELS // (spec.width * spec.height)))
-    inputs = [_draw_blocks(spec, channels, draw) for _ in range(count // 2)]
-    inputs += [_draw_gradient(spec, channels, draw) for _ in range(count - count // 2)]
+    inputs = [_draw_blocks(spec, channels, generator) for _ in range(count // 2)]
+    inputs += [_draw_gradient(spec, channels, generator) for _ in range(count - count // 2)]
     return np.stack(inputs)
 
 
@@ -59,11 +59,11 @@ def write_golden(path: Path, network: Network, seed: int) -> NetworkSpec:
 
 
 def measure_tolerances(network: Path, inputs: Pixels, outputs: OutputArrays) -> dict[str, float]:
-    """Return how far each output for the golden inputs may be off on another processor.
+    """Return how far each output for the golden inputs may be off on another processor, by its kind.
 
-    Arithmetic with 8 bits is rounded otherwise by other kernels. LiteRT has two sets that share no code,
-    XNNPACK's, which gave `outputs`, and its own; what these two differ by here stands for what processors
-    differ by, and four times that is allowed.
+    Other kernels round 8-bit arithmetic differently. LiteRT has two sets of kernels that share no code:
+    XNNPACK's, which gave `outputs`, and its own. The difference between these two stands for the difference
+    between processors, and four times that is allowed.
     """
     reference = Interpreter(
         model_content=network.read_bytes(),
@@ -71,17 +71,17 @@ def measure_tolerances(network: Path, inputs: Pixels, outputs: OutputArrays) -> 
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     reference.allocate_tensors()
-    (taken,) = reference.get_input_details()
-    # The kind of an output is known by its number of dimensions, whatever the order that LiteRT lists them in.
+    (input_details,) = reference.get_input_details()
+    # The number of dimensions tells the kind of an output; the order in which LiteRT lists them does not.
     index_by_rank = {len(details["shape"]): details["index"] for details in reference.get_output_details()}
-    largest = dict.fromkeys(outputs, 0.0)
-    for number, pixels in enumerate(inputs):
-        reference.set_tensor(taken["index"], pixels[np.newaxis])
+    differences = dict.fromkeys(outputs, 0.0)
+    for index, pixels in enumerate(inputs):
+        reference.set_tensor(input_details["index"], pixels[np.newaxis])
         reference.invoke()
         for kind, expected in outputs.items():
             output = reference.get_tensor(index_by_rank[expected.ndim])[0]
-            largest[kind] = max(largest[kind], float(np.abs(output - expected[number]).max()))
-    return {kind: max(_MIN_TOLERANCE, _SAFETY_FACTOR * value) for kind, value in largest.items()}
+            differences[kind] = max(differences[kind], float(np.abs(output - expected[index]).max()))
+    return {kind: max(_MIN_TOLERANCE, _SAFETY_FACTOR * value) for kind, value in differences.items()}
 
 
 def run_network(network: Network, inputs: Pixels) -> dict[str, NDArray[np.float32]]:
@@ -90,17 +90,17 @@ def run_network(network: Network, inputs: Pixels) -> dict[str, NDArray[np.float3
     return {kind: np.stack([output[kind] for output in outputs]) for kind in outputs[0]}
 
 
-def _draw_blocks(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:
-    side = int(draw.integers(3, 12))
-    coarse = draw.integers(0, 256, (side, side, 3), np.uint8)
+def _draw_blocks(spec: InputSpec, channels: int, generator: np.random.Generator) -> Pixels:
+    side = int(generator.integers(3, 12))
+    coarse = generator.integers(0, 256, (side, side, 3), np.uint8)
     blocks = Image.fromarray(coarse).resize((spec.width, spec.height), Image.Resampling.NEAREST)
     return np.asarray(blocks, np.uint8)[..., :channels]
 
 
-def _draw_gradient(spec: InputSpec, channels: int, draw: np.random.Generator) -> Pixels:
+def _draw_gradient(spec: InputSpec, channels: int, generator: np.random.Generator) -> Pixels:
     rows = np.linspace(0, 1, spec.height)[:, None, None]
     columns = np.linspace(0, 1, spec.width)[None, :, None]
-    corners = draw.uniform(0, 255, (4, channels))
+    corners = generator.uniform(0, 255, (4, channels))
     top = corners[0] + columns * (corners[1] - corners[0])
     bottom = corners[2] + columns * (corners[3] - corners[2])
     gradient = np.asarray(top + rows * (bottom - top), np.uint8)

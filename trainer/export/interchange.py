@@ -1,4 +1,8 @@
-"""Write a network in the formats of other runtimes, and see that they answer as Keras does."""
+"""Write a network in the formats of other runtimes, and check that its logits there are those of Keras.
+
+TensorFlow and the libraries of ONNX are imported inside functions: `check_exports` runs before either has to
+be there, and the former takes seconds to start.
+"""
 
 import importlib.util
 import os
@@ -21,14 +25,14 @@ EXPORT_FORMATS = ("onnx", "saved_model")
 _ONNX_LIBRARIES = ("onnx", "onnxruntime", "tf2onnx")
 
 _OPSET = 17
-"""Of ONNX: since 2022, so that old runtimes read it too."""
+"""Of ONNX: from 2022, so that old runtimes read it too."""
 
 _TOLERANCE = 1e-3
-"""In logits: float32 in another order of summation."""
+"""In logits: float32 added up in another order."""
 
 
 def check_exports(formats: Sequence[str]) -> None:
-    """Raise ConfigError, with what installs them, where libraries that a format needs are missing."""
+    """Raise ConfigError where libraries that a format needs are missing; it says how to install them."""
     missing = [name for name in _ONNX_LIBRARIES if importlib.util.find_spec(name) is None]
     if "onnx" in formats and missing:
         raise ConfigError(
@@ -43,24 +47,26 @@ def write_exports(
     inputs: Pixels,
     expected: NDArray[np.float32],
 ) -> None:
-    """Write `network.onnx` and `saved_model` into the folder, as asked for, and check their answers.
+    """Write `network.onnx` and `saved_model` into the folder, as far as `formats` names them, and check them.
 
     Both take uint8 (N, H, W, C), 0–255, as the bundle's network does, and give float32 (N, classes) logits;
-    in ONNX these are called `pixels` and `logits`.
-    `inputs` and `expected` are golden inputs and Keras' logits. Raises BundleError where the answers differ.
+    in ONNX these are called `pixels` and `logits`. `inputs` are golden inputs, `expected` Keras' logits for
+    them. Raises BundleError where the logits differ.
     """
     if not formats:
         return
     folder.mkdir()
     if "onnx" in formats:
-        _check(folder / "network.onnx", _run_onnx(folder / "network.onnx", network, inputs), expected)
+        path = folder / "network.onnx"
+        _check_logits(path, _run_onnx(path, network, inputs), expected)
     if "saved_model" in formats:
-        _check(folder / "saved_model", _run_saved_model(folder / "saved_model", network, inputs), expected)
+        path = folder / "saved_model"
+        _check_logits(path, _run_saved_model(path, network, inputs), expected)
 
 
 def _run_onnx(path: Path, network: "keras.Model", inputs: Pixels) -> NDArray[np.float32]:
     from onnxruntime import InferenceSession, SessionOptions
-    from onnxruntime.capi import onnxruntime_pybind11_state as refusals
+    from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
     from trainer.export.litert import read_first_line
 
@@ -69,12 +75,19 @@ def _run_onnx(path: Path, network: "keras.Model", inputs: Pixels) -> NDArray[np.
     try:
         _write_onnx(path, network)
         session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        found: NDArray[np.float32] = session.run(["logits"], {"pixels": inputs})[0]
-    except (ValueError, RuntimeError, refusals.Fail, refusals.InvalidGraph, refusals.NotImplemented) as error:
+        logits: NDArray[np.float32] = session.run(["logits"], {"pixels": inputs})[0]
+    except (
+        ValueError,
+        RuntimeError,
+        onnx_errors.Fail,
+        onnx_errors.InvalidGraph,
+        onnx_errors.NotImplemented,
+    ) as error:
         raise BundleError(
-            f"{path.name}: this network cannot be had as ONNX ({read_first_line(error)}); leave out --export onnx"
+            f"{path.name}: this network cannot be converted to ONNX ({read_first_line(error)}); "
+            "leave out --export onnx"
         ) from error
-    return found
+    return logits
 
 
 def _write_onnx(path: Path, network: "keras.Model") -> None:
@@ -85,13 +98,13 @@ def _write_onnx(path: Path, network: "keras.Model") -> None:
     with silence_converter():
         # Keras' own export leaves the constants of a Normalization layer as inputs that nobody feeds.
         graph = freeze_graph(network, batch=None)
-        taken, given = graph.inputs[0].name, graph.outputs[0].name
+        input_name, output_name = graph.inputs[0].name, graph.outputs[0].name
         tf2onnx.convert.from_graph_def(
             graph.graph.as_graph_def(),
-            input_names=[taken],
-            output_names=[given],
+            input_names=[input_name],
+            output_names=[output_name],
             opset=_OPSET,
-            tensors_to_rename={taken: "pixels", given: "logits"},
+            tensors_to_rename={input_name: "pixels", output_name: "logits"},
             output_path=os.fspath(path),
         )
 
@@ -104,19 +117,20 @@ def _run_saved_model(path: Path, network: "keras.Model", inputs: Pixels) -> NDAr
     try:
         with silence_converter():
             network.export(path, format="tf_saved_model", verbose=False)
-            served = tf.saved_model.load(path)
+            saved_model = tf.saved_model.load(path)
     except tf.errors.OpError as error:
         raise BundleError(
-            f"{path.name}: cannot be written ({read_first_line(error)}); check the disk, or leave out --export"
+            f"{path.name}: cannot be written ({read_first_line(error)}); "
+            "check the disk, or leave out --export saved_model"
         ) from error
-    found: NDArray[np.float32] = served.serve(inputs).numpy()
-    return found
+    logits: NDArray[np.float32] = saved_model.serve(inputs).numpy()
+    return logits
 
 
-def _check(path: Path, found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
-    worst = float(np.abs(found - expected).max())
-    if not worst <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):
+def _check_logits(path: Path, logits: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    difference = float(np.abs(logits - expected).max())
+    if not difference <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise BundleError(
-            f"{path.name}: its logits differ from the trained network's by {worst:.4g}; "
+            f"{path.name}: its logits differ from the trained network's by {difference:.4g}; "
             f"leave out --export, or install the versions that moodsort[train,onnx] names"
         )

@@ -16,18 +16,19 @@ from worker.fileio import silence_stderr
 from worker.inference.decode import Pixels
 
 
-def convert(network: keras.Model, calibration: Pixels, say: Callable[[str], None]) -> dict[Variant, bytes]:
-    """Convert to LiteRT: uint8 (1, H, W, C), 0–255, in; float32 (1, classes) logits out; in all variants.
+def convert(network: keras.Model, representative: Pixels, say: Callable[[str], None]) -> dict[Variant, bytes]:
+    """Convert to LiteRT in all variants: uint8 (1, H, W, C), 0–255, in; float32 (1, classes) logits out.
 
-    `calibration`, uint8 (N, H, W, C), shows int8 the ranges of activations. A variant that the network
-    cannot be converted to is left out, and said. Raises BundleError where not even float32 can be had.
+    `representative`, uint8 (N, H, W, C), is the dataset that int8 takes the ranges of activations from. A
+    variant that the network cannot be converted to is left out, with a message. Raises BundleError where not
+    even float32 is possible.
     """
-    converted = {}
+    contents = {}
     with silence_converter():
         graph = freeze_graph(network, batch=1)
         for variant in Variant:
             try:
-                converted[variant] = _convert_variant(graph, variant, calibration)
+                contents[variant] = _convert_variant(graph, variant, representative)
             except (ConverterError, RuntimeError, ValueError) as error:
                 if variant is Variant.FLOAT32:
                     raise BundleError(
@@ -35,23 +36,23 @@ def convert(network: keras.Model, calibration: Pixels, say: Callable[[str], None
                         "choose another --network"
                     ) from error
                 say(f"left out {variant}: the network cannot be converted to it ({read_first_line(error)})")
-    return converted
+    return contents
 
 
 def freeze_graph(network: keras.Model, batch: int | None) -> Any:
     """Trace the network for pictures uint8 (batch, H, W, C), with its weights as constants."""
 
-    def answer(pixels: Any) -> Any:
+    def compute_logits(pixels: Any) -> Any:
         return network(pixels, training=False)
 
-    shape = (batch, *network.input_shape[1:])
-    traced = tf.function(answer).get_concrete_function(tf.TensorSpec(shape, tf.uint8, name="pixels"))
-    return convert_variables_to_constants_v2(traced)
+    signature = tf.TensorSpec((batch, *network.input_shape[1:]), tf.uint8, name="pixels")
+    concrete_function = tf.function(compute_logits).get_concrete_function(signature)
+    return convert_variables_to_constants_v2(concrete_function)
 
 
-def _convert_variant(graph: Any, variant: Variant, calibration: Pixels) -> bytes:
+def _convert_variant(graph: Any, variant: Variant, representative: Pixels) -> bytes:
     # By way of a SavedModel, as Keras' own export goes, each conversion takes eight times as long for the
-    # same answers; with the network as second argument its weights are variables, which LiteRT never fills.
+    # same logits; with the network as second argument its weights are variables, which LiteRT never fills.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
     if variant is not Variant.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -62,10 +63,10 @@ def _convert_variant(graph: Any, variant: Variant, calibration: Pixels) -> bytes
         converter.inference_input_type = tf.uint8
         converter.inference_output_type = tf.float32
 
-        def shown() -> Iterator[list[Any]]:
-            return ([pixels[None]] for pixels in calibration)
+        def list_inputs() -> Iterator[list[Any]]:
+            return ([pixels[None]] for pixels in representative)
 
-        converter.representative_dataset = shown
+        converter.representative_dataset = list_inputs
     content: bytes = converter.convert()
     return content
 
@@ -79,5 +80,5 @@ def silence_converter() -> Iterator[None]:
 
 
 def read_first_line(error: Exception) -> str:
-    """Return the first line of what an error of many lines says, its kind where it says nothing."""
+    """Return the first line of an error's message that is not blank, or else the error's type."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

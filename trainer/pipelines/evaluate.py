@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainer.data.class_folders import ClassFile, Split, find_classes
 from trainer.data.fingerprint import fingerprint_data
@@ -16,82 +18,104 @@ from trainer.evaluation.bundle_evaluation import (
     collect_predictions,
 )
 from trainer.evaluation.bundle_task import BundlesTask, ImagePredictions
+from trainer.evaluation.metrics import LabeledPredictions
 from worker.config import Limits
 from worker.errors import ConfigError, Reason
 from worker.inference.bundle import Bundle, load_bundle
 from worker.paths import format_path
 from worker.pool.batch import run_batch
-from worker.pool.protocol import Completed, Delayed, Gone, Refused
+from worker.pool.protocol import Completed, Delayed, Gone, Refused, Task
+
+OnFile = Callable[[SkippedFile | None], None]
+"""Called for each file, in their order: with None, or with why the file is skipped."""
 
 
-def evaluate_bundles(
-    folders: Sequence[Path], data: Path, limits: Limits, on_file: Callable[[SkippedFile | None], None]
-) -> Evaluation:
+@dataclass(frozen=True, slots=True)
+class FilePredictions:
+    """The predictions for each file that could be read, in order, and the files that were skipped.
+
+    `hashes` are the SHA-256 of the files, in hex; `groups`, int64 (N,), numbers their groups of
+    near-duplicates.
+    """
+
+    files: tuple[ClassFile, ...]
+    hashes: tuple[str, ...]
+    images: tuple[ImagePredictions, ...]
+    groups: NDArray[np.int64]
+    skipped: tuple[SkippedFile, ...]
+
+    def collect(self, bundle: Bundle, number: int, classes: tuple[str, ...]) -> LabeledPredictions:
+        """Return the predictions at position `number` of every image, which are the bundle's, as arrays."""
+        predictions = [image.predictions[number] for image in self.images]
+        labels = np.array([classes.index(file.label) for file in self.files])
+        return collect_predictions(bundle, predictions, classes, labels, self.groups)
+
+
+def evaluate_bundles(folders: Sequence[Path], data: Path, limits: Limits, on_file: OnFile) -> Evaluation:
     """Predict the label of every image below the data's class folders with every bundle, as the worker does.
 
-    Of a folder that is split the test split is taken, or else the validation split. `on_file` is told of each
-    file: None, or why it is skipped. Raises ConfigError where the bundles' classes and the data's are not the
-    same or no image can be read, BundleError where a bundle cannot be loaded.
+    Of a folder with splits, the test split is evaluated, or else the validation split. Raises ConfigError
+    where the bundles' classes are not the data's or no image can be read, BundleError where a bundle cannot
+    be loaded.
     """
     bundles = [load_bundle(folder) for folder in folders]
     files, split = choose_files(data)
-    classes = bundles[0].manifest.classes
     for bundle in bundles:
         check_classes(bundle, {file.label for file in files}, data)
-    images: list[Completed[ImagePredictions]] = []
-    read: list[ClassFile] = []
-    skipped: list[SkippedFile] = []
-    # Links are followed here: `dataset split` makes them. The processes never open one.
-    paths = [file.path.resolve() for file in files]
-    results = run_batch(BundlesTask(tuple(folders)), paths, limits, os.cpu_count() or 1)
-    for file, result in zip(files, results, strict=True):
-        if isinstance(result, Completed):
-            images.append(result)
-            read.append(file)
-            on_file(None)
-        else:
-            skipped.append(describe_skipped(file.path, result))
-            on_file(skipped[-1])
-    if not images:
-        raise ConfigError(
-            f"{format_path(data)}: none of its {len(files)} files could be read; name other pictures"
-        )
-    hashes = [image.file.sha256 for image in images]
-    groups = group_near_duplicates(
-        np.stack([image.result.bits for image in images]),
-        np.stack([image.result.mirror_bits for image in images]),
-        hashes,
-    )
-    labels = np.array([classes.index(file.label) for file in read])
-    evaluations = []
-    for number, bundle in enumerate(bundles):
-        predictions = [image.result.predictions[number] for image in images]
-        evaluations.append(
-            BundleEvaluation(bundle, collect_predictions(bundle, predictions, classes, labels, groups))
-        )
+    task = BundlesTask(tuple(folders))
+    predicted = predict_files(task, files, data, limits, os.cpu_count() or 1, on_file)
+    classes = bundles[0].manifest.classes
+    evaluations = [
+        BundleEvaluation(bundle, predicted.collect(bundle, number, classes))
+        for number, bundle in enumerate(bundles)
+    ]
     return Evaluation(
-        paths=tuple(file.path for file in read),
+        paths=tuple(file.path for file in predicted.files),
         split=split,
-        fingerprint=fingerprint_data(hashes, [file.label for file in read]),
-        skipped=tuple(skipped),
+        fingerprint=fingerprint_data(predicted.hashes, [file.label for file in predicted.files]),
+        skipped=predicted.skipped,
         bundles=tuple(evaluations),
     )
 
 
-def describe_skipped(path: Path, result: Refused | Gone | Delayed) -> SkippedFile:
-    """Return why a file has no result."""
-    match result:
-        case Refused(_, _, reason, detail):
-            return SkippedFile(path, reason, detail)
-        case Delayed(_, detail):
-            return SkippedFile(path, Reason.UNREADABLE, detail)
-        case Gone():
-            return SkippedFile(path, Reason.UNREADABLE, "it is no regular file, or it has gone")
+def predict_files(
+    task: Task[ImagePredictions],
+    files: Sequence[ClassFile],
+    data: Path,
+    limits: Limits,
+    processes: int,
+    on_file: OnFile,
+) -> FilePredictions:
+    """Run a task on files of the data in child processes, which a hostile file may kill.
+
+    Raises ConfigError where no file can be read, BundleError where the task cannot be loaded.
+    """
+    read_files: list[ClassFile] = []
+    completed: list[Completed[ImagePredictions]] = []
+    skipped: list[SkippedFile] = []
+    # Links are followed here, because `dataset split` makes them; a child process opens none.
+    paths = [file.path.resolve() for file in files]
+    results = run_batch(task, paths, limits, processes)
+    for file, result in zip(files, results, strict=True):
+        if isinstance(result, Completed):
+            read_files.append(file)
+            completed.append(result)
+            on_file(None)
+        else:
+            skipped.append(_describe_skipped(file.path, result))
+            on_file(skipped[-1])
+    if not completed:
+        raise ConfigError(
+            f"{format_path(data)}: none of its {len(files)} files could be read; name other pictures"
+        )
+    hashes = tuple(result.file.sha256 for result in completed)
+    images = tuple(result.result for result in completed)
+    return FilePredictions(tuple(read_files), hashes, images, _group_images(images, hashes), tuple(skipped))
 
 
 def choose_files(data: Path) -> tuple[list[ClassFile], Split | None]:
-    """Return the files of the test split, of validation where there is none, or of a folder without splits."""
-    files = [file for of_class in find_classes((data,)).values() for file in of_class]
+    """Return the files of the test split, else of the validation split, else of a folder without splits."""
+    files = [file for class_files in find_classes((data,)).values() for file in class_files]
     splits = {file.split for file in files}
     split = next((split for split in (Split.TEST, Split.VALID) if split in splits), None)
     return [file for file in files if split is None or file.split is split], split
@@ -99,10 +123,26 @@ def choose_files(data: Path) -> tuple[list[ClassFile], Split | None]:
 
 def check_classes(bundle: Bundle, classes: set[str], data: Path) -> None:
     """Raise ConfigError where the data's classes are not the bundle's."""
-    known = bundle.manifest.classes
-    if classes != set(known):
+    bundle_classes = bundle.manifest.classes
+    if classes != set(bundle_classes):
         raise ConfigError(
             f"{format_path(data)}: has the classes {', '.join(sorted(classes))}, but "
-            f"{format_path(bundle.folder)} knows {', '.join(sorted(known))}; name a folder with one folder "
-            "for each of these"
+            f"{format_path(bundle.folder)} knows {', '.join(sorted(bundle_classes))}; name a folder with one "
+            "folder for each of these"
         )
+
+
+def _group_images(images: Sequence[ImagePredictions], hashes: Sequence[str]) -> NDArray[np.int64]:
+    bits = np.stack([image.bits for image in images])
+    mirror_bits = np.stack([image.mirror_bits for image in images])
+    return group_near_duplicates(bits, mirror_bits, hashes)
+
+
+def _describe_skipped(path: Path, result: Refused | Gone | Delayed) -> SkippedFile:
+    match result:
+        case Refused(_, _, reason, detail):
+            return SkippedFile(path, reason, detail)
+        case Delayed(_, detail):
+            return SkippedFile(path, Reason.UNREADABLE, detail)
+        case Gone():
+            return SkippedFile(path, Reason.UNREADABLE, "it is no regular file, or it has gone")

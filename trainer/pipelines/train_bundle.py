@@ -50,9 +50,11 @@ TEST_SET = "held-out test split"
 
 @dataclass(frozen=True, slots=True)
 class BundleConfig:
-    """What a bundle is made of, and where it goes. `max_faces` faces of a picture are read, at most.
+    """What a bundle is made of, and where it goes.
 
-    The logits of several face classifiers are averaged, and so are those of several scene classifiers.
+    `data` are folders with splits. The logits of several face classifiers are averaged, and so are those of
+    several scene classifiers. Of each picture, the `max_faces` largest faces are classified. `max_pixels` is
+    the limit for a picture of the data.
     """
 
     data: tuple[Path, ...]
@@ -69,8 +71,9 @@ class BundleConfig:
 def train_bundle(config: BundleConfig, say: Callable[[str], None]) -> Manifest:
     """Copy the networks, fit the fusion to the validation split, measure on the test split.
 
-    Returns the manifest. Raises ConfigError where the parts do not belong together or the data has no
-    validation split, BundleError where a part cannot be loaded or the disk refuses.
+    Returns the manifest of the bundle now in place. Raises ConfigError where the classifiers do not go
+    together or the data has no validation split, BundleError where one of them or the detector cannot be
+    loaded, or the disk refuses.
     """
     detector = load_detector(config.detector).manifest
     classifiers = _load_classifiers(config)
@@ -98,12 +101,14 @@ def train_bundle(config: BundleConfig, say: Callable[[str], None]) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class _Classifiers:
-    """The bundles of one classifier each, by what they are to read."""
+    """The bundles of one classifier each, by what the classifier reads."""
 
     face: tuple[Bundle, ...]
     scene: tuple[Bundle, ...]
 
+    @property
     def all(self) -> tuple[Bundle, ...]:
+        """Those that read faces, then those that read scenes."""
         return (*self.face, *self.scene)
 
 
@@ -112,11 +117,11 @@ def _load_classifiers(config: BundleConfig) -> _Classifiers:
         tuple(map(_load_classifier, config.face_classifiers)),
         tuple(map(_load_classifier, config.scene_classifiers)),
     )
-    first, *others = classifiers.all()
-    for other in others:
-        if other.manifest.classes != first.manifest.classes:
+    first, *rest = classifiers.all
+    for bundle in rest:
+        if bundle.manifest.classes != first.manifest.classes:
             raise ConfigError(
-                f"{format_path(other.folder)}: knows {', '.join(other.manifest.classes)}, "
+                f"{format_path(bundle.folder)}: knows {', '.join(bundle.manifest.classes)}, "
                 f"{format_path(first.folder)} {', '.join(first.manifest.classes)}; name classifiers of the "
                 "same classes"
             )
@@ -133,12 +138,14 @@ def _load_classifier(folder: Path) -> Bundle:
 def _copy_networks(
     draft: Path, config: BundleConfig, detector: DetectorManifest, classifiers: _Classifiers
 ) -> tuple[NetworkSpec, ...]:
-    parts = [("detector", config.detector, detector.network)]
-    parts += _name_networks("face", classifiers.face)
-    parts += _name_networks("scene", classifiers.scene)
+    """Copy each network under a name of its own, and write golden outputs for it."""
+    sources = [("detector", config.detector, detector.network)]
+    sources += _name_networks("face", classifiers.face)
+    sources += _name_networks("scene", classifiers.scene)
     classes = len(classifiers.scene[0].manifest.classes)
     networks = []
-    for name, folder, spec in parts:
+    for name, folder, spec in sources:
+        # Not the sources' own golden files: their names may be the same, or their outputs of another LiteRT.
         shutil.copyfile(folder / spec.file, draft / f"{name}.tflite")
         network = Network(draft, replace(spec, file=f"{name}.tflite"), classes)
         networks.append(write_golden(draft / f"{name}.golden.npz", network, seed=0))
@@ -148,10 +155,14 @@ def _copy_networks(
 def _name_networks(
     reads: Literal["scene", "face"], bundles: Sequence[Bundle]
 ) -> list[tuple[str, Path, NetworkSpec]]:
-    numbers = [""] if len(bundles) == 1 else [f"-{number}" for number in range(1, len(bundles) + 1)]
+    """Return the name, the folder and the description of each network: "face", or "face-1" and so on.
+
+    A classifier that was trained alone says that it reads scenes, whatever it was trained on.
+    """
+    suffixes = [""] if len(bundles) == 1 else [f"-{number}" for number in range(1, len(bundles) + 1)]
     return [
-        (f"{reads}{number}", bundle.folder, replace(bundle.manifest.networks[0], reads=reads))
-        for number, bundle in zip(numbers, bundles, strict=True)
+        (f"{reads}{suffix}", bundle.folder, replace(bundle.manifest.networks[0], reads=reads))
+        for suffix, bundle in zip(suffixes, bundles, strict=True)
     ]
 
 
@@ -161,11 +172,11 @@ def _make_manifest(
     classifiers: _Classifiers,
     networks: tuple[NetworkSpec, ...],
 ) -> Manifest:
-    """Describe the bundle, as yet without metrics, its classifiers weighing what they do by themselves."""
-    manifests = [bundle.manifest for bundle in classifiers.all()]
+    """Describe the bundle, as yet without metrics; its fusion weighs by the classifiers' own calibrations."""
+    manifests = [bundle.manifest for bundle in classifiers.all]
     face, scene = _average_scale(classifiers.face), _average_scale(classifiers.scene)
-    sources = [detector.training_data, *(manifest.training_data for manifest in manifests)]
-    fingerprint = hashlib.sha256("".join(data.fingerprint for data in sources).encode()).hexdigest()
+    training_data = [detector.training_data, *(manifest.training_data for manifest in manifests)]
+    fingerprint = hashlib.sha256("".join(data.fingerprint for data in training_data).encode()).hexdigest()
     commands = (detector.command, *(manifest.command for manifest in manifests), config.command)
     libraries = dict(item for manifest in manifests for item in manifest.libraries.items())
     return replace(
@@ -178,7 +189,7 @@ def _make_manifest(
         detection=DetectionSettings(detector.score_threshold, config.max_faces),
         fusion=Fusion(face_weight=face / 2, scene_weight=scene / 2, no_face_weight=scene),
         calibration=Calibration("temperature", 1.0, None),
-        training_data=TrainingData(fingerprint, sum(data.pictures for data in sources)),
+        training_data=TrainingData(fingerprint, sum(data.pictures for data in training_data)),
         metrics=(),
         libraries=libraries | detector.libraries,
         command=" && ".join(commands),
@@ -187,7 +198,7 @@ def _make_manifest(
 
 
 def _average_scale(bundles: tuple[Bundle, ...]) -> float:
-    """Return by what the bundles' own calibrations multiply their logits, on average."""
+    """Return the mean factor by which the bundles' own calibrations multiply their logits."""
     return sum(1.0 / bundle.manifest.calibration.temperature for bundle in bundles) / len(bundles)
 
 

@@ -18,12 +18,13 @@ from trainer.data.splits import Indices, SplitIndices, choose_splits, measure_le
 from trainer.evaluation.calibration import fit_temperature
 from trainer.evaluation.metrics import LabeledPredictions, compute_metrics, make_predictions
 from trainer.export.bundle_files import (
+    ExportConfig,
     ExportNetworks,
     ExportPictures,
     TrainingResults,
     choose_representative_dataset,
-    keep_smallest,
     write_bundle,
+    write_smallest_conversion,
 )
 from trainer.models.architectures import IMAGENET, MODEL_FILE, NO_WEIGHTS
 from trainer.models.classifiers import NetworkPlan, add_flip_tta, build_network, load_network
@@ -220,26 +221,40 @@ def _write(
     """Convert, calibrate, measure and describe; write it all into the folder."""
     dataset, splits = data.dataset, data.splits
     networks, pictures = _make_export_networks(config, trained), _choose_pictures(dataset, splits)
+    export = _make_export_config(config)
     # What is measured is what is shipped: the converted network, run as the worker runs it.
-    conversion = keep_smallest(draft, networks.judging, config, dataset.classes, pictures, say)
-    temperature = fit_temperature(conversion.validation, pictures.labels)
-    validation = data.make_predictions(conversion.validation, splits.validation, temperature)
-    test = data.make_predictions(conversion.logits(dataset.pixels[splits.test]), splits.test, temperature)
+    conversion = write_smallest_conversion(draft, networks.inference, export, dataset.classes, pictures, say)
+    temperature = fit_temperature(conversion.validation_logits, pictures.labels)
+    validation = data.make_predictions(conversion.validation_logits, splits.validation, temperature)
+    test_logits = conversion.compute_logits(dataset.pixels[splits.test])
+    test = data.make_predictions(test_logits, splits.test, temperature)
     metrics = compute_metrics(test, dataset.classes, TEST_SET, config.seed)
     training_data = TrainingData(dataset.fingerprint(), len(dataset.labels))
     results = TrainingResults(dataset.classes, temperature, training_data, metrics)
-    manifest = write_bundle(draft, networks, config, results, conversion, say)
+    manifest = write_bundle(draft, networks, export, results, conversion, say)
     study = make_training_study(config, dataset, splits, trained, temperature, (validation, test), metrics)
     write_report(draft / "report", study)
     return manifest
 
 
+def _make_export_config(config: TrainingConfig) -> ExportConfig:
+    return ExportConfig(
+        name=config.name,
+        input=config.input,
+        max_side=config.max_side,
+        seed=config.seed,
+        margin=config.margin,
+        formats=config.exports,
+        keep_keras=config.keep_keras,
+        command=config.command,
+    )
+
+
 def _make_export_networks(config: TrainingConfig, trained: TrainedNetwork) -> ExportNetworks:
     """Add flip test-time augmentation, unless the network was trained without mirrored pictures."""
     network = trained.network
-    return ExportNetworks(
-        network, judging=add_flip_tta(network) if config.hyperparameters.augmented else network
-    )
+    is_augmented = config.hyperparameters.augmented
+    return ExportNetworks(network, inference=add_flip_tta(network) if is_augmented else network)
 
 
 def _choose_pictures(dataset: Dataset, splits: SplitIndices) -> ExportPictures:

@@ -1,4 +1,4 @@
-"""Write the report of a bundle: one page that needs nothing else, and its figures as PNG files."""
+"""Write the report of a bundle: one page that needs no other file, and its charts as PNG files."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ __all__ = ["Study", "StudyPictures", "write_report"]
 
 
 def write_report(folder: Path, study: Study) -> None:
-    """Write `index.html` and PNG files into a folder, which is made where it is not there.
+    """Write `index.html` and PNG files into a folder, which is created where it is missing.
 
     Raises BundleError where the disk refuses.
     """
     chapters = (
-        ("How it learned", make_learning_charts(study)),
-        ("What it gets right and wrong", make_classification_charts(study)),
-        ("How far to trust its confidence", make_confidence_charts(study)),
+        ("How it was trained", make_learning_charts(study)),
+        ("Correct and wrong predictions", make_classification_charts(study)),
+        ("How reliable its confidence is", make_confidence_charts(study)),
     )
     sheets = make_sheets(study)
     text = render_page(study, chapters, sheets)

@@ -1,4 +1,4 @@
-"""Charts of how far the network's confidence can be trusted, and what is gained by using it."""
+"""Charts of how reliable the confidence is, and of what sending unsure predictions to review gains."""
 
 from functools import partial
 
@@ -17,11 +17,17 @@ from trainer.evaluation.coverage import (
 )
 from trainer.evaluation.metrics import LabeledPredictions
 from trainer.report.study import Study
-from trainer.report.theme import Chart, Theme, add_axes, add_legend
+from trainer.report.theme import Chart, Theme, add_axes, add_legend, format_percent_axes
 from worker.stats import wilson_interval
 
-_MOST_POINTS = 300
-_COLUMNS = 20
+_MAX_POINTS = 300
+"""Of a curve: no more can be told apart, and the page would grow with the test set."""
+
+_HISTOGRAM_BINS = 20
+
+_MIN_CURVE_SHARE = 0.05
+_MIN_CURVE_PICTURES = 10
+"""A coverage curve begins here: the accuracy of fewer pictures is noise that would squeeze all the rest."""
 
 
 def make_confidence_charts(study: Study) -> list[Chart]:
@@ -31,9 +37,9 @@ def make_confidence_charts(study: Study) -> list[Chart]:
     return [
         Chart(
             "reliability",
-            "Reliability",
-            "On the dotted line, 80% sure means 80% right. Each point is as many pictures as the next, with "
-            "its 95% interval.",
+            "Reliability diagram",
+            "On the dotted line, of predictions with 80% confidence 80% are correct. Every point stands for "
+            "the same number of pictures and has its 95% interval.",
             f"Accuracy against confidence; calibration error {before:.3f} before temperature scaling, "
             f"{after:.3f} after",
             partial(_draw_reliability, study),
@@ -41,14 +47,15 @@ def make_confidence_charts(study: Study) -> list[Chart]:
         Chart(
             "confidence",
             "Confidence",
-            "How sure the network was of the pictures that it got right and wrong.",
-            "Histogram of confidence, right and wrong apart",
+            "The confidence of correct and of wrong predictions.",
+            "Histogram of confidence, correct and wrong predictions stacked",
             partial(_draw_histogram, study),
         ),
         Chart(
             "coverage",
-            "What review would gain",
-            "The more of the unsure go to review, the more of the rest is right. Band: 95% interval.",
+            "Accuracy and coverage",
+            "The more of the unsure predictions go to review, the more of the rest are correct. Band: 95% "
+            "interval.",
             describe_coverage(study),
             partial(_draw_coverage, study),
         ),
@@ -56,53 +63,50 @@ def make_confidence_charts(study: Study) -> list[Chart]:
 
 
 def describe_coverage(study: Study) -> str:
-    """Say which `min_confidence` is suggested, by which pictures, and what it does to the test."""
-    if study.validation is None:
-        chosen_on, source = study.test, "these pictures"
-    else:
-        chosen_on, source = study.validation, "the validation pictures"
-    threshold = suggest_threshold(chosen_on)
+    """Say which `min_confidence` is suggested, by which pictures, and what it does to the test pictures."""
+    source = "these pictures" if study.validation is None else "the validation pictures"
+    threshold = suggest_threshold(study.test if study.validation is None else study.validation)
     target = f"{TARGET_ACCURACY:.0%}"
     if threshold is None:
-        return f"No min_confidence reaches {target} right on {source}."
+        return f"No min_confidence reaches an accuracy of {target} on {source}."
     if threshold == 0:
-        return f"{target} of {source} are right without sending any to review: min_confidence = 0."
-    kept = measure_coverage(study.test, threshold)
-    low, high = kept.interval
+        return f"The accuracy on {source} is {target} or more without review: min_confidence = 0."
+    coverage = measure_coverage(study.test, threshold)
+    low, high = coverage.interval
     return (
-        f"min_confidence = {threshold:.2f} is the least that reaches {target} right on {source}. "
-        f"Of the test pictures it keeps {kept.coverage:.0%}, {kept.accuracy:.1%} of them right "
+        f"min_confidence = {threshold:.2f} is the lowest with an accuracy of {target} on {source}. "
+        f"It covers {coverage.share:.0%} of the test pictures, with an accuracy of {coverage.accuracy:.1%} "
         f"({low:.1%} to {high:.1%}); the rest goes to review."
     )
 
 
 def _draw_reliability(study: Study, figure: Figure, theme: Theme) -> None:
     axes = add_axes(figure, theme)
-    answers = study.test
-    everyone = np.arange(len(answers.labels))
-    raw = answers.uncalibrated[everyone, answers.predicted]
-    right = answers.right()
+    before = compute_reliability(study.test.raw_confidence, study.test.correct)
+    after = compute_reliability(study.test.confidence, study.test.correct)
     axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=1, linestyle=":")
-    before, after = compute_reliability(raw, right), compute_reliability(answers.confidence(), right)
     axes.plot(
         before.confidence, before.accuracy, "o--", color=theme.muted, markersize=3, label="before scaling"
     )
     _draw_intervals(axes, after, theme.series[0])
-    least = min(before.confidence.min(), after.confidence.min(), after.low.min(), before.accuracy.min())
-    axes.set_xlim(max(0.0, min(before.confidence.min(), after.confidence.min()) - 0.03), 1.02)
-    axes.set_ylim(max(0.0, least - 0.03), 1.02)
+    left = min(before.confidence.min(), after.confidence.min())
+    bottom = min(left, after.low.min(), before.accuracy.min())
+    axes.set_xlim(max(0.0, left - 0.03), 1.02)
+    axes.set_ylim(max(0.0, bottom - 0.03), 1.02)
     axes.set_xlabel("confidence")
     axes.set_ylabel("accuracy")
-    _format_axes(axes)
+    format_percent_axes(axes)
     add_legend(axes, theme, "lower right")
 
 
-def _draw_intervals(axes: Axes, found: Reliability, colour: str) -> None:
-    ends = np.maximum(0, [found.accuracy - found.low, found.high - found.accuracy])
+def _draw_intervals(axes: Axes, reliability: Reliability, colour: str) -> None:
+    accuracy = reliability.accuracy
+    # Rounding can put an end on the wrong side of the accuracy, which matplotlib refuses.
+    lengths = np.maximum(0, [accuracy - reliability.low, reliability.high - accuracy])
     axes.errorbar(
-        found.confidence,
-        found.accuracy,
-        yerr=ends,
+        reliability.confidence,
+        accuracy,
+        yerr=lengths,
         fmt="o-",
         color=colour,
         ecolor=colour,
@@ -115,14 +119,14 @@ def _draw_intervals(axes: Axes, found: Reliability, colour: str) -> None:
 
 def _draw_histogram(study: Study, figure: Figure, theme: Theme) -> None:
     axes = add_axes(figure, theme)
-    confidence, right = study.test.confidence(), study.test.right()
-    edges = np.linspace(min(0.5, float(confidence.min())), 1, _COLUMNS + 1)
+    confidence, correct = study.test.confidence, study.test.correct
+    edges = np.linspace(min(0.5, float(confidence.min())), 1, _HISTOGRAM_BINS + 1)
     axes.hist(
-        [confidence[right], confidence[~right]],
+        [confidence[correct], confidence[~correct]],
         list(edges),
         stacked=True,
         color=[theme.series[0], theme.series[1]],
-        label=["right", "wrong"],
+        label=["correct", "wrong"],
     )
     axes.set_xlabel("confidence")
     axes.set_ylabel("test pictures")
@@ -141,46 +145,41 @@ def _draw_coverage(study: Study, figure: Figure, theme: Theme) -> None:
     axes.axhline(TARGET_ACCURACY, color=theme.series[2], linewidth=1, linestyle=":")
     threshold = suggest_threshold(study.test if study.validation is None else study.validation)
     if threshold is not None:
-        kept = measure_coverage(study.test, threshold)
+        coverage = measure_coverage(study.test, threshold)
         axes.plot(
-            [kept.coverage],
-            [kept.accuracy],
+            [coverage.share],
+            [coverage.accuracy],
             "D",
             color=theme.series[1],
             label=f"min_confidence {threshold:.2f}",
         )
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(None, 1.01)
-    axes.set_xlabel("pictures kept, the surest first")
-    axes.set_ylabel("right among them")
-    _format_axes(axes)
+    axes.set_xlabel("coverage, the surest pictures first")
+    axes.set_ylabel("accuracy")
+    format_percent_axes(axes)
     add_legend(axes, theme, "lower left")
 
 
-def _draw_curve(axes: Axes, answers: LabeledPredictions, colour: str, name: str, style: str) -> None:
-    curve = compute_coverage_curve(answers)
-    # The first few pictures are too few for an accuracy, and one mistake there would squeeze all else.
-    chosen = _choose_points(curve.coverage, len(answers.labels))
-    axes.plot(curve.coverage[chosen], curve.accuracy[chosen], style, color=colour, label=name)
+def _draw_curve(axes: Axes, predictions: LabeledPredictions, colour: str, name: str, style: str) -> None:
+    curve = compute_coverage_curve(predictions)
+    points = _choose_points(curve.coverage, len(predictions.labels))
+    axes.plot(curve.coverage[points], curve.accuracy[points], style, color=colour, label=name)
 
 
-def _draw_band(axes: Axes, answers: LabeledPredictions, colour: str) -> None:
-    curve = compute_coverage_curve(answers)
-    chosen = _choose_points(curve.coverage, len(answers.labels))
-    counts = np.rint(curve.coverage[chosen] * len(answers.labels)).astype(int)
+def _draw_band(axes: Axes, predictions: LabeledPredictions, colour: str) -> None:
+    curve = compute_coverage_curve(predictions)
+    points = _choose_points(curve.coverage, len(predictions.labels))
+    counts = np.rint(curve.coverage[points] * len(predictions.labels)).astype(int)
     ends = [
-        wilson_interval(round(float(share) * int(count)), int(count))
-        for share, count in zip(curve.accuracy[chosen], counts, strict=True)
+        wilson_interval(round(float(accuracy) * int(count)), int(count))
+        for accuracy, count in zip(curve.accuracy[points], counts, strict=True)
     ]
     low, high = zip(*ends, strict=True)
-    axes.fill_between(curve.coverage[chosen], low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.fill_between(curve.coverage[points], low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _choose_points(coverage: NDArray[np.float64], pictures: int) -> NDArray[np.int64]:
-    first = int(np.searchsorted(coverage, min(1.0, max(0.05, 10 / pictures))))
-    return np.unique(np.linspace(first, len(coverage) - 1, _MOST_POINTS).astype(np.int64))
-
-
-def _format_axes(axes: Axes) -> None:
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    start = min(1.0, max(_MIN_CURVE_SHARE, _MIN_CURVE_PICTURES / pictures))
+    first = int(np.searchsorted(coverage, start))
+    return np.unique(np.linspace(first, len(coverage) - 1, _MAX_POINTS).astype(np.int64))

@@ -1,4 +1,4 @@
-"""Charts of how the network learned, epoch by epoch."""
+"""Learning curves: loss and accuracy, epoch by epoch."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 
 def make_learning_charts(study: Study) -> list[Chart]:
-    """Return the loss and the accuracy curve; none where training was not watched."""
+    """Return the loss and the accuracy curve; none where the study knows no epochs."""
     if not study.epochs:
         return []
     last, last_validation = study.epochs[-1], _list_validation(study)[-1]
-    kept = f"; the weights kept are those of epoch {study.best_epoch}" if study.best_epoch else ""
+    best = f"; the bundle has the weights of epoch {study.best_epoch}" if study.best_epoch else ""
     return [
         Chart(
             "loss",
             "Loss",
-            f"Lower is better{kept}. Training loss is of augmented pictures, while they were learnt.",
-            f"Over {len(study.epochs)} epochs training loss came to {last.loss:.3f}, validation loss to "
+            f"Lower is better{best}. Training loss is measured during the epoch, on augmented pictures.",
+            f"After {len(study.epochs)} epochs, training loss {last.loss:.3f}, validation loss "
             f"{last_validation.loss:.3f}",
             partial(_draw_loss, study),
         ),
         Chart(
             "accuracy",
             "Accuracy",
-            "Training accuracy is of augmented pictures too, so that it may stay under that of validation.",
-            f"Over {len(study.epochs)} epochs training accuracy came to {last.score:.1%}, "
-            f"validation accuracy to {last_validation.accuracy:.1%}",
+            "Training accuracy, measured on augmented pictures too, may stay below validation accuracy.",
+            f"After {len(study.epochs)} epochs, training accuracy {last.score:.1%}, validation "
+            f"accuracy {last_validation.accuracy:.1%}",
             partial(_draw_accuracy, study),
         ),
     ]
@@ -63,18 +63,18 @@ def _draw_accuracy(study: Study, figure: Figure, theme: Theme) -> None:
     add_legend(axes, theme, "lower right")
 
 
-def _add_epoch_axes(study: Study, figure: Figure, theme: Theme, what: str) -> Axes:
+def _add_epoch_axes(study: Study, figure: Figure, theme: Theme, metric: str) -> Axes:
     axes = add_axes(figure, theme)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(what)
+    axes.set_ylabel(metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if study.best_epoch:
-        axes.axvline(study.best_epoch, color=theme.muted, linewidth=1, linestyle=":", label="kept")
+        axes.axvline(study.best_epoch, color=theme.muted, linewidth=1, linestyle=":", label="best epoch")
     return axes
 
 
 def _draw_line(
     axes: Axes, epochs: Sequence["Epoch"], values: Sequence[float], colour: str, name: str
 ) -> None:
-    marker = "o" if len(epochs) < 3 else None
+    marker = "o" if len(epochs) < 3 else None  # a line of one point would not be visible
     axes.plot([epoch.number for epoch in epochs], values, color=colour, label=name, marker=marker)

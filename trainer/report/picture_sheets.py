@@ -1,6 +1,7 @@
-"""Sheets of pictures: as files, one large picture each, and as rows of small ones for the page."""
+"""Sheets of pictures: each as one PNG file, and as a grid of small pictures on the page."""
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,28 +17,30 @@ from worker.inference.decode import Pixels
 _SAMPLES = 24
 _AUGMENTED = 24
 _MISTAKES = 18
-_LOOKED_AT = 4
-"""Of the surest right answers, and as many of the surest wrong ones."""
+_EXPLAINED = 4
+"""Of the surest correct predictions, and as many of the surest wrong ones."""
 
-_SHOWN_SIDE = 112
+_HEIGHT = 112
+"""Of a picture, in pixels, as are the next three."""
+
 _SHEET_WIDTH = 960
 _MARGIN = 8
-_CAPTION = 32
-_QUALITY = 82
+_CAPTION_HEIGHT = 32
+_JPEG_QUALITY = 82
 
 
 @dataclass(frozen=True, slots=True)
 class SheetPicture:
-    """One picture, RGB uint8 (H, W, 3), and the lines under it; `is_wrong` where it shows a mistake."""
+    """One picture, uint8 (H, W, 3), RGB, and the lines below it; `is_wrong` marks a wrong prediction."""
 
     pixels: Pixels
     lines: tuple[str, ...]
     is_wrong: bool = False
 
-    def uri(self) -> str:
-        """Return the picture as an address that holds it."""
+    def make_uri(self) -> str:
+        """Return a data URI that holds the picture as a JPEG."""
         file = io.BytesIO()
-        _fit_height(self.pixels).save(file, "JPEG", quality=_QUALITY)
+        _fit_height(self.pixels).save(file, "JPEG", quality=_JPEG_QUALITY)
         return make_data_uri(file.getvalue(), "image/jpeg")
 
 
@@ -48,108 +51,118 @@ class Sheet:
     name: str
     title: str
     note: str
-    shots: tuple[SheetPicture, ...]
+    pictures: tuple[SheetPicture, ...]
 
 
 def make_sheets(study: Study) -> list[Sheet]:
-    """Return the sheets that there are pictures for: none where the study leaves them out."""
+    """Return the sheets that have pictures: none where the study leaves them out."""
     pictures = study.pictures
     if pictures is None:
         return []
-    sheets = [_make_samples(study, pictures), _make_augmented(pictures), _make_mistakes(study, pictures)]
-    sheets.append(_make_attention(study, pictures))
-    return [sheet for sheet in sheets if sheet.shots]
+    sheets = (
+        _make_samples(study, pictures),
+        _make_augmented(pictures),
+        _make_mistakes(study, pictures),
+        _make_attention(study, pictures),
+    )
+    return [sheet for sheet in sheets if sheet.pictures]
 
 
 def save_sheet(sheet: Sheet, path: Path) -> None:
     """Write a sheet as one PNG."""
     font = ImageFont.load_default(11)
-    images = [_fit_height(shot.pixels) for shot in sheet.shots]
+    images = [_fit_height(picture.pixels) for picture in sheet.pictures]
     width = max(image.width for image in images)
-    step = width + _MARGIN, _SHOWN_SIDE + _MARGIN + _CAPTION
-    columns = min(max(1, _SHEET_WIDTH // step[0]), len(images))
-    rows = -(-len(images) // columns)
-    canvas = Image.new("RGB", (columns * step[0] + _MARGIN, rows * step[1] + _MARGIN), LIGHT.paper)
-    pen = ImageDraw.Draw(canvas)
-    for place, (shot, image) in enumerate(zip(sheet.shots, images, strict=True)):
-        left = _MARGIN + place % columns * step[0]
-        top = _MARGIN + place // columns * step[1]
+    column_width, row_height = width + _MARGIN, _HEIGHT + _MARGIN + _CAPTION_HEIGHT
+    columns = min(max(1, _SHEET_WIDTH // column_width), len(images))
+    rows = math.ceil(len(images) / columns)
+    size = columns * column_width + _MARGIN, rows * row_height + _MARGIN
+    canvas = Image.new("RGB", size, LIGHT.paper)
+    draw = ImageDraw.Draw(canvas)
+    for index, (picture, image) in enumerate(zip(sheet.pictures, images, strict=True)):
+        row, column = divmod(index, columns)
+        left, top = _MARGIN + column * column_width, _MARGIN + row * row_height
         canvas.paste(image, (left, top))
-        colour = LIGHT.series[1] if shot.is_wrong else LIGHT.ink
-        for line, text in enumerate(shot.lines[:2]):
-            pen.text(
-                (left, top + _SHOWN_SIDE + 2 + 14 * line),
-                _fit_text(text, width, font),
-                fill=colour,
-                font=font,
-            )
+        colour = LIGHT.series[1] if picture.is_wrong else LIGHT.ink
+        for number, line in enumerate(picture.lines[:2]):
+            position = left, top + _HEIGHT + 2 + 14 * number
+            draw.text(position, _fit_text(line, width, font), fill=colour, font=font)
+    # A palette keeps the file small; nobody measures colours in it.
     canvas.quantize(256).save(path, optimize=True)
 
 
 def _make_samples(study: Study, pictures: StudyPictures) -> Sheet:
-    shots = [
+    samples = tuple(
         SheetPicture(_convert_to_rgb(pixels), (study.classes[label],))
         for pixels, label in zip(pictures.samples[:_SAMPLES], pictures.sample_labels, strict=False)
-    ]
-    return Sheet("samples", "Labelled samples", "Training pictures, each with its class.", tuple(shots))
+    )
+    return Sheet("samples", "Samples", "Pictures of the data, each with its label.", samples)
 
 
 def _make_augmented(pictures: StudyPictures) -> Sheet:
-    found = () if pictures.augmented is None else pictures.augmented[:_AUGMENTED]
-    note = "Training pictures as the network sees them, varied anew in every epoch."
+    samples = () if pictures.augmented is None else pictures.augmented[:_AUGMENTED]
+    note = "Training pictures after augmentation, which differs in every epoch."
     return Sheet(
         "augmented",
         "Augmented samples",
         note,
-        tuple(SheetPicture(_convert_to_rgb(pixels), ()) for pixels in found),
+        tuple(SheetPicture(_convert_to_rgb(pixels), ()) for pixels in samples),
     )
 
 
 def _make_mistakes(study: Study, pictures: StudyPictures) -> Sheet:
-    answers = study.test
-    confidence = answers.confidence()
-    wrong = np.flatnonzero(~answers.right())
+    confidence = study.test.confidence
+    wrong = np.flatnonzero(~study.test.correct)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MISTAKES]
-    shots = []
-    for place, pixels in zip(worst, pictures.test(worst), strict=True):
-        is_, taken = study.classes[answers.labels[place]], study.classes[answers.predicted[place]]
-        lines = f"{taken} {confidence[place]:.0%}, is {is_}", pictures.test_names[place]
-        shots.append(SheetPicture(_convert_to_rgb(pixels), lines, is_wrong=True))
-    note = "Test pictures of which the network was surest, wrongly. A wrong label shows here first."
-    return Sheet("mistakes", "The worst mistakes", note, tuple(shots))
+    mistakes = []
+    for index, pixels in zip(worst, pictures.load_test(worst), strict=True):
+        label, predicted = _name_classes(study, index)
+        lines = f"{predicted} {confidence[index]:.0%}, is {label}", pictures.test_names[index]
+        mistakes.append(SheetPicture(_convert_to_rgb(pixels), lines, is_wrong=True))
+    note = (
+        "Wrong predictions for test pictures, by confidence. A wrong label in the data shows up here first."
+    )
+    return Sheet("mistakes", "Surest wrong predictions", note, tuple(mistakes))
 
 
 def _make_attention(study: Study, pictures: StudyPictures) -> Sheet:
-    note = "Grad-CAM: the brighter a place, the more it spoke for the answer that the network gave."
+    note = "Grad-CAM: the brighter a region, the more it speaks for the predicted class."
+    title = "What the predictions rest on"
     if pictures.explain is None:
-        return Sheet("attention", "Where the network looked", note, ())
-    answers = study.test
-    surest = np.argsort(-answers.confidence(), kind="stable")
-    right = answers.right()[surest]
-    chosen = np.concatenate([_choose_of_each_class(study, surest[right]), surest[~right][:_LOOKED_AT]])
-    shown = pictures.test(chosen)
-    heats = pictures.explain(shown, answers.predicted[chosen])
-    shots = []
-    for place, pixels, heat in zip(chosen, map(_convert_to_rgb, shown), heats, strict=True):
-        is_, taken = study.classes[answers.labels[place]], study.classes[answers.predicted[place]]
-        beside = np.concatenate([pixels, _overlay_heat(pixels, heat)], axis=1)
-        line = taken if is_ == taken else f"{taken}, is {is_}"
-        shots.append(SheetPicture(beside, (line,), is_wrong=is_ != taken))
-    return Sheet("attention", "Where the network looked", note, tuple(shots))
+        return Sheet("attention", title, note, ())
+    surest = np.argsort(-study.test.confidence, kind="stable")
+    is_correct = study.test.correct[surest]
+    indices = np.concatenate([_choose_by_class(study, surest[is_correct]), surest[~is_correct][:_EXPLAINED]])
+    loaded = pictures.load_test(indices)
+    heatmaps = pictures.explain(loaded, study.test.predicted[indices])
+    explained = []
+    for index, pixels, heatmap in zip(indices, map(_convert_to_rgb, loaded), heatmaps, strict=True):
+        label, predicted = _name_classes(study, index)
+        side_by_side = np.concatenate([pixels, _overlay_heatmap(pixels, heatmap)], axis=1)
+        line = predicted if label == predicted else f"{predicted}, is {label}"
+        explained.append(SheetPicture(side_by_side, (line,), is_wrong=label != predicted))
+    return Sheet("attention", title, note, tuple(explained))
 
 
-def _choose_of_each_class(study: Study, places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Take the first places of each class in turn."""
-    labels = study.test.labels[places]
-    turns = [np.flatnonzero(labels == label)[:_LOOKED_AT] for label in range(len(study.classes))]
-    order = sorted((turn, int(place)) for of_class in turns for turn, place in enumerate(of_class))
-    return places[[place for _, place in order[:_LOOKED_AT]]]
+def _name_classes(study: Study, index: int) -> tuple[str, str]:
+    """Return the true and the predicted class of a test picture."""
+    return study.classes[study.test.labels[index]], study.classes[study.test.predicted[index]]
 
 
-def _overlay_heat(pixels: Pixels, heat: Heat) -> Pixels:
-    colour = colormaps["inferno"](heat)[..., :3] * 255
-    share = 0.25 + 0.45 * heat[..., None]
-    return np.asarray(pixels * (1 - share) + colour * share, np.uint8)
+def _choose_by_class(study: Study, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first index of each class, then the second of each, and so on, up to the number shown."""
+    labels = study.test.labels[indices]
+    positions_by_class = [np.flatnonzero(labels == label)[:_EXPLAINED] for label in range(len(study.classes))]
+    ranked = sorted(
+        (rank, int(position)) for positions in positions_by_class for rank, position in enumerate(positions)
+    )
+    return indices[[position for _, position in ranked[:_EXPLAINED]]]
+
+
+def _overlay_heatmap(pixels: Pixels, heatmap: Heat) -> Pixels:
+    colours = colormaps["inferno"](heatmap)[..., :3] * 255
+    opacity = 0.25 + 0.45 * heatmap[..., None]
+    return np.asarray(pixels * (1 - opacity) + colours * opacity, np.uint8)
 
 
 def _convert_to_rgb(pixels: Pixels) -> Pixels:
@@ -158,9 +171,8 @@ def _convert_to_rgb(pixels: Pixels) -> Pixels:
 
 def _fit_height(pixels: Pixels) -> Image.Image:
     image = Image.fromarray(pixels)
-    height = _SHOWN_SIDE
-    width = max(1, round(image.width * height / image.height))
-    return image.resize((width, height), Image.Resampling.LANCZOS)
+    width = max(1, round(image.width * _HEIGHT / image.height))
+    return image.resize((width, _HEIGHT), Image.Resampling.LANCZOS)
 
 
 def _fit_text(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:

@@ -1,10 +1,12 @@
-"""Set the report's page from its charts, sheets and figures."""
+"""Render the report's page from its charts, sheets and metrics."""
 
 from collections.abc import Sequence
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
+from trainer.evaluation.bootstrap import RESAMPLES
+from trainer.evaluation.calibration import MAX_BINS, MIN_BIN_SIZE
 from trainer.evaluation.metrics import format_interval, format_value
 from trainer.report.confidence_charts import describe_coverage
 from trainer.report.picture_sheets import Sheet
@@ -15,11 +17,11 @@ from worker.inference.bundle import Metric
 _TEMPLATE = "page.html.jinja"
 
 _MEANINGS = {
-    "accuracy": "right answers",
+    "accuracy": "share of correct predictions",
     "balanced_accuracy": "mean recall of the classes",
     "f1": "harmonic mean of precision and recall",
     "auc": "area under the ROC curve, each class against the rest",
-    "log_loss": "mean surprise at the truth; lower is better",
+    "log_loss": "mean negative logarithm of the true class's probability; lower is better",
     "calibration_error": "mean gap between confidence and accuracy",
     "calibration_error_uncalibrated": "the same before temperature scaling",
 }
@@ -28,12 +30,12 @@ _MEANINGS = {
 def render_page(
     study: Study, chapters: Sequence[tuple[str, Sequence[Chart]]], sheets: Sequence[Sheet]
 ) -> str:
-    """Return the page: HTML that refers to nothing outside itself."""
+    """Return the page as HTML that refers to no other file."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     text = files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8")
-    whole = [metric for metric in study.metrics if metric.label is None]
+    overall = [metric for metric in study.metrics if metric.label is None]
     return environment.from_string(text).render(
         study=study,
         chapters=[
@@ -42,13 +44,16 @@ def render_page(
         sheets=sheets,
         light=list_colours(LIGHT),
         dark=list_colours(DARK),
-        headline=next(metric for metric in whole if metric.name == "accuracy"),
-        whole=whole,
+        headline=next(metric for metric in overall if metric.name == "accuracy"),
+        overall=overall,
         meanings=_MEANINGS,
-        by_class=_group_by_class(study),
+        class_metrics=_group_by_class(study),
         coverage=describe_coverage(study),
-        value=format_value,
-        interval=format_interval,
+        format_value=format_value,
+        format_interval=format_interval,
+        resamples=RESAMPLES,
+        bins=MAX_BINS,
+        bin_size=MIN_BIN_SIZE,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a report tells of: how a bundle was made and what it answered, in plain arrays."""
+"""The data of a report: how a bundle was made and what it predicts, in plain arrays."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,31 +19,31 @@ Heat = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class StudyPictures:
-    """The pictures that a report may show; they are the user's, and a shipped bundle has none of them.
+    """The pictures that a report may show: the user's own, of which a bundle to give away has none.
 
-    `draw_samples` is uint8 (M, height, width, 1 or 3), some training pictures, `sample_labels` int64 (M,) their
-    classes. `augmented` is uint8 (K, height, width, 1 or 3), training pictures as augmentation varies
-    them, or None. `test` takes places among the study's `test` answers, int64 (B,), and gives these
-    pictures, uint8 (B, height, width, 1 or 3); `test_names` are the file names of all. `explain` takes
-    uint8 (B, height, width, 1 or 3) and int64 (B,) classes and gives how much each place spoke for the
-    class, float32 (B, height, width), 0–1; None where the network cannot be looked into.
+    `samples` is uint8 (M, height, width, 1 or 3), some of the training pictures, and `sample_labels`, int64
+    (M,), their classes. `augmented` is uint8 (K, height, width, 1 or 3), training pictures after
+    augmentation, or None. `load_test` takes indices into the study's `test` predictions, int64 (B,), and
+    returns these pictures, uint8 (B, height, width, 1 or 3); `test_names` are the file names of all of them.
+    `explain` takes pictures, uint8 (B, height, width, 1 or 3), and classes, int64 (B,), and returns how much
+    each pixel speaks for the class, float32 (B, height, width), 0–1; None where there is no Keras network.
     """
 
     samples: Pixels
     sample_labels: NDArray[np.int64]
     augmented: Pixels | None
-    test: Callable[[NDArray[np.int64]], Pixels]
+    load_test: Callable[[NDArray[np.int64]], Pixels]
     test_names: tuple[str, ...]
     explain: Callable[[Pixels, NDArray[np.int64]], Heat] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """All that a report shows.
+    """Everything that a report shows.
 
-    `about_test` is the sentence that says what the test pictures are and are not. `fingerprint` is the
-    training data's, `training_pictures` their number. `epochs` is empty where training was not watched, and
-    `best_epoch` None. `pictures` None leaves every picture of the data out.
+    `about_test` is a sentence on where the test pictures come from. `fingerprint` is the data's,
+    `training_pictures` the number of pictures in the training data. `epochs` is empty and `best_epoch` None
+    where the training is not known. `pictures` None leaves every picture of the data out.
     """
 
     title: str

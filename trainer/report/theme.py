@@ -1,4 +1,4 @@
-"""The colours of charts: fixed ones for PNG files, those of the page's light or dark style for the page."""
+"""Draw charts in fixed colours for PNG files, and in those of the page's light or dark style for the page."""
 
 import base64
 import io
@@ -13,11 +13,12 @@ from typing import Any, Literal
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours as #rrggbb: text and frames, side notes, grid lines, ground, and the lines of classes."""
+    """Colours as #rrggbb: text, secondary text, grid lines, background, and the lines of classes."""
 
     ink: str
     muted: str
@@ -44,10 +45,10 @@ DARK = Theme(
 
 _NAMES = ("ink", "muted", "grid", "paper", *(f"series-{number}" for number in range(len(LIGHT.series))))
 
-_MARKED = Theme("#fe0101", "#fe0102", "#fe0103", "#fe0104", tuple(f"#fe02{n:02x}" for n in range(8)))
-"""Colours that no chart has, each to be replaced by the name of the page's."""
+_PLACEHOLDERS = Theme("#fe0101", "#fe0102", "#fe0103", "#fe0104", tuple(f"#fe02{n:02x}" for n in range(8)))
+"""Colours that no chart has: matplotlib takes no CSS variables, so that these are replaced in its SVG."""
 
-Place = Literal["best", "lower left", "lower right"]
+LegendLocation = Literal["best", "lower left", "lower right"]
 
 Draw = Callable[[Figure, Theme], None]
 
@@ -65,9 +66,9 @@ _SETTINGS: Any = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart: the name of its file, what the page writes over and under it, and how it is drawn.
+    """One chart: the name of its file, the title above it, the note below it, and how it is drawn.
 
-    `alt` says in words what it shows, for who cannot see it.
+    `alt` says in words what it shows, for people who cannot see it.
     """
 
     name: str
@@ -98,24 +99,25 @@ def render_svg(chart: Chart) -> str:
     """Draw a chart as an SVG element for the page, in the colours of its variables."""
     text = io.StringIO()
     with _apply_settings():
-        _draw(chart, _MARKED).savefig(text, format="svg", transparent=True, metadata={"Date": None})
+        _draw(chart, _PLACEHOLDERS).savefig(text, format="svg", transparent=True, metadata={"Date": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # Its own size in points would keep it from growing and shrinking with the page.
     svg = re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', r'<svg \1 aria-hidden="true">', svg, count=1)
-    # The same names in two charts of a page would be one.
+    # Two charts of a page must not share an id.
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{chart.name}-", svg)
+    # Without a font family, text is in the page's own font.
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
     svg = svg.replace("xlink:href", "href")
-    for name, marked in list_colours(_MARKED).items():
-        svg = svg.replace(marked, f"var(--{name})")
+    for name, placeholder in list_colours(_PLACEHOLDERS).items():
+        svg = svg.replace(placeholder, f"var(--{name})")
     return svg
 
 
-def make_data_uri(content: bytes, kind: str) -> str:
-    """Return content of a media type as an address that holds it."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+def make_data_uri(content: bytes, media_type: str) -> str:
+    """Return a data URI that holds content of a media type."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def add_axes(figure: Figure, theme: Theme) -> Axes:
@@ -132,10 +134,10 @@ def add_axes(figure: Figure, theme: Theme) -> Axes:
     return axes
 
 
-def add_legend(axes: Axes, theme: Theme, place: Place = "best") -> None:
-    """Name the lines."""
+def add_legend(axes: Axes, theme: Theme, location: LegendLocation = "best") -> None:
+    """Add a legend in the theme's colours."""
     axes.legend(
-        loc=place,
+        loc=location,
         fontsize=9,
         labelcolor=theme.ink,
         facecolor=theme.paper,
@@ -144,10 +146,16 @@ def add_legend(axes: Axes, theme: Theme, place: Place = "best") -> None:
     )
 
 
+def format_percent_axes(axes: Axes) -> None:
+    """Write the values of both axes, 0 to 1, in percent."""
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
 @contextmanager
 def _apply_settings() -> Iterator[None]:
     with rc_context(_SETTINGS), warnings.catch_warnings():
-        # Of a class whose name is in a script that the font lacks; the page has it in the reader's own.
+        # The font may lack the script of a class's name. The page shows it in the reader's own font.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield
 

@@ -1,4 +1,4 @@
-"""Make the study of a network that has just been trained. Imports TensorFlow."""
+"""Make the study of a network that has just been trained. Importing this module imports TensorFlow."""
 
 from functools import partial
 
@@ -16,24 +16,24 @@ from trainer.training.trainer import TrainedNetwork
 from worker.inference.bundle import Metric
 from worker.paths import format_path
 
-_SHOWN = 24
+_SAMPLES = 24
 
 
 def make_training_study(
-    recipe: TrainingConfig,
+    config: TrainingConfig,
     dataset: Dataset,
     splits: SplitIndices,
     trained: TrainedNetwork,
     temperature: float,
-    answers: tuple[LabeledPredictions, LabeledPredictions],
+    predictions: tuple[LabeledPredictions, LabeledPredictions],
     metrics: tuple[Metric, ...],
 ) -> Study:
-    """Return the study of a training run; `run_all` are those to the validation and to the test pictures."""
-    validation, test = answers
+    """Return the study of a training; `predictions` are for the validation and for the test pictures."""
+    validation, test = predictions
     return Study(
-        title=recipe.name,
+        title=config.name,
         classes=dataset.classes,
-        command=recipe.command,
+        command=config.command,
         fingerprint=dataset.fingerprint(),
         training_pictures=len(dataset.labels),
         about_test=_describe_test(dataset, splits),
@@ -43,48 +43,44 @@ def make_training_study(
         metrics=metrics,
         epochs=trained.history,
         best_epoch=trained.best.number,
-        pictures=_choose_pictures(recipe, dataset, splits, trained) if recipe.pictures else None,
+        pictures=_choose_pictures(config, dataset, splits, trained) if config.pictures else None,
     )
 
 
 def _describe_test(dataset: Dataset, splits: SplitIndices) -> str:
     count = len(splits.test)
-    if any(part is not None for part in dataset.splits):
+    if any(split is not None for split in dataset.splits):
         return (
-            f"The {count} test pictures are the given ones. They took no part in training; copies of them "
-            "may have, as far as leakage between the given folders was reported."
+            f"The {count} test pictures are those of the test folder. None of them was trained on, but "
+            "near-duplicates may have been, where leakage between the folders was reported."
         )
     return (
-        f"The {count} test pictures were drawn from the same folders and took no part in training, nor did "
-        "any copy or near-copy of them. They come from where the others do: pictures from elsewhere may be "
-        "harder."
+        f"The {count} test pictures were drawn from the same folders as the rest. Neither they nor any "
+        "near-duplicates of them were trained on. Pictures from elsewhere may be harder."
     )
 
 
 def _choose_pictures(
-    recipe: TrainingConfig, dataset: Dataset, splits: SplitIndices, trained: TrainedNetwork
+    config: TrainingConfig, dataset: Dataset, splits: SplitIndices, trained: Trained
 ) -> StudyPictures:
-    training = splits.training
-    chosen = _choose_of_each_class(dataset.labels, training, recipe.seed)
+    samples = _choose_by_class(dataset.labels, splits.training, config.seed)
+    pixels = dataset.pixels[samples]
+    is_augmented = config.hyperparameters.augmented
     return StudyPictures(
-        samples=dataset.pixels[chosen],
-        sample_labels=dataset.labels[chosen],
-        augmented=draw_samples(dataset.pixels[chosen], _SHOWN, recipe.seed)
-        if recipe.hyperparameters.augmented
-        else None,
-        test=lambda places: dataset.pixels[splits.test[places]],
-        test_names=tuple(format_path(dataset.paths[place]).rpartition("/")[2] for place in splits.test),
+        samples=pixels,
+        sample_labels=dataset.labels[samples],
+        augmented=draw_samples(pixels, _SAMPLES, config.seed) if is_augmented else None,
+        load_test=lambda indices: dataset.pixels[splits.test[indices]],
+        test_names=tuple(format_path(dataset.paths[index]).rpartition("/")[2] for index in splits.test),
         explain=partial(compute_grad_cam, trained.network),
     )
 
 
-def _choose_of_each_class(
-    labels: NDArray[np.int64], training: NDArray[np.int64], seed: int
-) -> NDArray[np.int64]:
-    """Draw pictures, as many of each class as there is room for."""
-    drawn = np.random.default_rng(seed).permutation(training)
-    turn = np.zeros(len(drawn), np.int64)
-    for label in np.unique(labels[drawn]):
-        own = labels[drawn] == label
-        turn[own] = np.arange(np.count_nonzero(own))
-    return drawn[np.argsort(turn, kind="stable")][:_SHOWN]
+def _choose_by_class(labels: NDArray[np.int64], training: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Draw training pictures, the same number of each class as far as there are enough."""
+    shuffled = np.random.default_rng(seed).permutation(training)
+    rank = np.zeros(len(shuffled), np.int64)
+    for label in np.unique(labels[shuffled]):
+        is_of_class = labels[shuffled] == label
+        rank[is_of_class] = np.arange(np.count_nonzero(is_of_class))
+    return shuffled[np.argsort(rank, kind="stable")][:_SAMPLES]

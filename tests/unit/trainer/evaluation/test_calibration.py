@@ -11,67 +11,62 @@ from trainer.evaluation.calibration import (
 from worker.inference.fusion import softmax
 
 
-def honest_logits(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw logits and labels of which softmax(logits) is the very probability."""
-    draw = np.random.default_rng(7)
-    logits = draw.normal(0, 2, (count, 3)).astype(np.float32)
-    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    labels = (draw.random((count, 1)) > chances.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+def draw_calibrated_logits(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw logits, and labels with the probabilities softmax(logits)."""
+    generator = np.random.default_rng(7)
+    logits = generator.normal(0, 2, (count, 3)).astype(np.float32)
+    probabilities = softmax(logits)
+    labels = (generator.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(0, 2)
     return logits, labels
 
 
-def error_of(confidence: list[float], right: list[bool], weights: list[float] | None = None) -> float:
-    counted = np.ones(len(right)) if weights is None else np.array(weights)
-    return float(
-        compute_calibration_errors(np.array(confidence), np.array(right), counted[None].astype(np.float32))[0]
-    )
+def compute_error(confidence: list[float], correct: list[bool], weight: float = 1.0) -> float:
+    weights = np.full((1, len(correct)), weight, np.float32)
+    return float(compute_calibration_errors(np.array(confidence), np.array(correct), weights)[0])
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
-def test_the_temperature_that_spoilt_honest_logits_is_found(temperature):
-    logits, labels = honest_logits(20_000)
+def test_the_temperature_that_calibrated_logits_were_multiplied_by_is_fitted(temperature):
+    logits, labels = draw_calibrated_logits(20_000)
 
     assert fit_temperature(logits * np.float32(temperature), labels) == pytest.approx(temperature, rel=0.05)
 
 
-def test_overconfident_logits_are_in_error_until_they_are_calibrated():
-    logits, labels = honest_logits(20_000)
+def test_overconfident_logits_have_a_calibration_error_until_they_are_calibrated():
+    logits, labels = draw_calibrated_logits(20_000)
 
-    def error(temperature: float) -> float:
-        chances = softmax(logits * 4 / temperature)
-        return error_of(list(chances.max(axis=1)), list(chances.argmax(axis=1) == labels))
+    def compute_error_at(temperature: float) -> float:
+        probabilities = softmax(logits * 4 / temperature)
+        return compute_error(list(probabilities.max(axis=1)), list(probabilities.argmax(axis=1) == labels))
 
-    assert error(temperature=1.0) > 0.1
-    assert error(temperature=4.0) < 0.02
+    assert compute_error_at(temperature=1.0) > 0.1
+    assert compute_error_at(temperature=4.0) < 0.02
 
 
-def test_a_temperature_is_finite_where_every_answer_is_right():
+def test_a_temperature_is_finite_where_every_prediction_is_correct():
     labels = np.arange(30) % 3
 
     assert np.isfinite(fit_temperature(10 * np.eye(3, dtype=np.float32)[labels], labels))
 
 
 def test_the_calibration_error_is_the_mean_gap_of_bins_of_equal_mass():
-    # Two bins of ten: 0.6 sure and 3 right, 0.9 sure and 8 right.
+    # Two bins of ten: confidence 0.6 and 3 correct, confidence 0.9 and 8 correct.
     confidence = [0.6] * 10 + [0.9] * 10
-    right = [True] * 3 + [False] * 7 + [True] * 8 + [False] * 2
+    correct = [True] * 3 + [False] * 7 + [True] * 8 + [False] * 2
 
-    assert error_of(confidence, right) == pytest.approx((0.3 + 0.1) / 2)
+    assert compute_error(confidence, correct) == pytest.approx((0.3 + 0.1) / 2)
 
 
 def test_equally_sure_pictures_share_a_bin_whatever_their_order():
-    # In the order of their classes, all right ones come first; bins that cut them would find an error.
-    assert error_of([0.7] * 40, [True] * 28 + [False] * 12) == pytest.approx(0.0, abs=1e-6)
+    # In the order of their classes, all correct ones come first; two bins would show an error.
+    assert compute_error([0.7] * 40, [True] * 28 + [False] * 12) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_weight_counts_as_so_many_pictures():
-    draw = np.random.default_rng(0)
-    confidence, right = list(draw.random(45)), list(draw.random(45) < 0.5)
+def test_a_weight_of_two_counts_as_two_pictures():
+    generator = np.random.default_rng(0)
+    confidence, correct = list(generator.random(45)), list(generator.random(45) < 0.5)
 
-    once = error_of(confidence, right)
-    doubled = error_of(confidence, right, [2.0] * 45)
-
-    assert doubled == pytest.approx(once)
+    assert compute_error(confidence, correct, weight=2.0) == pytest.approx(compute_error(confidence, correct))
 
 
 def test_few_pictures_fill_fewer_bins():
@@ -79,20 +74,21 @@ def test_few_pictures_fill_fewer_bins():
 
 
 def test_log_loss_is_the_mean_logarithm_and_finite_for_a_certain_error():
-    chances = np.array([[0.5, 0.5], [1.0, 0.0]])
+    probabilities = np.array([[0.5, 0.5], [1.0, 0.0]])
+    weights = np.array([[1, 0], [0, 1]], np.float32)
 
-    fine, certain = compute_log_losses(chances, np.array([0, 1]), np.array([[1, 0], [0, 1]], np.float32))
+    even, certain_error = compute_log_losses(probabilities, np.array([0, 1]), weights)
 
-    assert fine == pytest.approx(np.log(2))
-    assert 30 < certain < 40
+    assert even == pytest.approx(np.log(2))
+    assert 30 < certain_error < 40
 
 
-def test_reliability_compares_the_least_sure_with_the_surest():
-    found = compute_reliability(
+def test_a_reliability_diagram_goes_from_the_least_sure_to_the_surest():
+    reliability = compute_reliability(
         np.array([0.9] * 10 + [0.6] * 10), np.array([True] * 8 + [False] * 2 + [True] * 3 + [False] * 7)
     )
 
-    assert list(found.confidence) == pytest.approx([0.6, 0.9])
-    assert list(found.accuracy) == pytest.approx([0.3, 0.8])
-    assert (found.low < found.accuracy).all()
-    assert (found.accuracy < found.high).all()
+    assert list(reliability.confidence) == pytest.approx([0.6, 0.9])
+    assert list(reliability.accuracy) == pytest.approx([0.3, 0.8])
+    assert (reliability.low < reliability.accuracy).all()
+    assert (reliability.accuracy < reliability.high).all()

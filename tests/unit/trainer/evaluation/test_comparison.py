@@ -13,26 +13,26 @@ def test_mcnemars_test_is_the_exact_binomial_one(first, second):
     assert mcnemar_exact(first, second) == pytest.approx(binomtest(first, first + second).pvalue)
 
 
-def test_networks_that_never_differ_are_not_told_apart():
+def test_models_that_never_differ_are_equally_good():
     assert mcnemar_exact(0, 0) == 1.0
 
 
-def test_thousands_of_differences_are_no_trouble():
+def test_thousands_of_differences_neither_overflow_nor_underflow():
     assert 0 <= mcnemar_exact(3000, 2000) < 1e-40
 
 
 def test_a_gain_comes_with_the_interval_of_the_difference_on_the_same_pictures():
     before = draw_predictions(300, classes=2)
     predicted = before.predicted.copy()
-    (wrong,) = np.nonzero(~before.right())
+    (wrong,) = np.nonzero(~before.correct)
     predicted[wrong[:20]] = before.labels[wrong[:20]]
     after = LabeledPredictions(
         before.probabilities, before.uncalibrated, predicted, before.labels, before.groups
     )
 
-    found = compare_predictions(before, after)
+    comparison = compare_predictions(before, after)
 
-    assert (found.only_first, found.only_second) == (0, 20)
-    assert found.gain == pytest.approx(20 / 300)
-    assert 0.03 < found.low < found.gain < found.high < 0.11
-    assert found.p_value < 1e-5
+    assert (comparison.only_first, comparison.only_second) == (0, 20)
+    assert comparison.gain == pytest.approx(20 / 300)
+    assert 0.03 < comparison.low < comparison.gain < comparison.high < 0.11
+    assert comparison.p_value < 1e-5

@@ -5,7 +5,7 @@ from trainer.evaluation.intervals import auc_interval, f1_interval, mean_interva
 from worker.stats import wilson_interval
 
 
-def test_an_area_of_one_is_not_certain_and_one_of_half_is_even():
+def test_the_interval_of_an_auc_of_one_is_not_empty_and_that_of_one_half_is_symmetric():
     low, high = auc_interval(1.0, 20, 20)
     assert 0.8 < low < 0.95
     assert high == pytest.approx(1.0)
@@ -14,13 +14,13 @@ def test_an_area_of_one_is_not_certain_and_one_of_half_is_even():
     assert 0.5 - low == pytest.approx(high - 0.5)
 
 
-def test_more_pictures_narrow_an_areas_interval():
+def test_more_pictures_narrow_the_interval_of_an_auc():
     few, many = auc_interval(0.9, 20, 20), auc_interval(0.9, 500, 500)
 
     assert few[0] < many[0] < 0.9 < many[1] < few[1]
 
 
-def test_f1_is_between_what_the_jaccard_index_allows():
+def test_the_interval_of_f1_is_that_of_the_jaccard_index():
     low, high = f1_interval(9, 10)
 
     jaccard_low, jaccard_high = wilson_interval(9, 10)
@@ -29,7 +29,7 @@ def test_f1_is_between_what_the_jaccard_index_allows():
     assert jaccard_high <= high
 
 
-def test_a_mean_of_two_is_surer_than_either():
+def test_the_interval_of_a_mean_is_narrower_than_those_of_its_parts():
     low, high = mean_interval(np.array([[0.8, 0.7, 0.9], [0.6, 0.5, 0.7]]))
 
     assert (low, high) == pytest.approx((0.7 - 0.1 / 2**0.5, 0.7 + 0.1 / 2**0.5))

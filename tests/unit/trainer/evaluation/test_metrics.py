@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,52 +23,52 @@ NAMES = {
 }
 
 
-def by_key(metrics: tuple[Metric, ...]) -> dict[tuple[str, str | None], Metric]:
-    return {(each.name, each.label): each for each in metrics}
+def index_metrics(metrics: tuple[Metric, ...]) -> dict[tuple[str, str | None], Metric]:
+    return {(metric.name, metric.label): metric for metric in metrics}
 
 
-def answers_of(predicted: list[int], labels: list[int], classes: int = 2) -> LabeledPredictions:
+def predict(predicted: list[int], labels: list[int], classes: int = 2) -> LabeledPredictions:
     logits = 2 * np.eye(classes, dtype=np.float32)[predicted]
     return make_predictions(logits, np.array(labels), temperature=1.0)
 
 
-def test_every_figure_is_there_for_all_and_for_each_class_that_it_belongs_to():
-    metrics = by_key(compute_metrics(draw_predictions(120, classes=3), ("a", "b", "c"), "a test"))
+def test_every_metric_is_there_for_all_classes_and_for_each_that_it_is_defined_for():
+    metrics = index_metrics(compute_metrics(draw_predictions(120, classes=3), ("a", "b", "c"), "a test"))
 
     assert {name for name, _ in metrics} == NAMES
     assert {name for name, label in metrics if label == "b"} == {"precision", "recall", "f1", "auc"}
-    assert {each.test_set for each in metrics.values()} == {"a test"}
+    assert {metric.test_set for metric in metrics.values()} == {"a test"}
 
 
 @pytest.mark.parametrize("classes", [2, 5])
-def test_figures_equal_those_of_scikit_learn(classes):
-    answers = draw_predictions(400, classes)
+def test_metrics_equal_those_of_scikit_learn(classes):
+    predictions = draw_predictions(400, classes)
     names = tuple("abcde"[:classes])
 
-    found = by_key(compute_metrics(answers, names, "a test", resamples=10))
+    metrics = index_metrics(compute_metrics(predictions, names, "a test", resamples=10))
 
-    labels, predicted = answers.labels, answers.predicted
-    averaged = sklearn_metrics.precision_recall_fscore_support(labels, predicted)
-    for place, name in enumerate(names):
-        for figure, values in zip(("precision", "recall", "f1"), averaged, strict=False):
-            assert found[figure, name].value == pytest.approx(values[place])
-        area = sklearn_metrics.roc_auc_score(labels == place, answers.probabilities[:, place])
-        assert found["auc", name].value == pytest.approx(area)
-    assert found["accuracy", None].value == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted))
-    assert found["balanced_accuracy", None].value == pytest.approx(
+    labels, predicted = predictions.labels, predictions.predicted
+    expected = sklearn_metrics.precision_recall_fscore_support(labels, predicted)
+    for label, name in enumerate(names):
+        for metric, values in zip(("precision", "recall", "f1"), expected, strict=False):
+            assert metrics[metric, name].value == pytest.approx(values[label])
+        auc = sklearn_metrics.roc_auc_score(labels == label, predictions.probabilities[:, label])
+        assert metrics["auc", name].value == pytest.approx(auc)
+    assert metrics["accuracy", None].value == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted))
+    assert metrics["balanced_accuracy", None].value == pytest.approx(
         sklearn_metrics.balanced_accuracy_score(labels, predicted)
     )
-    assert found["f1", None].value == pytest.approx(
+    assert metrics["f1", None].value == pytest.approx(
         sklearn_metrics.f1_score(labels, predicted, average="macro")
     )
-    assert found["log_loss", None].value == pytest.approx(
-        sklearn_metrics.log_loss(labels, answers.probabilities)
+    assert metrics["log_loss", None].value == pytest.approx(
+        sklearn_metrics.log_loss(labels, predictions.probabilities)
     )
 
 
 def test_precision_and_recall_are_of_each_class():
-    metrics = by_key(
-        compute_metrics(answers_of([0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]), ("happy", "sad"), "a test")
+    metrics = index_metrics(
+        compute_metrics(predict([0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]), ("happy", "sad"), "a test")
     )
 
     assert metrics["accuracy", None].value == pytest.approx(4 / 6)
@@ -77,23 +79,25 @@ def test_precision_and_recall_are_of_each_class():
     assert metrics["recall", "sad"].pictures == 2
 
 
-def test_a_class_that_was_never_predicted_has_an_interval_of_ignorance():
-    metrics = by_key(compute_metrics(answers_of([0, 0, 0, 0], [0, 0, 1, 1]), ("happy", "sad"), "a test"))
+def test_the_precision_of_a_class_that_was_never_predicted_may_be_anything():
+    metrics = index_metrics(compute_metrics(predict([0, 0, 0, 0], [0, 0, 1, 1]), ("happy", "sad"), "a test"))
 
     precision = metrics["precision", "sad"]
     assert (precision.pictures, precision.low, precision.high) == (0, 0.0, 1.0)
 
 
-def test_figures_that_need_pictures_of_a_class_are_left_out_where_there_are_none():
-    metrics = by_key(compute_metrics(answers_of([0, 1, 1], [0, 1, 1], classes=3), ("a", "b", "c"), "a test"))
+def test_metrics_that_need_pictures_of_a_class_are_left_out_where_there_are_none():
+    metrics = index_metrics(
+        compute_metrics(predict([0, 1, 1], [0, 1, 1], classes=3), ("a", "b", "c"), "a test")
+    )
 
     assert ("recall", "c") not in metrics
     assert ("auc", "c") not in metrics
     assert metrics["balanced_accuracy", None].value == 1.0
 
 
-def test_all_right_is_not_taken_for_certain():
-    metrics = compute_metrics(answers_of([0, 1] * 10, [0, 1] * 10), ("happy", "sad"), "a test")
+def test_all_correct_is_not_certain():
+    metrics = compute_metrics(predict([0, 1] * 10, [0, 1] * 10), ("happy", "sad"), "a test")
 
     for metric in metrics:
         if not metric.name.startswith(("log_loss", "calibration")):
@@ -107,64 +111,63 @@ def test_all_right_is_not_taken_for_certain():
     pairs=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=12),
     seed=st.integers(0, 5),
 )
-def test_every_interval_is_finite_and_holds_its_value(pairs, seed):
+def test_every_interval_is_finite_and_contains_its_value(pairs, seed):
     predicted, labels = map(list, zip(*pairs, strict=True))
 
-    metrics = compute_metrics(answers_of(predicted, labels, 3), ("a", "b", "c"), "a test", seed, resamples=30)
+    metrics = compute_metrics(predict(predicted, labels, 3), ("a", "b", "c"), "a test", seed, resamples=30)
 
     for metric in metrics:
         assert 0 <= metric.low <= metric.value + 1e-9, metric
         assert metric.value - 1e-9 <= metric.high < np.inf, metric
 
 
-def test_near_duplicates_widen_an_interval_because_they_tell_no_more_than_one_picture():
-    answers = draw_predictions(60, classes=2)
-    alone = np.tile(np.arange(60), 4)
-    copied = answers_of(list(answers.predicted[alone]), list(answers.labels[alone]))
-    grouped = LabeledPredictions(
-        copied.probabilities, copied.uncalibrated, copied.predicted, copied.labels, alone
+def test_near_duplicates_widen_an_interval_because_they_say_no_more_than_one_picture():
+    predictions = draw_predictions(60, classes=2)
+    sources = np.tile(np.arange(60), 4)
+    ungrouped = predict(list(predictions.predicted[sources]), list(predictions.labels[sources]))
+    grouped = replace(ungrouped, groups=sources)
+
+    narrow, wide = (
+        index_metrics(compute_metrics(copies, ("a", "b"), "t"))["accuracy", None]
+        for copies in (ungrouped, grouped)
     )
 
-    apart, together = (
-        by_key(compute_metrics(each, ("a", "b"), "t"))["accuracy", None] for each in (copied, grouped)
-    )
-
-    assert together.high - together.low > 1.7 * (apart.high - apart.low)
+    assert wide.high - wide.low > 1.7 * (narrow.high - narrow.low)
 
 
 def test_the_same_seed_gives_the_same_intervals():
-    answers = draw_predictions(80, classes=3)
+    predictions = draw_predictions(80, classes=3)
 
-    first, same, other = (compute_metrics(answers, ("a", "b", "c"), "t", seed) for seed in (1, 1, 2))
+    first, same, different = (compute_metrics(predictions, ("a", "b", "c"), "t", seed) for seed in (1, 1, 2))
 
-    assert first == same != other
+    assert first == same != different
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
-    truth = by_key(
+def test_intervals_contain_the_true_value_as_often_as_they_claim():
+    truth = index_metrics(
         compute_metrics(draw_predictions(200_000, classes=2, seed=9), ("a", "b"), "t", resamples=2)
     )
-    held = dict.fromkeys(truth, 0)
+    contained = dict.fromkeys(truth, 0)
 
     for seed in range(100):
-        for key, metric in by_key(
+        for key, metric in index_metrics(
             compute_metrics(draw_predictions(150, classes=2, seed=seed), ("a", "b"), "t", resamples=200)
         ).items():
-            held[key] += metric.low <= truth[key].value <= metric.high
+            contained[key] += metric.low <= truth[key].value <= metric.high
 
-    # Three standard deviations under 95 of 100 are 88. The error of wrong confidences is
-    # found a little too large on 150 pictures: its interval holds the truth about 88 % of the time.
-    least = {key: 78 if key[0] == "calibration_error_uncalibrated" else 88 for key in held}
-    assert all(held[key] >= least[key] for key in held), held
+    # Three standard deviations below 95 of 100 are 88. On 150 pictures, the error of uncalibrated
+    # confidences is a little too large: its interval contains the true value about 88 % of the time.
+    minimum = {key: 78 if key[0] == "calibration_error_uncalibrated" else 88 for key in contained}
+    assert all(contained[key] >= minimum[key] for key in contained), contained
 
 
-def test_the_calibration_error_of_honest_confidences_may_be_nothing():
-    metrics = by_key(compute_metrics(draw_predictions(150, classes=2, seed=1), ("a", "b"), "t"))
+def test_the_interval_of_the_calibration_error_of_calibrated_confidences_begins_at_zero():
+    metrics = index_metrics(compute_metrics(draw_predictions(150, classes=2, seed=1), ("a", "b"), "t"))
 
     assert metrics["calibration_error", None].value > 0.03
     assert metrics["calibration_error", None].low == 0.0
 
 
-def test_numbers_are_written_as_what_they_are():
+def test_shares_are_written_in_percent_and_other_metrics_as_numbers():
     assert format_interval(Metric("recall", "sad", 0.5, 0.25, 0.75, "t", 4)) == "25.0% to 75.0%"
     assert format_interval(Metric("log_loss", None, 0.5, 0.25, 0.75, "t", 4)) == "0.250 to 0.750"

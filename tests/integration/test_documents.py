@@ -165,6 +165,20 @@ def test_every_module_that_is_named_exists(document: Path) -> None:
     assert not {name for name in names if not is_defined(name)}
 
 
+def test_every_symbol_of_the_architecture_is_in_the_code() -> None:
+    spans = read_code_spans(PROJECT / "ARCHITECTURE.md")
+    symbols = {word for span in spans for word in re.findall(r"[A-Za-z_]\w*", span) if is_symbol(word)}
+    assert {"Worker", "plan_recovery", "min_confidence"} <= symbols
+    sources = [path for folder in ("worker", "trainer") for path in (PROJECT / folder).rglob("*.py")]
+    words = {word for path in sources for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+    assert not symbols - words
+
+
+def is_symbol(word: str) -> bool:
+    """Tell whether a word is the name of a class, or of more than one word, and so not plain English."""
+    return word[0].isupper() or "_" in word
+
+
 def is_defined(name: str) -> bool:
     """Tell whether a dotted name is that of a module, or of what a module defines at its top."""
     parts = name.split(".")

@@ -1,1 +1,1 @@
-"""The versions of the database's schema, applied by Alembic."""
+"""The versions of the database schema, applied by Alembic."""

@@ -1,4 +1,4 @@
-"""Run the migrations over the connection that the store hands in."""
+"""Run the migrations over the connection that the store passes in."""
 
 from alembic import context
 from sqlalchemy import Connection
@@ -10,7 +10,7 @@ if not isinstance(connection, Connection):
 context.configure(
     connection=connection,
     render_as_batch=True,
-    transactional_ddl=True,  # SQLite can, though Alembic does not take it to
+    transactional_ddl=True,  # Alembic believes that SQLite has none
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -22,22 +22,22 @@ _STORED_AS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""How an upright picture is stored under each EXIF orientation."""
+"""How an upright picture is stored under each EXIF orientation (EXIF 2.32, tag 0x0112); 1 is as it is."""
 
 
 def draw_pixels(seed: int = 0, size: tuple[int, int] = (96, 64)) -> NDArray[np.uint8]:
-    """Draw uint8 (H, W, 3): a slope of light over soft blobs, no two corners alike."""
+    """Draw uint8 (H, W, 3), RGB: a gradient under soft blobs, with four different corners."""
     random = np.random.default_rng(seed)
     width, height = size
     y, x = np.mgrid[0:height, 0:width]
     across, down = x / max(1, width - 1), y / max(1, height - 1)
-    canvas = np.stack([255 * across, 255 * down, 127 * (across + (1 - down))], axis=-1)
+    pixels = np.stack([255 * across, 255 * down, 127 * (across + (1 - down))], axis=-1)
     for _ in range(4):
         left, top = random.random(2)
         colour = random.uniform(-90, 90, 3)
         blob = np.exp(-((across - left) ** 2 + (down - top) ** 2) / 0.02)
-        canvas += blob[..., np.newaxis] * colour
-    return canvas.clip(0, 255).astype(np.uint8)
+        pixels += blob[..., np.newaxis] * colour
+    return pixels.clip(0, 255).astype(np.uint8)
 
 
 def draw_photo(seed: int = 0, size: tuple[int, int] = (96, 64)) -> Image.Image:
@@ -46,7 +46,7 @@ def draw_photo(seed: int = 0, size: tuple[int, int] = (96, 64)) -> Image.Image:
 
 
 def draw_noise(seed: int = 0, size: tuple[int, int] = (96, 64)) -> Image.Image:
-    """Draw a picture that no format can make small, so that a cut falls into its pixels."""
+    """Draw a picture that no format compresses well, so that a truncated file ends within its pixels."""
     noise = np.random.default_rng(seed).normal(0, 20, (size[1], size[0], 3))
     return Image.fromarray((draw_pixels(seed, size) + noise).clip(0, 255).astype(np.uint8))
 
@@ -59,7 +59,7 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def turned(image: Image.Image, orientation: int, kind: str, **options: object) -> bytes:
-    """Encode a picture lying as the EXIF orientation says, so that turning it makes it upright."""
+    """Encode a picture rotated or mirrored, with the EXIF orientation that makes it upright."""
     exif = Image.Exif()
     exif[_ORIENTATION_TAG] = orientation
     stored = image.transpose(_STORED_AS[orientation]) if orientation in _STORED_AS else image
@@ -84,11 +84,11 @@ def png(width: int, height: int, bits: int, colour: int, rows: bytes) -> bytes:
 
 
 def pixel_bomb(side: int = 40_000) -> bytes:
-    """Make a small PNG of a white square so large that its pixels would fill the memory."""
-    squeezer = zlib.compressobj(9)
+    """Make a small PNG of a white square that is so large that its pixels would fill the memory."""
+    compressor = zlib.compressobj(9)
     row = b"\0" + b"\xff" * (-(-side // 8))
     block = row * 1000
-    packed = b"".join(squeezer.compress(block) for _ in range(side // 1000)) + squeezer.flush()
+    compressed = b"".join(compressor.compress(block) for _ in range(side // 1000)) + compressor.flush()
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    chunks = (b"IHDR", header), (b"IDAT", packed), (b"IEND", b"")
+    chunks = (b"IHDR", header), (b"IDAT", compressed), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)

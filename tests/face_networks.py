@@ -1,4 +1,4 @@
-"""Networks that detect and classify faces drawn by code: the bundle that the tests of faces predict with.
+"""Networks that detect and classify faces drawn by code: the bundles that the tests of faces predict with.
 
 A face is a square of 40 input pixels of the detector, brighter than all around it; red ones are happy, blue
 ones sad. Of the scene, green is happy.
@@ -47,12 +47,18 @@ HAPPY, SAD, DARK, GREEN = (255, 0, 0), (0, 0, 255), (40, 0, 40), (0, 110, 0)
 DETECTION = DetectionSettings(score_threshold=0.5, max_faces=16)
 FUSION = Fusion(face_weight=1.0, scene_weight=0.5, no_face_weight=1.0)
 
+_DETECTOR_INPUT = InputSpec(256, 192, "rgb", "letterbox")
+_FACE_NETWORK = ("face", ("logits",), InputSpec(16, 16, "rgb", "stretch"))
+
 _NETWORKS = {
-    "detector": ("scene", "heatmap", InputSpec(256, 192, "rgb", "letterbox")),
-    "face": ("face", "logits", InputSpec(16, 16, "rgb", "stretch")),
-    "scene": ("scene", "logits", InputSpec(24, 24, "rgb", "stretch")),
+    "detector": ("scene", ("heatmap",), _DETECTOR_INPUT),
+    "face": _FACE_NETWORK,
+    "scene": ("scene", ("logits",), InputSpec(24, 24, "rgb", "stretch")),
 }
 """What each network reads, what it gives, and its input."""
+
+_JOINT_NETWORKS = {"scene": ("scene", ("heatmap", "logits"), _DETECTOR_INPUT), "face": _FACE_NETWORK}
+"""The same with one network that gives both heatmap and logits."""
 
 
 def draw_people(
@@ -66,8 +72,18 @@ def draw_people(
 
 
 def make_face_bundle(folder: Path) -> Path:
-    """Make the bundle, in a process of its own: TensorFlow's threads would outlive a test."""
-    command = [sys.executable, "-m", "tests.face_networks", str(folder)]
+    """Make a bundle of a detector, a face classifier and a scene classifier."""
+    return _make_bundle(folder, "separate")
+
+
+def make_joint_bundle(folder: Path) -> Path:
+    """Make a bundle of one network for heatmap and scene logits, and a face classifier."""
+    return _make_bundle(folder, "joint")
+
+
+def _make_bundle(folder: Path, kind: str) -> Path:
+    # In a child process: TensorFlow's threads would outlive a test.
+    command = [sys.executable, "-m", "tests.face_networks", str(folder), kind]
     root = Path(__file__).parents[1]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
@@ -125,16 +141,16 @@ def _copy_network(bundle: Path, network: NetworkSpec, out: Path) -> None:
         shutil.copyfile(bundle / name, out / name)
 
 
-def _write(folder: Path) -> None:
+def _write_bundle(folder: Path, kind: str) -> None:
     from trainer.export.golden import write_golden
 
     networks = []
-    for name, (reads, kind, spec) in _NETWORKS.items():
+    for name, (reads, kinds, spec) in (_JOINT_NETWORKS if kind == "joint" else _NETWORKS).items():
         path = folder / f"{name}.tflite"
-        path.write_bytes(_convert(name, spec))
-        output = OutputSpec(kind, 0.0)  # type: ignore[arg-type]
+        path.write_bytes(_convert(reads, kinds, spec))
+        outputs = tuple(OutputSpec(kind, 0.0) for kind in kinds)  # type: ignore[arg-type]
         golden = Golden(f"{name}.golden.npz", "")
-        network = NetworkSpec(reads, (output,), path.name, hash_file(path), spec, golden)  # type: ignore[arg-type]
+        network = NetworkSpec(reads, outputs, path.name, hash_file(path), spec, golden)  # type: ignore[arg-type]
         networks.append(write_golden(folder / golden.file, Network(folder, network, classes=2), seed=0))
     write_manifest(folder, _make_manifest(networks))
 
@@ -153,13 +169,15 @@ def _make_manifest(networks: Sequence[NetworkSpec]) -> Manifest:
     )
 
 
-def _convert(name: str, spec: InputSpec) -> bytes:
-    import tensorflow as tf
+def _convert(reads: str, kinds: Sequence[str], spec: InputSpec) -> bytes:
+    import tensorflow as tf  # in the child process alone
+
+    from trainer.export.litert import silence_converter
 
     def detect(pixels: Any) -> Any:
         bright = tf.reduce_max(tf.cast(pixels, tf.float32) / 255, axis=-1, keepdims=True)
-        cells = tf.nn.avg_pool2d(bright, 8, 8, "VALID")
-        logits = 30 * (tf.nn.avg_pool2d(cells, 5, 1, "SAME") - 0.75)
+        positions = tf.nn.avg_pool2d(bright, 8, 8, "VALID")
+        logits = 30 * (tf.nn.avg_pool2d(positions, 5, 1, "SAME") - 0.75)
         return tf.concat([logits, 0 * logits, 0 * logits, 0 * logits + np.log(5.0)], axis=-1)
 
     def classify_face(pixels: Any) -> Any:
@@ -170,16 +188,18 @@ def _convert(name: str, spec: InputSpec) -> bytes:
         green = tf.reduce_mean(tf.cast(pixels, tf.float32) / 255, axis=[1, 2])[:, 1:2]
         return 8 * tf.concat([green - 0.2, 0.2 - green], axis=-1)
 
-    from trainer.export.litert import silence_converter
-
-    compute = {"detector": detect, "face": classify_face, "scene": classify_scene}[name]
+    functions = {"heatmap": detect, "logits": classify_face if reads == "face" else classify_scene}
     shape = (1, spec.height, spec.width, 3)
+
+    def compute(pixels: Any) -> tuple[Any, ...]:
+        return tuple(functions[kind](pixels) for kind in kinds)
+
     with silence_converter():
-        traced = tf.function(compute).get_concrete_function(tf.TensorSpec(shape, tf.uint8))
-        content: bytes = tf.lite.TFLiteConverter.from_concrete_functions([traced]).convert()
+        concrete = tf.function(compute).get_concrete_function(tf.TensorSpec(shape, tf.uint8))
+        content: bytes = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
     return content
 
 
 if __name__ == "__main__":
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    _write(Path(sys.argv[1]))
+    _write_bundle(Path(sys.argv[1]), sys.argv[2])

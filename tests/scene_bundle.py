@@ -1,4 +1,4 @@
-"""A bundle of one scene classifier, made of the built-in one's last: it is soon copied, and soon loaded."""
+"""A bundle of one scene classifier, the last of the built-in bundle's: quick to copy, and quick to load."""
 
 import json
 import shutil
@@ -14,9 +14,9 @@ def make_scene_bundle(folder: Path) -> Path:
     folder.mkdir(parents=True)
     table = make_scene_manifest()
     (network,) = table["networks"]
-    last = load_bundle(BUILT_IN_BUNDLE).manifest.networks[-1]
-    shutil.copyfile(BUILT_IN_BUNDLE / last.file, folder / network["file"])
-    shutil.copyfile(BUILT_IN_BUNDLE / last.golden.file, folder / network["golden"]["file"])
+    source = load_bundle(BUILT_IN_BUNDLE).manifest.networks[-1]
+    shutil.copyfile(BUILT_IN_BUNDLE / source.file, folder / network["file"])
+    shutil.copyfile(BUILT_IN_BUNDLE / source.golden.file, folder / network["golden"]["file"])
     (folder / MANIFEST_NAME).write_text(json.dumps(table), encoding="utf-8")
     return folder
 

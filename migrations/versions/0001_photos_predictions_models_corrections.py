@@ -1,4 +1,4 @@
-"""Make the log: photos, predictions, models, corrections and the view over them."""
+"""Create the log: photos, predictions, models, corrections and the view over them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -51,18 +51,18 @@ LEFT JOIN corrections ON corrections.id = (
 
 
 def upgrade() -> None:
-    _make_photos()
-    _make_models()
-    _make_predictions()
-    _make_corrections()
+    _create_photos()
+    _create_models()
+    _create_predictions()
+    _create_corrections()
     op.execute(_VIEW)
 
 
-def _json() -> sa.types.TypeEngine[object]:
+def _make_json_type() -> sa.types.TypeEngine[object]:
     return sa.JSON().with_variant(JSONB(), "postgresql")
 
 
-def _make_photos() -> None:
+def _create_photos() -> None:
     op.create_table(
         "photos",
         sa.Column("id", sa.Integer, nullable=False),
@@ -98,21 +98,21 @@ def _make_photos() -> None:
         op.create_index(name, "photos", [column], unique=True, sqlite_where=active, postgresql_where=active)
 
 
-def _make_models() -> None:
+def _create_models() -> None:
     op.create_table(
         "models",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("version", sa.Text, nullable=False),
-        sa.Column("classes", _json(), nullable=False),
-        sa.Column("metrics", _json(), nullable=False),
+        sa.Column("classes", _make_json_type(), nullable=False),
+        sa.Column("metrics", _make_json_type(), nullable=False),
         sa.Column("first_used_at", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_models"),
         sa.UniqueConstraint("name", "version", name="uq_models_name_version"),
     )
 
 
-def _make_predictions() -> None:
+def _create_predictions() -> None:
     op.create_table(
         "predictions",
         sa.Column("id", sa.Integer, nullable=False),
@@ -120,8 +120,8 @@ def _make_predictions() -> None:
         sa.Column("model_id", sa.Integer, nullable=False),
         sa.Column("label", sa.Text, nullable=False),
         sa.Column("confidence", sa.Float, nullable=False),
-        sa.Column("scores", _json(), nullable=False),
-        sa.Column("faces", _json()),
+        sa.Column("scores", _make_json_type(), nullable=False),
+        sa.Column("faces", _make_json_type()),
         sa.Column("predicted_at", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_predictions"),
         sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name="fk_predictions_photo_id_photos"),
@@ -132,7 +132,7 @@ def _make_predictions() -> None:
     op.create_index("ix_predictions_label", "predictions", ["label"])
 
 
-def _make_corrections() -> None:
+def _create_corrections() -> None:
     op.create_table(
         "corrections",
         sa.Column("id", sa.Integer, nullable=False),

@@ -1,4 +1,4 @@
-"""Call the probabilities of the labels by that name; a score is a detector's."""
+"""Rename the probabilities of the labels, which were called scores like those of the detector."""
 
 from alembic import op
 
@@ -6,6 +6,17 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+
+# The key is replaced in the text of the JSON, since a log may hold a million rows. Nothing else matches: the
+# value of a class that is called "scores" is a number, and quotes inside a name are escaped.
+_RENAME_KEY = {
+    "sqlite": """\
+UPDATE predictions SET faces = replace(faces, '"scores": {', '"probabilities": {')
+WHERE faces IS NOT NULL""",
+    "postgresql": """\
+UPDATE predictions SET faces = replace(faces::text, '"scores": {', '"probabilities": {')::jsonb
+WHERE faces IS NOT NULL""",
+}
 
 _VIEW = """\
 CREATE VIEW prediction_log AS
@@ -43,9 +54,7 @@ LEFT JOIN corrections ON corrections.id = (
 def upgrade() -> None:
     op.execute("DROP VIEW prediction_log")
     op.execute("ALTER TABLE predictions RENAME COLUMN scores TO probabilities")
-    # As text, since a log may hold a million rows. A class may be called "scores" as well, but its value is
-    # a number, and quotes inside of a name are escaped.
-    text, json = ("faces", "") if op.get_bind().dialect.name == "sqlite" else ("faces::text", "::jsonb")
-    renamed = f"""replace({text}, '"scores": {{', '"probabilities": {{'){json}"""
-    op.get_bind().exec_driver_sql(f"UPDATE predictions SET faces = {renamed} WHERE faces IS NOT NULL")  # noqa: S608
+    connection = op.get_bind()
+    # Past op.execute(), which would take the colons for parameters.
+    connection.exec_driver_sql(_RENAME_KEY[connection.dialect.name])
     op.execute(_VIEW)

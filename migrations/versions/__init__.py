@@ -1,1 +1,1 @@
-"""One module for each revision, numbered in the order in which they were made."""
+"""One module for each revision, numbered in ascending order."""

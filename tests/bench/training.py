@@ -119,7 +119,13 @@ def _our_epochs(data: Path) -> tuple[Callable[[], object], int]:
     recipe = TrainingConfig(
         (data,), place, "bench", _input(data), "bench", held_out=_HELD_OUT, batch_size=_BATCH
     )
-    dataset = read_dataset(recipe, lambda text: None)
+    dataset = read_dataset(
+        recipe.folders,
+        recipe.input,
+        max_side=recipe.max_side,
+        max_pixels=recipe.max_pixels,
+        say=lambda sentence: None,
+    )
     each_alone = range(len(dataset.labels))
     splits = split_groups(
         dataset.labels, _positions(each_alone), dataset.classes, recipe.held_out, recipe.seed

@@ -23,12 +23,12 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests.faults.test_atomic_directory import Calls, write
 
-def die():
+def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
-calls = Calls(int(sys.argv[4]), die, can_exchange=sys.argv[3] == "exchange")
-write(Path(sys.argv[2]), "newer", calls.operations())
-print(calls.made)
+calls = Calls(int(sys.argv[4]), kill, can_exchange=sys.argv[3] == "exchange")
+write(Path(sys.argv[2]), "newer", calls.make_operations())
+print(calls.count)
 """
 
 
@@ -39,50 +39,50 @@ class Calls:
         self._number = number
         self._instead = instead
         self._can_exchange = can_exchange
-        self.made = 0
+        self.count = 0
 
-    def operations(self) -> DirectoryOperations:
+    def make_operations(self) -> DirectoryOperations:
         return DirectoryOperations(
-            **{name: self._wrapped(name, getattr(DirectoryOperations(), name)) for name in NAMES}
+            **{name: self._wrap(name, getattr(DirectoryOperations(), name)) for name in NAMES}
         )
 
-    def _wrapped(self, name: str, call: Callable[..., None]) -> Callable[..., None]:
-        def wrapped(*paths: Path) -> None:
-            self.made += 1
-            if self.made == self._number:
+    def _wrap(self, name: str, call: Callable[..., None]) -> Callable[..., None]:
+        def count_call(*paths: Path) -> None:
+            self.count += 1
+            if self.count == self._number:
                 self._instead()
             if name == "exchange" and not self._can_exchange:
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             call(*paths)
 
-        return wrapped
+        return count_call
 
 
 def write(out: Path, content: str, operations: DirectoryOperations | None = None) -> None:
     with prepare_directory(out, operations) as draft:
         (draft / "report").mkdir()
-        for name in ("manifest.json", "reader.tflite", "report/index.html"):
+        for name in ("manifest.json", "scene.tflite", "report/index.html"):
             (draft / name).write_text(json.dumps(content))
 
 
-def content_of(out: Path) -> str | None:
-    """Tell which bundle is there, whole, or None where there is none."""
+def read_content(out: Path) -> str | None:
+    """Return which bundle is there, whole, or None where there is none."""
     if not out.exists():
         return None
     files = [path for path in out.rglob("*") if path.is_file()]
-    (found,) = {path.read_text() for path in files}
+    (content,) = {path.read_text() for path in files}
     assert len(files) == 3
-    return str(json.loads(found))
+    return str(json.loads(content))
 
 
-def fails(number: int) -> Callable[[], Any]:
+def make_failure(number: int) -> Callable[[], Any]:
     def fail() -> None:
         raise OSError(number, os.strerror(number))
 
     return fail
 
 
-def refusal_of(out: Path, operations: DirectoryOperations) -> BundleError | None:
+def try_to_write(out: Path, operations: DirectoryOperations) -> BundleError | None:
     try:
         write(out, "newer", operations)
     except BundleError as error:
@@ -99,20 +99,20 @@ def test_a_call_that_fails_leaves_the_earlier_bundle_and_one_line(tmp_path, way,
         out = tmp_path / str(number) / "bundle"
         if earlier:
             write(out, earlier)
-        calls = Calls(number, fails(cause), can_exchange=way != "renames")
-        refusal = refusal_of(out, calls.operations())
+        calls = Calls(number, make_failure(cause), can_exchange=way != "renames")
+        refusal = try_to_write(out, calls.make_operations())
         refused += refusal is not None
 
         if refusal:
             assert str(out) in str(refusal)
             assert "\n" not in str(refusal)
-        assert content_of(out) == (earlier if refusal else "newer")
+        assert read_content(out) == (earlier if refusal else "newer")
         write(out, "newest")
-        assert content_of(out) == "newest"
+        assert read_content(out) == "newest"
         assert [path.name for path in out.parent.iterdir()] == ["bundle"]
-        if calls.made < number:
+        if calls.count < number:
             break
-    assert calls.made < number, "not every call was made to fail"
+    assert calls.count < number, "not every call was made to fail"
     assert refused >= 7  # three files, two folders, the move, and the folder that it was made in
 
 
@@ -120,29 +120,31 @@ def test_a_call_that_fails_leaves_the_earlier_bundle_and_one_line(tmp_path, way,
 def test_a_run_killed_before_any_call_leaves_a_whole_bundle_or_none(tmp_path, way):
     out = tmp_path / "bundle"
     earlier = None if way == "new" else "older"
-    seen = set()
+    contents = set()
     for number in range(1, 20):
         if earlier:
             write(out, earlier)
         project = Path(__file__).parents[2]
         command = [sys.executable, "-c", KILLED_AT, project, out, way, number]
-        done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=30, check=False)
-        found = content_of(out)
-        seen.add(found)
-        assert found in ({earlier, "newer"} if way != "renames" else {earlier, "newer", None})
+        process = subprocess.run(
+            [*map(str, command)], capture_output=True, text=True, timeout=30, check=False
+        )
+        content = read_content(out)
+        contents.add(content)
+        assert content in ({earlier, "newer"} if way != "renames" else {earlier, "newer", None})
 
         # The next run clears away what is left, and gives back what stood aside, even if it fails itself.
         with pytest.raises(BundleError, match="unfinished"), prepare_directory(out):
             raise BundleError("unfinished")
-        assert content_of(out) == (found or earlier)
-        assert {path.name for path in tmp_path.iterdir()} == ({"bundle"} if found or earlier else set())
-        if done.returncode == 0:
+        assert read_content(out) == (content or earlier)
+        assert {path.name for path in tmp_path.iterdir()} == ({"bundle"} if content or earlier else set())
+        if process.returncode == 0:
             break
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert process.returncode == -signal.SIGKILL, process.stderr
         if way == "new" and out.exists():
             break
-    assert "newer" in seen
-    assert earlier in seen
+    assert "newer" in contents
+    assert earlier in contents
 
 
 def test_the_draft_of_a_run_that_is_alive_is_left_alone(tmp_path):
@@ -160,18 +162,18 @@ def test_folders_above_are_made_and_taken_back_where_the_bundle_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
     write(tmp_path / "a" / "b" / "bundle", "first")
-    assert content_of(tmp_path / "a" / "b" / "bundle") == "first"
+    assert read_content(tmp_path / "a" / "b" / "bundle") == "first"
 
 
 def test_a_bundle_of_another_name_keeps_its_draft(tmp_path):
-    other = tmp_path / ".bundle2-12345678.draft"
-    other.mkdir()
+    foreign = tmp_path / ".bundle2-12345678.draft"
+    foreign.mkdir()
     leftover = tmp_path / ".bundle-12345678.draft"
     leftover.mkdir()
 
     write(tmp_path / "bundle", "first")
 
-    assert other.is_dir()
+    assert foreign.is_dir()
     assert not leftover.exists()
 
 
@@ -182,10 +184,10 @@ def test_a_disk_that_is_full_while_the_files_are_written_is_one_line(tmp_path):
         pytest.raises(BundleError, match=r"bundle: cannot be written \(No space left on device\)") as refusal,
         prepare_directory(tmp_path / "bundle"),
     ):
-        fails(errno.ENOSPC)()
+        make_failure(errno.ENOSPC)()
 
     assert "\n" not in str(refusal.value)
-    assert content_of(tmp_path / "bundle") == "older"
+    assert read_content(tmp_path / "bundle") == "older"
 
 
 def test_an_error_without_a_cause_still_says_something(tmp_path):
@@ -196,15 +198,15 @@ def test_an_error_without_a_cause_still_says_something(tmp_path):
         raise OSError("Can't write data\n no space")
 
 
-def test_a_place_that_cannot_be_had_is_refused_before_anything_is_trained(tmp_path):
+def test_an_output_that_cannot_be_made_is_refused_before_anything_is_trained(tmp_path):
     (tmp_path / "file").write_text("kept")
-    long = "b" * 250
+    long_name = "b" * 250
 
     for out, sentence in (
         (tmp_path / "file", "is not a folder"),
         (tmp_path / "file" / "bundle", "is not a folder"),
         (tmp_path / "file" / "deep" / "bundle", "is not a folder"),
-        (tmp_path / long, "too long"),
+        (tmp_path / long_name, "too long"),
     ):
         with pytest.raises(ConfigError, match=sentence) as refusal:
             check_output(out)

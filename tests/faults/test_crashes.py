@@ -1,4 +1,4 @@
-"""A worker is killed at each of its steps; the next one makes good, and every promise holds."""
+"""A worker is killed at each of its steps; the next one finishes its work, and every promise holds."""
 
 import json
 import os
@@ -23,41 +23,41 @@ MOVES = ["make folder", "link", "sync destination", "unlink", "sync source"]
 COPIES = ["write", "fsync", "link hidden", "unlink hidden", "unlink"]
 
 
-def around(*steps: str) -> list[str]:
+def list_before_and_after(*steps: str) -> list[str]:
     return [f"{when} {step}" for step in steps for when in ("before", "after")]
 
 
-class Workers:
-    """Workers in processes of their own: some kill themselves, some are left in peace."""
+class WorkerProcesses:
+    """Runs workers in processes of their own, of which some kill themselves."""
 
-    def __init__(self, server: "subprocess.Popen[str]", said: Path) -> None:
+    def __init__(self, server: "subprocess.Popen[str]", stderr: Path) -> None:
         self._server = server
-        self._said = said
+        self._stderr = stderr
 
     def crash(self, home: Home, step: str, passings: int = 1, file_system: str = "") -> int:
         """Run a worker that kills itself at a step; return its exit status."""
         return self._run(home, step, passings, file_system)
 
     def finish(self, home: Home) -> None:
-        """Run a worker that files what there is."""
-        assert self._run(home, "", 0, "") == 0, self._said.read_text()
+        """Run a worker that files what is in the inbox."""
+        assert self._run(home, "", 0, "") == 0, self._stderr.read_text()
 
-    def _run(self, home: Home, *how: str | int) -> int:
+    def _run(self, home: Home, *arguments: str | int) -> int:
         assert self._server.stdin
         assert self._server.stdout
-        self._said.write_bytes(b"")
-        self._server.stdin.write(json.dumps([str(home.config), *how]) + "\n")
+        self._stderr.write_bytes(b"")
+        self._server.stdin.write(json.dumps([str(home.config), *arguments]) + "\n")
         self._server.stdin.flush()
         return int(self._server.stdout.readline())
 
 
 @pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    said = tmp_path_factory.mktemp("workers") / "said"
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcesses]:
+    stderr = tmp_path_factory.mktemp("workers") / "stderr"
     with (
-        said.open("a") as errors,
+        stderr.open("a") as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.crashing"],
+            [sys.executable, "-m", "tests.faults.crash_server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -66,11 +66,11 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
             env={key: value for key, value in os.environ.items() if not key.startswith("MOODSORT_")},
         ) as server,
     ):
-        yield Workers(server, said)
+        yield WorkerProcesses(server, stderr)
 
 
 @pytest.fixture
-def filled(home: Home) -> Home:
+def filled_home(home: Home) -> Home:
     return fill(home)
 
 
@@ -86,54 +86,54 @@ def fill(home: Home) -> Home:
 
 
 @pytest.fixture
-def elsewhere(filled: Home) -> Iterator[Home]:
-    """Have the label folders and the quarantine on another file system than the inbox."""
-    other = Path("/dev/shm")
-    if not other.is_dir() or other.stat().st_dev == filled.root.stat().st_dev:
+def divided_home(filled_home: Home) -> Iterator[Home]:
+    """Put the label folders and the quarantine on another file system than the inbox."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == filled_home.root.stat().st_dev:
         pytest.skip("there is no second file system here")
-    home = filled
-    folder = other / f"moodsort-{os.getpid()}-{home.folder.name}"
+    home = filled_home
+    folder = memory / f"moodsort-{os.getpid()}-{home.folder.name}"
     folder.mkdir()
     try:
         for name in ("happy", "sad", "quarantine"):
-            here = home.root / name
-            there = folder / name
-            there.mkdir()
-            for file in here.iterdir() if here.exists() else ():
-                (there / file.name).write_bytes(file.read_bytes())
+            original = home.root / name
+            target = folder / name
+            target.mkdir()
+            for file in original.iterdir() if original.exists() else ():
+                (target / file.name).write_bytes(file.read_bytes())
                 file.unlink()
-            if here.exists():
-                here.rmdir()
-            here.symlink_to(there)
+            if original.exists():
+                original.rmdir()
+            original.symlink_to(target)
         yield home
     finally:
         subprocess.run(["rm", "-r", folder], check=True)
 
 
-@pytest.mark.parametrize("step", [*around("submit", *COMMITS, *MOVES), "after judged"])
-def test_every_promise_holds_after_a_kill(filled: Home, workers: Workers, step: str) -> None:
-    in_the_middle = 2 if step.endswith("link") else 1
-    assert workers.crash(filled, step, in_the_middle) == KILLED
-    workers.finish(filled)
-    filled.check_promises()
+@pytest.mark.parametrize("step", [*list_before_and_after("submit", *COMMITS, *MOVES), "after collect"])
+def test_every_promise_holds_after_a_kill(filled_home: Home, workers: WorkerProcesses, step: str) -> None:
+    passings = 2 if step.endswith("link") else 1
+    assert workers.crash(filled_home, step, passings) == KILLED
+    workers.finish(filled_home)
+    filled_home.check_promises()
 
 
-@pytest.mark.parametrize("step", around(*COPIES))
+@pytest.mark.parametrize("step", list_before_and_after(*COPIES))
 def test_every_promise_holds_after_a_kill_on_the_way_to_another_file_system(
-    elsewhere: Home, workers: Workers, step: str
+    divided_home: Home, workers: WorkerProcesses, step: str
 ) -> None:
-    assert workers.crash(elsewhere, step, 2) == KILLED
-    workers.finish(elsewhere)
-    elsewhere.check_promises()
+    assert workers.crash(divided_home, step, 2) == KILLED
+    workers.finish(divided_home)
+    divided_home.check_promises()
 
 
 @pytest.mark.parametrize("step", ["before rename", "after rename", "before sync source"])
 def test_every_promise_holds_after_a_kill_where_links_are_refused(
-    filled: Home, workers: Workers, step: str
+    filled_home: Home, workers: WorkerProcesses, step: str
 ) -> None:
-    assert workers.crash(filled, step, file_system="without-links") == KILLED
-    workers.finish(filled)
-    filled.check_promises()
+    assert workers.crash(filled_home, step, file_system="without-links") == KILLED
+    workers.finish(filled_home)
+    filled_home.check_promises()
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,12 @@ def test_every_promise_holds_after_a_kill_where_links_are_refused(
     ],
 )
 def test_every_promise_holds_after_a_kill_during_the_recovery_from_a_kill(
-    filled: Home, workers: Workers, first: str, second: str
+    filled_home: Home, workers: WorkerProcesses, first: str, second: str
 ) -> None:
-    assert workers.crash(filled, first, 2 if first.endswith("link") else 1) == KILLED
-    assert workers.crash(filled, second) == KILLED
-    workers.finish(filled)
-    filled.check_promises()
+    assert workers.crash(filled_home, first, 2 if first.endswith("link") else 1) == KILLED
+    assert workers.crash(filled_home, second) == KILLED
+    workers.finish(filled_home)
+    filled_home.check_promises()
 
 
 @given(first=st.integers(1, 45), second=st.integers(1, 25))
@@ -162,7 +162,7 @@ def test_every_promise_holds_after_a_kill_during_the_recovery_from_a_kill(
     suppress_health_check=list(HealthCheck),
 )
 def test_every_promise_holds_after_two_kills_wherever_they_fall(
-    home_maker: "HomeMaker", workers: Workers, first: int, second: int
+    home_maker: "HomeMaker", workers: WorkerProcesses, first: int, second: int
 ) -> None:
     home = fill(home_maker())
     assert {workers.crash(home, "any", first), workers.crash(home, "any", second)} <= {KILLED, 0}
@@ -186,7 +186,7 @@ def home_maker(tmp_path: Path) -> HomeMaker:
     return HomeMaker(tmp_path)
 
 
-def test_a_real_worker_process_takes_up_what_a_killed_one_left(home: Home) -> None:
+def test_a_real_worker_process_finishes_what_a_killed_one_left(home: Home) -> None:
     home.drop_photos(100)
     with home.watched() as running:
         until(lambda: running.told("filed"))
@@ -195,7 +195,9 @@ def test_a_real_worker_process_takes_up_what_a_killed_one_left(home: Home) -> No
     home.check_promises()
 
 
-def test_a_new_file_with_the_name_of_one_in_hand_gets_its_own_row(home: Home, workers: Workers) -> None:
+def test_a_new_file_with_the_name_of_one_in_hand_gets_its_own_row(
+    home: Home, workers: WorkerProcesses
+) -> None:
     home.drop("a.jpg", photo_bytes(1))
     assert workers.crash(home, "after unlink") == KILLED
     (home.inbox / "a.jpg").write_bytes(photo_bytes(2))

@@ -12,13 +12,14 @@ import psycopg
 from tests.drawing import photo_bytes
 from tests.home import Home, until
 from worker.config import load_config
-from worker.daemon.locks import find_lock_holder, hold_locks, list_lock_files
+from worker.daemon.locks import hold_locks
+from worker.fileio import find_lock_holder
 
 PROMISED_SECONDS = 5.0
 
 
 @contextmanager
-def locked(home: Home) -> Iterator[None]:
+def lock_database(home: Home) -> Iterator[None]:
     """Hold the database as another program might."""
     with closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -28,7 +29,7 @@ def locked(home: Home) -> Iterator[None]:
 
 def test_photos_are_filed_when_a_locked_database_is_free_again(home: Home) -> None:
     with home.watched() as running:
-        with locked(home):
+        with lock_database(home):
             home.drop("a.jpg", photo_bytes(1))
             until(lambda: running.told("backing_off"))
             assert "is locked by another program" in running.told("backing_off")[0]["detail"]
@@ -38,10 +39,10 @@ def test_photos_are_filed_when_a_locked_database_is_free_again(home: Home) -> No
 
 
 def test_a_worker_stops_within_five_seconds_while_the_database_is_locked(home: Home) -> None:
-    with home.watched() as running, locked(home):
+    with home.watched() as running, lock_database(home):
         home.drop("a.jpg", photo_bytes(1))
         until(lambda: running.told("backing_off"))
-        # The next worker starts its classifier process, then stands at the lock.
+        # The next worker starts its child process, then waits for the lock.
         until(psutil.Process(running.popen.pid).children)
         assert running.end(seconds=PROMISED_SECONDS) == 0
     assert (home.inbox / "a.jpg").exists()
@@ -50,12 +51,12 @@ def test_a_worker_stops_within_five_seconds_while_the_database_is_locked(home: H
 def test_photos_are_filed_when_the_database_can_be_written_again(home: Home) -> None:
     with home.watched() as running:
         # From outside, as a full disk would: files may not grow, nor be written beyond their first pages.
-        before = resource.prlimit(running.popen.pid, resource.RLIMIT_FSIZE, (16384, resource.RLIM_INFINITY))
+        limits = resource.prlimit(running.popen.pid, resource.RLIMIT_FSIZE, (16384, resource.RLIM_INFINITY))
         home.drop("a.jpg", photo_bytes(1))
         until(lambda: running.told("backing_off"))
         assert "moodsort.db" in running.told("backing_off")[0]["detail"]
         assert (home.inbox / "a.jpg").exists()
-        resource.prlimit(running.popen.pid, resource.RLIMIT_FSIZE, before)
+        resource.prlimit(running.popen.pid, resource.RLIMIT_FSIZE, limits)
         until(home.are_filed)
         assert running.end() == 0
     home.check_promises()
@@ -63,13 +64,13 @@ def test_photos_are_filed_when_the_database_can_be_written_again(home: Home) -> 
 
 def test_a_full_disk_does_not_keep_a_worker_from_its_lock(home: Home) -> None:
     config = load_config(home.config)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
         with hold_locks(config):
-            assert [find_lock_holder(path) for path, _ in list_lock_files(config)] == [0, 0]
+            assert [find_lock_holder(path) for path in config.lock_files.values()] == [0, 0]
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_photos_are_filed_when_a_lost_connection_is_there_again(home: Home, postgres_url: str) -> None:
@@ -77,9 +78,9 @@ def test_photos_are_filed_when_a_lost_connection_is_there_again(home: Home, post
     home.configure()
     with home.watched() as running:
         with psycopg.connect(postgres_url, autocommit=True) as connection:
-            others = "datname = current_database() AND pid <> pg_backend_pid()"
+            condition = "datname = current_database() AND pid <> pg_backend_pid()"
             connection.execute(
-                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}".encode()
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {condition}".encode()
             )
         home.drop("a.jpg", photo_bytes(1))
         until(home.are_filed)

@@ -1,4 +1,4 @@
-"""The disk refuses a call: the photo stays, the cause is told once, and it is filed when that has passed."""
+"""The disk refuses a call: the photo stays, the cause is logged once, and later the photo is filed."""
 
 import errno
 import logging
@@ -19,16 +19,16 @@ from worker.filing import FileOperations
 CAUSES = [errno.ENOSPC, errno.EIO, errno.EROFS]
 
 
-class Failing:
-    """An operation that fails with `cause`, while there is one, on what the test says."""
+class FailingOperation:
+    """An operation that fails with `cause`, while there is one, on the paths that the test selects."""
 
-    def __init__(self, call: Callable[..., Any], is_meant: Callable[[Path], bool]) -> None:
+    def __init__(self, call: Callable[..., Any], is_selected: Callable[[Path], bool]) -> None:
         self._call = call
-        self._is_meant = is_meant
+        self._is_selected = is_selected
         self.cause: int | None = None
 
     def __call__(self, first: Path, *rest: Any) -> Any:
-        if self.cause and self._is_meant(first):
+        if self.cause and self._is_selected(first):
             raise OSError(self.cause, os.strerror(self.cause), str(first))
         return self._call(first, *rest)
 
@@ -42,7 +42,7 @@ def is_below_inbox(path: Path) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("operation", "is_meant"),
+    ("operation", "is_selected"),
     [
         ("make_folder", is_below_label),
         ("link", is_below_inbox),
@@ -55,11 +55,11 @@ def test_a_photo_that_the_disk_refuses_waits_and_holds_up_no_other(
     home: Home,
     caplog: pytest.LogCaptureFixture,
     operation: str,
-    is_meant: Callable[[Path], bool],
+    is_selected: Callable[[Path], bool],
 ) -> None:
     home.drop("trip/refused.jpg", photo_bytes(1))
     home.drop("other.jpg", photo_bytes(2))
-    failing = Failing(getattr(FileOperations(), operation), is_meant)
+    failing = FailingOperation(getattr(FileOperations(), operation), is_selected)
     failing.cause = CAUSES[0]
     with (
         driven(home, replace(FileOperations(), **{operation: failing})) as hand,
@@ -72,8 +72,8 @@ def test_a_photo_that_the_disk_refuses_waits_and_holds_up_no_other(
                 hand.time.ahead += 61
                 hand.worker.step(hand.time.clock.monotonic())
         assert photo_bytes(1) in home.files().values()
-        told = [record.detail for record in caplog.records if record.event == "hindered"]
-        assert [sum(os.strerror(cause) in detail for detail in told) for cause in CAUSES] == [1, 1, 1]
+        details = [record.detail for record in caplog.records if record.event == "hindered"]
+        assert [sum(os.strerror(cause) in detail for detail in details) for cause in CAUSES] == [1, 1, 1]
         failing.cause = None
         hand.time.ahead += 61
         hand.until(home.are_filed)
@@ -82,7 +82,7 @@ def test_a_photo_that_the_disk_refuses_waits_and_holds_up_no_other(
 
 def test_a_photo_is_still_in_the_inbox_while_its_destination_is_full(home: Home) -> None:
     path = home.drop("refused.jpg", photo_bytes(1))
-    failing = Failing(FileOperations().link, lambda _: True)
+    failing = FailingOperation(FileOperations().link, lambda _: True)
     failing.cause = errno.ENOSPC
     with driven(home, FileOperations(link=failing)) as hand:
         hand.until(lambda: home.statuses() == {"decided": 1})
@@ -92,7 +92,7 @@ def test_a_photo_is_still_in_the_inbox_while_its_destination_is_full(home: Home)
 
 def test_a_photo_that_is_hindered_when_the_worker_stops_is_filed_by_the_next(home: Home) -> None:
     home.drop("refused.jpg", photo_bytes(1))
-    failing = Failing(FileOperations().unlink, lambda _: True)
+    failing = FailingOperation(FileOperations().unlink, lambda _: True)
     failing.cause = errno.EIO
     with driven(home, FileOperations(unlink=failing)) as hand:
         hand.until(lambda: home.statuses() == {"decided": 1})
@@ -107,9 +107,9 @@ def test_a_run_that_the_disk_hinders_to_the_end_says_so_and_fails(home: Home) ->
     home.drop("trip/refused.jpg", photo_bytes(9))
     for label in ("happy", "sad"):
         home.place(f"{label}/trip", b"a file where the folder would be")
-    done = home.moodsort("run", "--once")
-    assert done.returncode == 1
-    assert "1 photo could not be finished" in done.stdout
-    assert done.stderr.count("hindered") == 1
+    process = home.moodsort("run", "--once")
+    assert process.returncode == 1
+    assert "1 photo could not be finished" in process.stdout
+    assert process.stderr.count("hindered") == 1
     assert (home.inbox / "trip/refused.jpg").exists()
     assert home.statuses() == Counter(filed=2, decided=1)

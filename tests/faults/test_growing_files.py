@@ -1,10 +1,10 @@
-"""Files that are not whole yet are left until they are; files that go away disturb nothing."""
+"""Files that are not complete yet are left until they are; files that vanish disturb nothing."""
 
 from pathlib import Path
 
 from tests.drawing import draw_noise, encoded, photo_bytes
 from tests.driving import Later, drive, driven
-from tests.faults.wrapping import told_worker
+from tests.faults.observed_worker import open_observed_worker
 from tests.home import Home
 from worker.config import load_config
 
@@ -19,7 +19,7 @@ def test_a_file_that_is_written_byte_by_byte_is_left_until_it_is_closed(home: Ho
             for byte in PHOTO[:30]:
                 file.write(bytes([byte]))
                 hand.worker.step(hand.time.clock.monotonic())
-            hand.until(lambda: hand.worker.waiting == 1)
+            hand.until(lambda: hand.worker.candidates == 1)
             hand.time.ahead += 3600
             hand.worker.step(hand.time.clock.monotonic())
             assert home.rows() == []
@@ -59,30 +59,30 @@ def test_a_damaged_photo_waits_no_longer_than_a_file_takes_to_settle(home: Home)
 
 
 def test_a_file_that_vanishes_before_it_is_read_is_missing_and_disturbs_no_other(home: Home) -> None:
-    gone = home.drop("gone.jpg", photo_bytes(1))
+    path = home.drop("gone.jpg", photo_bytes(1))
     home.drop("here.jpg", photo_bytes(2))
 
     def vanish(step: str) -> None:
         if step == "before submit":
-            gone.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
     later = Later()
-    with drive(told_worker(load_config(home.config), vanish, clock=later.clock), later) as hand:
+    with drive(open_observed_worker(load_config(home.config), vanish, clock=later.clock), later) as hand:
         hand.until(lambda: home.statuses() == {"filed": 1, "missing": 1})
     assert [row.source.name for row in home.rows() if row.status == "missing"] == ["gone.jpg"]
     assert [path.name for path in home.files()] == ["here.jpg"]
 
 
-def test_a_file_that_is_replaced_while_it_is_judged_is_judged_again(home: Home) -> None:
+def test_a_file_that_is_replaced_after_it_was_read_is_predicted_again(home: Home) -> None:
     home.drop("a.jpg", photo_bytes(1))
-    replaced: list[Path] = []
+    replacements: list[Path] = []
 
     def replace(step: str) -> None:
-        if step == "after decide commit" and not replaced:
-            replaced.append(home.drop("a.jpg", photo_bytes(2)))
+        if step == "after decide commit" and not replacements:
+            replacements.append(home.drop("a.jpg", photo_bytes(2)))
 
     later = Later()
-    with drive(told_worker(load_config(home.config), replace, clock=later.clock), later) as hand:
+    with drive(open_observed_worker(load_config(home.config), replace, clock=later.clock), later) as hand:
         hand.until(home.are_filed)
     (row,) = home.rows()
     assert row.attempts == 2

@@ -6,51 +6,53 @@ from pathlib import Path
 
 from tests.drawing import photo_bytes
 from tests.driving import Later, drive
-from tests.faults.wrapping import told_worker
+from tests.faults.observed_worker import open_observed_worker
 from tests.home import Home
 from worker.config import load_config
 from worker.store.engine import can_corrupt_wal, connect
 
 
-def steps_of_one_photo(home: Home) -> list[str]:
+def record_steps(home: Home) -> list[str]:
     home.drop("a.jpg", photo_bytes(1))
     steps: list[str] = []
     later = Later()
-    with drive(told_worker(load_config(home.config), steps.append, clock=later.clock), later) as hand:
+    with drive(
+        open_observed_worker(load_config(home.config), steps.append, clock=later.clock), later
+    ) as hand:
         hand.until(home.are_filed)
     return steps
 
 
 def test_a_photo_is_never_moved_before_its_decision_is_durable(home: Home) -> None:
-    steps = steps_of_one_photo(home)
+    steps = record_steps(home)
     assert steps.index("after decide commit") < steps.index("before link")
 
 
 def test_each_name_is_durable_before_the_next_step_relies_on_it(home: Home) -> None:
-    steps = [step.removeprefix("after ") for step in steps_of_one_photo(home) if step.startswith("after ")]
-    moving = ["make folder", "sync root", "link", "sync destination", "unlink", "sync source"]
-    assert steps == ["take-on commit", "submit", "judged", "decide commit", *moving, "record commit"]
+    steps = [step.removeprefix("after ") for step in record_steps(home) if step.startswith("after ")]
+    move = ["make folder", "sync root", "link", "sync destination", "unlink", "sync source"]
+    assert steps == ["take-on commit", "submit", "collect", "decide commit", *move, "record commit"]
 
 
 def test_the_database_names_the_destination_when_the_file_gets_there(home: Home) -> None:
     home.drop("a.jpg", photo_bytes(1))
-    seen: list[tuple[str, bool]] = []
+    states: list[tuple[str, bool]] = []
 
-    def look(step: str) -> None:
+    def read_state(step: str) -> None:
         if step == "after link":
             (row,) = home.rows()
-            seen.append((row.status, (home.root / row.path).exists()))
+            states.append((row.status, (home.root / row.path).exists()))
 
     later = Later()
-    with drive(told_worker(load_config(home.config), look, clock=later.clock), later) as hand:
+    with drive(open_observed_worker(load_config(home.config), read_state, clock=later.clock), later) as hand:
         hand.until(home.are_filed)
-    assert seen == [("decided", True)]
+    assert states == [("decided", True)]
 
 
 def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     engine = connect(f"sqlite:///{tmp_path / 'moodsort.db'}", lock_seconds=1.0)
     with engine.connect() as connection:
-        full = 2
+        full = 2  # sqlite.org/pragma.html#pragma_synchronous
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() >= full
         journal = "delete" if can_corrupt_wal(sqlite3.sqlite_version_info) else "wal"
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == journal

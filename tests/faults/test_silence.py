@@ -1,4 +1,4 @@
-"""The watcher says nothing, or dies: the rescan finds the photos all the same."""
+"""The watcher reports nothing, or dies: the rescan finds the photos all the same."""
 
 import threading
 
@@ -12,23 +12,23 @@ from worker.inbox import inbox
 from worker.inbox.watcher import Event, Watcher
 
 
-class DeafWatcher(Watcher):
-    """A watcher on a file system that tells it nothing."""
+class SilentWatcher(Watcher):
+    """A watcher on a file system that reports nothing."""
 
-    def hear(self, heard: Event) -> None:
+    def add_event(self, event: Event) -> None:
         pass
 
 
-def test_a_photo_that_no_event_told_of_is_filed_at_the_next_rescan(
+def test_a_photo_that_no_event_reports_is_filed_at_the_next_rescan(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "Watcher", DeafWatcher)
+    monkeypatch.setattr(inbox, "Watcher", SilentWatcher)
     home.configure(inbox={"rescan_seconds": 30.0})
     with driven(home) as hand:
         hand.until_idle()
         home.drop("a.jpg", photo_bytes(1))
         hand.worker.step(hand.time.clock.monotonic())
-        assert hand.worker.waiting == 0
+        assert hand.worker.candidates == 0
         hand.time.ahead += 30
         hand.until(home.are_filed)
     home.check_promises()
@@ -38,12 +38,12 @@ def test_a_photo_that_comes_while_the_observer_is_dead_is_filed(home: Home) -> N
     home.configure(inbox={"rescan_seconds": 86400.0})
     with driven(home) as hand:
         hand.until_idle()
-        (observer,) = (each for each in threading.enumerate() if isinstance(each, BaseObserver))
+        (observer,) = (thread for thread in threading.enumerate() if isinstance(thread, BaseObserver))
         observer.stop()
         observer.join()
         home.drop("a.jpg", photo_bytes(1))
         hand.time.ahead += 5
         hand.until(home.are_filed)
-        home.drop("b.jpg", photo_bytes(2))  # and the new observer hears
+        home.drop("b.jpg", photo_bytes(2))  # reported by the new observer
         hand.until(home.are_filed)
     home.check_promises()

@@ -1,4 +1,4 @@
-"""A classifier process that dies of every file, but for one that another has died of."""
+"""A child process that dies of every job, unless it is a retried one."""
 
 import os
 import sys

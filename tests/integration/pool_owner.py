@@ -1,4 +1,4 @@
-"""A worker to be killed: starts a pool, hands it a file, and tells the processes' ids."""
+"""A parent to be killed: start a pool, submit a file, and print the ids of the child processes."""
 
 import subprocess
 import sys
@@ -6,26 +6,28 @@ import time
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from tests.integration.test_pool import SETUP, spawn_hostile
-from worker.pool.pool import Pool
-from worker.pool.protocol import Job
+from tests.integration.child_tasks import HostileTask
+from worker.config import BUILT_IN_BUNDLE, Limits
+from worker.pool.pool import Pool, spawn_process
+from worker.pool.protocol import Job, Setup
 
-started: list[int] = []
+process_ids: list[int] = []
 
 
 def spawn(descriptor: int) -> "subprocess.Popen[bytes]":
-    """Start a process and keep its id."""
-    popen = spawn_hostile(descriptor)
-    started.append(popen.pid)
+    """Start a child process and remember its id."""
+    popen = spawn_process(descriptor)
+    process_ids.append(popen.pid)
     return popen
 
 
 if __name__ == "__main__":
-    pool = Pool(SETUP, 2, time.monotonic(), spawn)
+    setup = Setup(HostileTask(BUILT_IN_BUNDLE), Limits(decode_seconds=1.0))
+    pool = Pool(setup, 2, time.monotonic(), spawn)
     while pool.room != 2:
         wait(pool.connections)
         pool.collect(time.monotonic())
     pool.submit([Job(1, Path(sys.argv[1]))], time.monotonic())
     wait(pool.connections)
-    print(*started, flush=True)  # noqa: T201
+    print(*process_ids, flush=True)  # noqa: T201
     time.sleep(3600)

@@ -1,4 +1,4 @@
-"""The bundle that ships, on pictures that say little or nothing."""
+"""The built-in bundle on pictures that show little or nothing."""
 
 import json
 from pathlib import Path
@@ -11,11 +11,12 @@ from PIL import Image, ImageDraw
 from tests.drawing import draw_noise, draw_photo, encoded
 from tests.home import Home
 
-UNSURE = 0.65
+MAX_CONFIDENCE = 0.65
+"""For pictures that show no person."""
 
 
 def draw_crowd(rows: int, columns: int, side: int) -> Image.Image:
-    """Draw so many smiling faces, each in a square of its own."""
+    """Draw rows and columns of smiling faces, each in a square of its own."""
     crowd = Image.new("RGB", (columns * side, rows * side), (90, 130, 190))
     draw = ImageDraw.Draw(crowd)
     for row in range(rows):
@@ -46,8 +47,8 @@ PICTURES = {
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Give what `classify` says of each picture, by name; a picture over its time limit has no label."""
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Give the row that `classify` prints for each picture; one over its time limit has no label."""
     home = Home(tmp_path_factory.mktemp("built-in"))
     folder = home.folder / "odd"
     folder.mkdir()
@@ -59,24 +60,24 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_every_odd_picture_is_judged_within_the_time_limit(
-    said: dict[str, dict[str, Any]], name: str
+def test_every_odd_picture_is_classified_within_the_time_limit(
+    rows: dict[str, dict[str, Any]], name: str
 ) -> None:
-    row = said[name]
+    row = rows[name]
     assert row["label"] in ("happy", "sad")
     assert row["reason"] is None
-    assert sum(row["scores"].values()) == pytest.approx(1)
+    assert sum(row["probabilities"].values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", ["black", "white", "grey-8x8", "static"])
-def test_a_picture_of_nothing_has_a_low_confidence_and_no_face(
-    said: dict[str, dict[str, Any]], name: str
+def test_a_picture_without_a_person_has_a_low_confidence_and_no_face(
+    rows: dict[str, dict[str, Any]], name: str
 ) -> None:
-    assert said[name]["confidence"] <= UNSURE
-    assert said[name]["faces"] == []
+    assert rows[name]["confidence"] <= MAX_CONFIDENCE
+    assert rows[name]["faces"] == []
 
 
-def test_no_more_faces_of_a_crowd_are_read_than_the_manifest_allows(
-    said: dict[str, dict[str, Any]],
+def test_no_more_faces_of_a_crowd_are_classified_than_the_manifest_allows(
+    rows: dict[str, dict[str, Any]],
 ) -> None:
-    assert 0 < len(said["crowd"]["faces"]) <= 32
+    assert 0 < len(rows["crowd"]["faces"]) <= 32

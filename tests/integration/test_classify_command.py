@@ -13,7 +13,7 @@ import pytest
 
 from tests.drawing import photo_bytes
 
-FIELDS = ["path", "label", "confidence", "scores", "faces", "reason", "detail"]
+FIELDS = ["path", "label", "confidence", "probabilities", "faces", "reason", "detail"]
 
 
 def moodsort(folder: Path, *arguments: str | bytes | Path) -> "subprocess.CompletedProcess[str]":
@@ -40,16 +40,16 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def below(photos: Path) -> list[dict[str, Any]]:
-    """Give what is said of the whole folder, as JSON."""
+def rows(photos: Path) -> list[dict[str, Any]]:
+    """Give the rows for the whole folder."""
     done = moodsort(photos, "classify", ".", "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
-    return rows
+    table: list[dict[str, Any]] = json.loads(done.stdout)
+    return table
 
 
-def test_a_folder_is_walked_in_order_and_what_is_no_photo_left_out(below: list[dict[str, Any]]) -> None:
-    assert [row["path"] for row in below] == [
+def test_a_folder_is_walked_in_order_and_what_is_no_photo_is_left_out(rows: list[dict[str, Any]]) -> None:
+    assert [row["path"] for row in rows] == [
         "a.jpg",
         "album/b.jpg",
         "c.jpg",
@@ -60,40 +60,40 @@ def test_a_folder_is_walked_in_order_and_what_is_no_photo_left_out(below: list[d
     ]
 
 
-def test_every_row_has_every_field(below: list[dict[str, Any]]) -> None:
-    assert all(list(row) == FIELDS for row in below)
+def test_every_row_has_every_field(rows: list[dict[str, Any]]) -> None:
+    assert all(list(row) == FIELDS for row in rows)
 
 
-def test_a_photo_has_a_label_whose_confidence_is_its_score(below: list[dict[str, Any]]) -> None:
-    judged = [row for row in below if row["label"]]
-    assert len(judged) == 4
-    for row in judged:
-        assert sum(row["scores"].values()) == pytest.approx(1)
-        assert row["confidence"] == row["scores"][row["label"]]
+def test_a_photo_has_a_label_whose_confidence_is_its_probability(rows: list[dict[str, Any]]) -> None:
+    classified = [row for row in rows if row["label"]]
+    assert len(classified) == 4
+    for row in classified:
+        assert sum(row["probabilities"].values()) == pytest.approx(1)
+        assert row["confidence"] == row["probabilities"][row["label"]]
         assert row["reason"] is row["detail"] is None
 
 
-def test_what_could_not_be_judged_has_a_reason_and_no_label(below: list[dict[str, Any]]) -> None:
-    refused = {row["path"]: row for row in below if row["reason"]}
+def test_what_has_no_prediction_has_a_reason_and_no_label(rows: list[dict[str, Any]]) -> None:
+    refused = {row["path"]: row for row in rows if row["reason"]}
     assert {path: row["reason"] for path, row in refused.items()} == {
         "diary.jpg": "not_an_image",
         "empty.jpg": "empty",
         "half.jpg": "damaged",
     }
     for row in refused.values():
-        assert row["label"] is row["confidence"] is row["scores"] is None
+        assert row["label"] is row["confidence"] is row["probabilities"] is None
         assert row["detail"]
 
 
-def test_nothing_is_moved_or_recorded(photos: Path, below: list[dict[str, Any]]) -> None:
+def test_nothing_is_moved_or_recorded(photos: Path, rows: list[dict[str, Any]]) -> None:
     assert not (photos / "photos").exists()
     assert not (photos / "moodsort.db").exists()
     assert (photos / "c.jpg").read_bytes() == photo_bytes(0)
 
 
-def test_paths_are_told_as_they_were_given_in_their_order(photos: Path) -> None:
-    given = ["link.jpg", "c.jpg", "./album/b.jpg", "c.jpg", os.fsdecode(b"f\xfcr.jpg"), "fifo.jpg"]
-    done = moodsort(photos, "classify", *map(os.fsencode, given), "--format", "jsonl")
+def test_paths_are_printed_as_they_were_named_and_in_their_order(photos: Path) -> None:
+    names = ["link.jpg", "c.jpg", "./album/b.jpg", "c.jpg", os.fsdecode(b"f\xfcr.jpg"), "fifo.jpg"]
+    done = moodsort(photos, "classify", *map(os.fsencode, names), "--format", "jsonl")
     assert (done.returncode, done.stderr) == (0, "")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["path"] for row in rows] == [
@@ -110,10 +110,10 @@ def test_paths_are_told_as_they_were_given_in_their_order(photos: Path) -> None:
 
 def test_csv_has_a_heading_and_a_row_for_each(photos: Path) -> None:
     done = moodsort(photos, "classify", "a.jpg", "empty.jpg", "--format", "csv")
-    heading, judged, refused = csv.reader(io.StringIO(done.stdout))
+    heading, classified, refused = csv.reader(io.StringIO(done.stdout))
     assert heading == FIELDS
-    assert judged[0] == "a.jpg"
-    assert json.loads(judged[3]).keys() == {"happy", "sad"}
+    assert classified[0] == "a.jpg"
+    assert json.loads(classified[3]).keys() == {"happy", "sad"}
     assert refused[1:6] == ["", "", "", "", "empty"]
 
 
@@ -131,7 +131,7 @@ def test_an_empty_folder_gives_an_empty_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "problem"),
     [
         (["classify", "none.jpg"], "none.jpg"),
         (["classify"], "PATHS"),
@@ -140,12 +140,12 @@ def test_an_empty_folder_gives_an_empty_list(tmp_path: Path) -> None:
     ],
     ids=["missing path", "no path", "missing configuration", "unknown format"],
 )
-def test_wrong_use_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], told: str) -> None:
+def test_wrong_use_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], problem: str) -> None:
     done = moodsort(tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("moodsort: ")
-    assert told in line
+    assert problem in line
 
 
 def test_a_bundle_that_is_not_there_is_one_line_and_status_1(tmp_path: Path) -> None:

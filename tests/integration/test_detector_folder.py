@@ -13,6 +13,7 @@ import pytest
 
 from tests.drawing import photo_bytes
 from tests.face_networks import FACE_SIDE, HAPPY, SAD, Parts, draw_people, take_apart
+from trainer.data.class_folders import ClassFile
 from trainer.detection.detector_folder import KERAS_FILE, load_detector, write_detector_manifest
 from trainer.detection.mosaics import annotate_whole_image, read_annotated_images
 from worker.errors import BundleError
@@ -163,9 +164,11 @@ def test_pictures_are_read_in_order_and_what_is_none_is_named_and_left_out(tmp_p
     (tmp_path / "torn.jpg").write_bytes(photo_bytes()[:300])
     said: list[str] = []
 
-    shown = read_annotated_images(
-        [paths[0], tmp_path / "torn.jpg", *paths[1:]], 60, 10**6, annotate_whole_image, said.append
-    )
+    files = [
+        ClassFile(path, tmp_path, "faces", None) for path in (paths[0], tmp_path / "torn.jpg", *paths[1:])
+    ]
+
+    shown = read_annotated_images(files, 60, 10**6, annotate_whole_image, said.append)
 
     assert [each.pixels.shape for each in shown] == [(40, 60, 3), (60, 30, 3), (4, 60, 3)]
     assert [each.marks.faces.tolist() for each in shown] == [[[30, 20, 60]], [[15, 30, 60]], [[30, 2, 60]]]

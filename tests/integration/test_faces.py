@@ -1,4 +1,4 @@
-"""A bundle that finds faces, reads each, and reads the whole picture: from the photo to the log."""
+"""A bundle that detects faces, classifies each, and classifies the scene: from the photo to the log."""
 
 import csv
 import io
@@ -16,19 +16,22 @@ from click.testing import CliRunner
 from PIL import Image
 
 from tests.drawing import encoded, photo_bytes
-from tests.face_networks import FACE_SIDE, FACES, GREEN, HAPPY, SAD, draw_people
+from tests.face_networks import DETECTION, FACE_SIDE, FUSION, GREEN, HAPPY, SAD, draw_people
 from tests.home import Home
-from trainer.cli.train import _start_input
-from trainer.export.golden import draw_golden_inputs, measure_tolerance
+from trainer.cli.train import train
+from trainer.export.golden import draw_golden_inputs, measure_tolerances, run_network
 from trainer.pipelines.evaluate import evaluate_bundles
 from trainer.report.evaluation_study import make_evaluation_study
 from worker.cli import moodsort
+from worker.config import Limits
 from worker.errors import BundleError, ConfigError
-from worker.inference.bundle import hash_file, load_bundle, write_manifest
+from worker.fileio import hash_file
+from worker.inference.bundle import load_bundle, write_manifest
 from worker.inference.decode import Picture, decode_photo
+from worker.inference.fusion import fuse_logits, softmax
 from worker.inference.network import Network
 from worker.inference.prediction import Prediction
-from worker.inference.predictor import Predictor, fuse_logits, softmax
+from worker.inference.predictor import Predictor
 from worker.store.read_connection import open_read_connection
 
 pytestmark = pytest.mark.timeout(150)  # the first test waits for TensorFlow to make the bundle
@@ -37,88 +40,90 @@ PEOPLE = draw_people((64, 96, HAPPY), (320, 160, HAPPY), (320, 32, SAD))
 
 
 @pytest.fixture
-def judge(face_bundle: Path) -> Predictor:
+def predictor(face_bundle: Path) -> Predictor:
     return Predictor(load_bundle(face_bundle))
 
 
-def pictured(image: Image.Image, times: int = 1) -> Picture:
-    return Picture(np.asarray(image), image.width * times, image.height * times)
+def make_picture(image: Image.Image, scale: int = 1) -> Picture:
+    """Make a picture as decoded from a photo that is larger by the scale."""
+    return Picture(np.asarray(image), image.width * scale, image.height * scale)
 
 
-def box_of(verdict: Prediction, place: int) -> tuple[float, ...]:
-    face = (verdict.faces or ())[place]
+def get_box(prediction: Prediction, index: int) -> tuple[float, ...]:
+    face = (prediction.faces or ())[index]
     return face.left, face.top, face.width, face.height
 
 
-def test_every_face_is_found_where_it_is_and_read(judge: Predictor) -> None:
-    verdict = judge.predict(pictured(PEOPLE))
-    assert verdict.faces is not None
-    assert sorted(box_of(verdict, place) for place in range(3)) == [
+def test_every_face_is_detected_where_it_is_and_classified(predictor: Predictor) -> None:
+    prediction = predictor.predict(make_picture(PEOPLE))
+    assert prediction.faces is not None
+    assert sorted(get_box(prediction, index) for index in range(3)) == [
         (64, 96, FACE_SIDE, FACE_SIDE),
         (320, 32, FACE_SIDE, FACE_SIDE),
         (320, 160, FACE_SIDE, FACE_SIDE),
     ]
-    labels = {(face.left, face.top): face.label for face in verdict.faces}
+    labels = {(face.left, face.top): face.label for face in prediction.faces}
     assert labels == {(64, 96): "happy", (320, 160): "happy", (320, 32): "sad"}
-    for face in verdict.faces:
-        assert sum(face.scores.values()) == pytest.approx(1)
-        assert face.scores[face.label] > 0.99
+    for face in prediction.faces:
+        assert sum(face.probabilities.values()) == pytest.approx(1)
+        assert face.probabilities[face.label] > 0.99
         assert 0.5 <= face.score <= 1
 
 
-def test_boxes_are_told_in_pixels_of_the_photo(judge: Predictor) -> None:
-    small, large = (judge.predict(pictured(draw_people((64, 96, HAPPY)), times)) for times in (1, 7))
-    assert box_of(small, 0) == (64, 96, FACE_SIDE, FACE_SIDE)
-    assert box_of(large, 0) == (7 * 64, 7 * 96, 7 * FACE_SIDE, 7 * FACE_SIDE)
+def test_bounding_boxes_are_in_pixels_of_the_photo(predictor: Predictor) -> None:
+    small, large = (predictor.predict(make_picture(draw_people((64, 96, HAPPY)), scale)) for scale in (1, 7))
+    assert get_box(small, 0) == (64, 96, FACE_SIDE, FACE_SIDE)
+    assert get_box(large, 0) == (7 * 64, 7 * 96, 7 * FACE_SIDE, 7 * FACE_SIDE)
 
 
-def test_a_verdict_is_made_of_the_evidence(judge: Predictor, face_bundle: Path) -> None:
-    picture = pictured(PEOPLE)
-    evidence = judge.run_networks(picture)
-    assert evidence.face_logits.shape == (3, 2)
-    assert evidence.whole_logits.shape == (2,)
-    assert evidence.face_logits.dtype == evidence.whole_logits.dtype == np.float32
+def test_a_prediction_is_fused_from_the_raw_outputs(predictor: Predictor) -> None:
+    picture = make_picture(PEOPLE)
+    outputs = predictor.run_networks(picture)
+    assert outputs.face_logits.shape == (3, 2)
+    assert outputs.scene_logits.shape == (2,)
+    assert outputs.face_logits.dtype == outputs.scene_logits.dtype == np.float32
     area = PEOPLE.width * PEOPLE.height
-    assert evidence.around == pytest.approx(1 - sum(box.side**2 * box.score for box in evidence.boxes) / area)
-    whole = FACES.whole * evidence.around * evidence.whole_logits
-    logits = FACES.face * evidence.face_logits.mean(axis=0) + whole
-    assert fuse_logits(evidence, FACES) == pytest.approx(logits)
-    scores = dict(zip(("happy", "sad"), softmax(logits), strict=True))
-    assert judge.predict(picture).scores == pytest.approx(scores)
+    covered = sum(detection.side**2 * detection.score for detection in outputs.detections)
+    assert outputs.background_share == pytest.approx(1 - covered / area)
+    scene = FUSION.scene_weight * outputs.background_share * outputs.scene_logits
+    logits = FUSION.face_weight * outputs.face_logits.mean(axis=0) + scene
+    assert fuse_logits(outputs, FUSION) == pytest.approx(logits)
+    probabilities = dict(zip(("happy", "sad"), softmax(logits), strict=True))
+    assert predictor.predict(picture).probabilities == pytest.approx(probabilities)
 
 
-def test_a_face_outweighs_what_is_around_it(judge: Predictor) -> None:
-    assert judge.predict(pictured(draw_people((64, 96, SAD), ground=GREEN))).label == "sad"
-    assert judge.predict(pictured(draw_people(ground=GREEN))).label == "happy"
+def test_a_face_outweighs_the_scene_around_it(predictor: Predictor) -> None:
+    assert predictor.predict(make_picture(draw_people((64, 96, SAD), ground=GREEN))).label == "sad"
+    assert predictor.predict(make_picture(draw_people(ground=GREEN))).label == "happy"
 
 
-def test_where_there_is_no_face_the_whole_picture_is_judged(judge: Predictor) -> None:
-    picture = pictured(draw_people(ground=GREEN))
-    evidence, verdict = judge.run_networks(picture), judge.predict(picture)
-    assert verdict.faces == ()
-    assert evidence.face_logits.shape == (0, 2)
-    assert verdict.scores["happy"] == pytest.approx(softmax(evidence.whole_logits)[0])
+def test_where_there_is_no_face_the_scene_is_classified(predictor: Predictor) -> None:
+    picture = make_picture(draw_people(ground=GREEN))
+    outputs, prediction = predictor.run_networks(picture), predictor.predict(picture)
+    assert prediction.faces == ()
+    assert outputs.face_logits.shape == (0, 2)
+    assert prediction.probabilities["happy"] == pytest.approx(softmax(outputs.scene_logits)[0])
 
 
 @pytest.mark.parametrize("size", [(640, 480), (640, 21), (21, 640), (8, 8), (1, 1)], ids=str)
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255)], ids=["black", "white"])
-def test_a_picture_of_any_shape_has_a_verdict(
-    judge: Predictor, size: tuple[int, int], colour: tuple[int, int, int]
+def test_a_picture_of_any_shape_has_a_prediction(
+    predictor: Predictor, size: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
-    verdict = judge.predict(pictured(Image.new("RGB", size, colour)))
-    assert sum(verdict.scores.values()) == pytest.approx(1)
-    assert verdict.faces is not None
-    for face in verdict.faces:
+    prediction = predictor.predict(make_picture(Image.new("RGB", size, colour)))
+    assert sum(prediction.probabilities.values()) == pytest.approx(1)
+    assert prediction.faces is not None
+    for face in prediction.faces:
         assert 0 <= face.left <= face.left + face.width <= size[0]
         assert 0 <= face.top <= face.top + face.height <= size[1]
 
 
-def test_of_many_faces_the_most_that_the_manifest_says_are_read(judge: Predictor) -> None:
+def test_of_many_faces_no_more_are_classified_than_the_manifest_says(predictor: Predictor) -> None:
     crowd = draw_people(*((left, top, SAD) for left in range(0, 512, 96) for top in range(0, 384, 96)))
-    assert len(judge.predict(pictured(crowd)).faces or ()) == FACES.most
+    assert len(predictor.predict(make_picture(crowd)).faces or ()) == DETECTION.max_faces
 
 
-# What is wrong with a bundle of several stages.
+# What is wrong with a bundle of several networks.
 
 
 @pytest.fixture
@@ -126,59 +131,71 @@ def copied(face_bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(face_bundle, tmp_path / "copied"))
 
 
-def change_stage(folder: Path, place: int, **changes: Any) -> None:
+def change_network(folder: Path, index: int, **changes: Any) -> None:
     manifest = load_bundle(folder).manifest
-    stages = list(manifest.stages)
-    stages[place] = replace(stages[place], **changes)
-    write_manifest(folder, replace(manifest, stages=tuple(stages)))
+    networks = list(manifest.networks)
+    networks[index] = replace(networks[index], **changes)
+    write_manifest(folder, replace(manifest, networks=tuple(networks)))
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_the_self_test_runs_every_stage(copied: Path, place: int) -> None:
-    stage = load_bundle(copied).manifest.stages[place]
+@pytest.mark.parametrize(("index", "kind"), [(0, "heatmap"), (1, "logits"), (2, "logits")])
+def test_the_self_test_runs_every_network(copied: Path, index: int, kind: str) -> None:
+    network = load_bundle(copied).manifest.networks[index]
     Predictor(load_bundle(copied)).self_test()
-    path = copied / stage.golden.file
+    path = copied / network.golden.file
     with np.load(path) as arrays:
-        inputs, answers = arrays["inputs"], arrays["answers"]
-    np.savez(path, inputs=inputs, answers=answers + 1)
-    golden = replace(stage.golden, sha256=hash_file(path))
+        inputs, golden = arrays["inputs"], arrays[kind]
+    np.savez(path, **{"inputs": inputs, kind: golden + 1})
     manifest = json.loads((copied / "manifest.json").read_text())
-    manifest["stages"][place]["golden"]["sha256"] = golden.sha256
+    manifest["networks"][index]["golden"]["sha256"] = hash_file(path)
     (copied / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(
-        BundleError, match=rf"{stage.file}: (logits|answers) differ from the golden ones by 1 "
+        BundleError, match=rf'{network.file}: its output "{kind}" differs from the golden one by 1 '
     ):
         Predictor(load_bundle(copied)).self_test()
 
 
-def test_a_finder_of_another_shape_than_the_manifest_says_is_refused(copied: Path) -> None:
-    spec = load_bundle(copied).manifest.stages[0].input
-    change_stage(copied, 0, input=replace(spec, width=spec.width + 8))
+def test_a_detector_of_another_input_than_the_manifest_says_is_refused(copied: Path) -> None:
+    spec = load_bundle(copied).manifest.networks[0].input
+    change_network(copied, 0, input=replace(spec, width=spec.width + 8))
     with pytest.raises(
-        BundleError, match=r"takes uint8 \(1, 192, 256, 3\) and gives float32 \(1, 24, 32, 4\)"
+        BundleError,
+        match=r"takes uint8 \(1, 192, 256, 3\), the manifest says uint8 \(1, 192, 264, 3\); train",
     ):
         Predictor(load_bundle(copied))
 
 
-def test_a_finders_golden_answers_leave_room_for_another_processor(face_bundle: Path) -> None:
-    stage = load_bundle(face_bundle).manifest.stages[0]
-    network = Network(face_bundle, stage, classes=2)
-    inputs = draw_golden_inputs(stage.input, 0)
+def test_a_detector_of_another_output_than_the_manifest_says_is_refused(copied: Path) -> None:
+    scene = load_bundle(copied).manifest.networks[2]
+    detector = load_bundle(copied).manifest.networks[0]
+    with pytest.raises(
+        BundleError,
+        match=r"gives float32 \(1, 24, 32, 4\), the manifest says float32 \(1, 2\); train it again",
+    ):
+        Network(copied, replace(detector, outputs=scene.outputs), classes=2)
+
+
+def test_the_tolerance_of_a_heatmap_leaves_room_for_another_processor(face_bundle: Path) -> None:
+    spec = load_bundle(face_bundle).manifest.networks[0]
+    network = Network(face_bundle, spec, classes=2)
+    inputs = draw_golden_inputs(spec.input, 0)
     assert inputs.shape == (4, 192, 256, 3)
-    answers = np.stack([network.run(pixels) for pixels in inputs])
-    assert answers.shape == (4, 24, 32, 4)
-    assert 0.05 <= measure_tolerance(network.path, inputs, answers) == stage.golden.tolerance < 1
+    outputs = run_network(network, inputs)
+    assert {kind: array.shape for kind, array in outputs.items()} == {"heatmap": (4, 24, 32, 4)}
+    tolerances = measure_tolerances(network.path, inputs, outputs)
+    assert tolerances == {output.kind: output.tolerance for output in spec.outputs}
+    assert 0.05 <= tolerances["heatmap"] < 1
 
 
 # In the commands.
 
 
-def use(home: Home, bundle: Path) -> Home:
+def configure(home: Home, bundle: Path) -> Home:
     return home.configure(model={"bundle": str(bundle), "processes": 1})
 
 
 def test_faces_are_recorded_with_the_prediction(home: Home, face_bundle: Path) -> None:
-    use(home, face_bundle).drop("people.png", encoded(PEOPLE, "PNG"))
+    configure(home, face_bundle).drop("people.png", encoded(PEOPLE, "PNG"))
     home.drop("nobody.png", encoded(draw_people(ground=GREEN), "PNG"))
     home.run_once()
     home.check_promises()
@@ -186,42 +203,44 @@ def test_faces_are_recorded_with_the_prediction(home: Home, face_bundle: Path) -
         rows = reader.query(
             "SELECT name, faces FROM predictions JOIN photos ON photos.id = photo_id ORDER BY name"
         )
-    faces = {name: json.loads(found) for name, found in rows}
-    assert faces["nobody.png"] == []
-    assert len(faces["people.png"]) == 3
-    for face in faces["people.png"]:
-        assert face.keys() == {"box", "score", "label", "scores"}
+    faces_by_name = {name: json.loads(faces) for name, faces in rows}
+    assert faces_by_name["nobody.png"] == []
+    assert len(faces_by_name["people.png"]) == 3
+    for face in faces_by_name["people.png"]:
+        assert face.keys() == {"box", "score", "label", "probabilities"}
         assert face["box"][2:] == [FACE_SIDE, FACE_SIDE]
 
 
-def classified(home: Home, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+def classify(home: Home, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     return home.moodsort("classify", *arguments)
 
 
 @pytest.fixture
 def photo(home: Home, face_bundle: Path) -> Path:
-    use(home, face_bundle)
+    configure(home, face_bundle)
     path = home.folder / "people.png"
     PEOPLE.save(path)
     return path
 
 
-def test_classify_tells_faces_in_json_and_csv_and_keeps_them_out_of_the_table(
+def test_classify_prints_faces_in_json_and_csv_and_keeps_them_out_of_the_table(
     home: Home, photo: Path
 ) -> None:
-    (row,) = json.loads(classified(home, photo, "--format", "json").stdout)
-    heading, cells = csv.reader(io.StringIO(classified(home, photo, "--format", "csv").stdout))
+    (row,) = json.loads(classify(home, photo, "--format", "json").stdout)
+    heading, cells = csv.reader(io.StringIO(classify(home, photo, "--format", "csv").stdout))
     assert json.loads(dict(zip(heading, cells, strict=True))["faces"]) == row["faces"]
     assert [face["label"] for face in row["faces"]].count("happy") == 2
     assert {tuple(face["box"]) for face in row["faces"]} >= {(64.0, 96.0, 80.0, 80.0)}
-    assert "score" not in classified(home, photo).stdout
+    table = classify(home, photo).stdout
+    assert "score" not in table
+    assert "probabilities" not in table
 
 
-def test_a_drawing_shows_the_faces_and_the_verdict(home: Home, photo: Path) -> None:
+def test_an_overlay_shows_the_faces_and_the_prediction(home: Home, photo: Path) -> None:
     before = photo.read_bytes()
     for name in ("drawn.jpg", "drawn.PNG"):
         out = home.folder / name
-        done = classified(home, photo, "--draw", out)
+        done = classify(home, photo, "--draw", out)
         assert (done.returncode, done.stderr) == (0, "")
         assert "happy" in done.stdout
         with Image.open(out) as image:
@@ -231,8 +250,9 @@ def test_a_drawing_shows_the_faces_and_the_verdict(home: Home, photo: Path) -> N
     assert photo.read_bytes() == before
 
 
-def draws_refused(home: Home, *arguments: str | Path, status: int = 2) -> str:
-    done = classified(home, *arguments)
+def refuse_classify(home: Home, *arguments: str | Path, status: int = 2) -> str:
+    """Return the one line with which the command is refused."""
+    done = classify(home, *arguments)
     assert done.returncode == status
     (line,) = done.stderr.splitlines()
     assert status == 1 or done.stdout == ""
@@ -240,7 +260,7 @@ def draws_refused(home: Home, *arguments: str | Path, status: int = 2) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "problem"),
     [
         ("there.jpg", "there.jpg: is there already; remove it, or give another name"),
         ("dangling.png", "dangling.png: is there already"),
@@ -249,32 +269,33 @@ def draws_refused(home: Home, *arguments: str | Path, status: int = 2) -> str:
         ("out", "out: is not named as a picture"),
     ],
 )
-def test_a_place_that_cannot_be_drawn_to_is_refused_before_anything_is_judged(
-    home: Home, photo: Path, name: str, told: str
+def test_a_file_that_cannot_be_drawn_is_refused_before_anything_is_classified(
+    home: Home, photo: Path, name: str, problem: str
 ) -> None:
     (home.folder / "there.jpg").write_bytes(b"mine")
     (home.folder / "dangling.png").symlink_to("nothing")
-    assert told in draws_refused(home, photo, "--draw", home.folder / name)
+    assert problem in refuse_classify(home, photo, "--draw", home.folder / name)
     assert (home.folder / "there.jpg").read_bytes() == b"mine"
 
 
-def test_a_drawing_takes_one_photo(home: Home, photo: Path) -> None:
+def test_an_overlay_takes_one_photo(home: Home, photo: Path) -> None:
     out = home.folder / "out.jpg"
-    assert "--draw takes one photo, but 2 files are named" in draws_refused(home, photo, photo, "--draw", out)
+    line = refuse_classify(home, photo, photo, "--draw", out)
+    assert "--draw takes one photo, but 2 files are named" in line
     (home.folder / "empty").mkdir()
-    assert "but 0 files" in draws_refused(home, home.folder / "empty", "--draw", out)
+    assert "but 0 files" in refuse_classify(home, home.folder / "empty", "--draw", out)
     assert not out.exists()
 
 
-def test_of_what_cannot_be_judged_nothing_is_drawn(home: Home, photo: Path) -> None:
+def test_of_what_has_no_prediction_nothing_is_drawn(home: Home, photo: Path) -> None:
     torn, out = home.folder / "torn.jpg", home.folder / "out.jpg"
     torn.write_bytes(photo_bytes()[:500])
-    line = draws_refused(home, torn, "--draw", out, status=1)
-    assert "torn.jpg: could not be judged, so nothing is drawn; name another photo" in line
+    line = refuse_classify(home, torn, "--draw", out, status=1)
+    assert "torn.jpg: has no prediction, so nothing is drawn; name another photo" in line
     assert not out.exists()
 
 
-def test_a_drawing_that_the_disk_has_no_room_for_is_one_line_and_leaves_nothing(
+def test_an_overlay_that_the_disk_has_no_room_for_is_one_line_and_leaves_nothing(
     home: Home, photo: Path
 ) -> None:
     code = """
@@ -282,11 +303,11 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 from pathlib import Path
 from worker.errors import MoodsortError
-from worker.inference.overlay import write_drawing
-from worker.inference.prediction import Verdict
+from worker.inference.overlay import write_overlay
+from worker.inference.prediction import Prediction
 try:
     photo, out = map(Path, sys.argv[1:])
-    write_drawing(photo, Verdict("happy", 1.0, {"happy": 1.0}, ()), out, 10**9)
+    write_overlay(photo, Prediction("happy", 1.0, {"happy": 1.0}, ()), out, 10**9)
 except MoodsortError as error:
     print(error, end="")
 """
@@ -297,40 +318,47 @@ except MoodsortError as error:
     assert not out.exists()
 
 
-def said(home: Home, *arguments: str | Path) -> str:
+def run_command(home: Home, *arguments: str | Path) -> str:
+    """Run a command in this process; return what it prints."""
     command = [*map(str, arguments), "--config", str(home.config)]
     return CliRunner().invoke(moodsort, command, standalone_mode=False, catch_exceptions=False).output
 
 
-def test_every_stage_is_shown_and_listed(home: Home, face_bundle: Path) -> None:
-    use(home, face_bundle)
-    shown = said(home, "model", "show")
-    for part in (
-        "whole finder",
+def test_every_network_is_shown_and_listed(home: Home, face_bundle: Path) -> None:
+    configure(home, face_bundle)
+    details = run_command(home, "model", "show")
+    for text in (
+        "face detector",
         "256 × 192 rgb, letterbox",
-        "face reader",
+        "face classifier",
         "16 × 16 rgb, stretch",
-        "faces.most",
+        "detection.max_faces",
+        "fusion.face_weight",
     ):
-        assert part in shown
-    rows = json.loads(said(home, "model", "list", "--format", "json"))
-    stages = {Path(row["folder"]): row["stages"] for row in rows}[face_bundle]
-    assert stages[0] == {"role": "finder", "view": "whole", "reads": "256 × 192 rgb, letterbox"}
-    assert [stage["view"] for stage in stages] == ["whole", "face", "whole"]
-    assert "whole finder, face reader, whole reader" in said(home, "model", "list")
-    assert "(whole finder, face reader, whole reader) passes its self-test" in home.moodsort("doctor").stdout
+        assert text in details
+    rows = json.loads(run_command(home, "model", "list", "--format", "json"))
+    networks = {Path(row["folder"]): row["networks"] for row in rows}[face_bundle]
+    assert networks[0] == {"network": "face detector", "reads": "256 × 192 rgb, letterbox"}
+    titles = ["face detector", "face classifier", "scene classifier"]
+    assert [network["network"] for network in networks] == titles
+    assert ", ".join(titles) in run_command(home, "model", "list")
+    assert f"({', '.join(titles)}) passes its self-test" in home.moodsort("doctor").stdout
 
 
 # In the trainer.
 
 
-def test_a_bundle_of_several_networks_is_not_trained_further(face_bundle: Path) -> None:
+def test_a_bundle_of_several_networks_is_not_trained_further(face_bundle: Path, tmp_path: Path) -> None:
+    for label in ("happy", "sad"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        (tmp_path / "data" / label / "photo.jpg").write_bytes(photo_bytes())
+    command = [tmp_path / "data", "--start-from", face_bundle, "--out", tmp_path / "bundle"]
     with pytest.raises(ConfigError, match="is made of several networks") as refused:
-        _start_input(face_bundle, ("happy", "sad"), new_head=False)
+        CliRunner().invoke(train, [*map(str, command)], standalone_mode=False, catch_exceptions=False)
     assert "\n" not in str(refused.value)
 
 
-def test_a_bundle_that_finds_faces_is_tried_on_photos_as_the_worker_judges_them(
+def test_a_bundle_that_detects_faces_is_evaluated_on_photos_as_the_worker_classifies_them(
     face_bundle: Path, tmp_path: Path
 ) -> None:
     for label, colour in (("happy", HAPPY), ("sad", SAD)):
@@ -338,14 +366,15 @@ def test_a_bundle_that_finds_faces_is_tried_on_photos_as_the_worker_judges_them(
         for number in range(3):
             image = draw_people((16 * number, 96, colour), ground=(0, 20 * number, 0))
             image.save(tmp_path / "data" / label / f"{number}.png")
-    trials = evaluate_bundles([face_bundle], tmp_path / "data", lambda outcome: None)
-    (trial,) = trials.trials
-    assert trial.answers.right().all()
+    evaluation = evaluate_bundles([face_bundle], tmp_path / "data", Limits(), lambda skipped: None)
+    predictions = evaluation.bundles[0].predictions
+    assert predictions.right().all()
 
-    judge = Predictor(load_bundle(face_bundle))
-    data = trials.paths[0].read_bytes()
-    evidence = judge.run_networks(decode_photo(data, max_pixels=10**6, max_side=640))
-    assert trial.answers.uncalibrated[0] == pytest.approx(softmax(fuse_logits(evidence, FACES)), abs=1e-6)
-    study = make_evaluation_study(trials, tmp_path / "data", (), "a test", with_pictures=True)
+    data = evaluation.paths[0].read_bytes()
+    picture = decode_photo(data, max_pixels=10**6, max_side=640)
+    outputs = Predictor(load_bundle(face_bundle)).run_networks(picture)
+    expected = softmax(fuse_logits(outputs, FUSION))
+    assert predictions.uncalibrated[0] == pytest.approx(expected, abs=1e-6)
+    study = make_evaluation_study(evaluation, tmp_path / "data", (), "a test", with_pictures=True)
     assert study.pictures is not None
     assert study.pictures.samples.shape == (6, 24, 24, 3)

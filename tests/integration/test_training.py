@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -14,8 +15,7 @@ from PIL import Image, ImageDraw
 from tests.drawn_predictions import run_both_ways
 from trainer.cli.train import train
 from trainer.data.atomic_directory import prepare_directory
-from trainer.data.dataset import read_dataset
-from trainer.training.configuration import TrainingConfig
+from trainer.data.dataset import Dataset, read_dataset
 from worker.errors import BundleError, ConfigError
 from worker.inference.bundle import InputSpec, load_bundle
 from worker.inference.decode import decode_photo
@@ -70,8 +70,9 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
 
 
-def recipe_of(folder: Path, out: Path) -> TrainingConfig:
-    return TrainingConfig((folder,), out, "drawn", InputSpec(32, 32, "rgb", "stretch"), "a test")
+def read(folder: Path, say: Callable[[str], None] = lambda sentence: None) -> Dataset:
+    spec = InputSpec(32, 32, "rgb", "stretch")
+    return read_dataset((folder,), spec, max_side=320, max_pixels=10**8, say=say)
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +188,7 @@ def test_the_fingerprint_depends_on_what_was_read_and_not_on_its_names(tmp_path)
         path.rename(path.with_name(f"renamed {path.name}"))
     third = draw_classes(tmp_path / "third", each=5)
 
-    one, same, other = (
-        read_dataset(recipe_of(folder, tmp_path / "out"), lambda text: None)
-        for folder in (first, second, third)
-    )
+    one, same, other = map(read, (first, second, third))
 
     assert one.fingerprint() == same.fingerprint() != other.fingerprint()
     assert one.pixels.shape == (12, 32, 32, 3)
@@ -203,7 +201,7 @@ def test_files_that_cannot_be_read_are_left_out_and_named(tmp_path):
     (data / "disc" / ".hidden.png").write_text("no picture either, and not looked at")
     said: list[str] = []
 
-    dataset = read_dataset(recipe_of(data, tmp_path / "out"), said.append)
+    dataset = read(data, said.append)
 
     assert [unread.path.name for unread in dataset.unreadable] == ["notes.txt"]
     assert any("notes.txt: nothing in it looks like a picture" in line for line in said)
@@ -253,7 +251,7 @@ def test_folders_that_cannot_be_trained_on_are_refused_in_one_line(tmp_path, pre
     prepare(tmp_path / "data")
 
     with pytest.raises(ConfigError, match=sentence) as refusal:
-        read_dataset(recipe_of(tmp_path / "data", tmp_path / "out"), lambda text: None)
+        read(tmp_path / "data")
 
     assert "\n" not in str(refusal.value)
 

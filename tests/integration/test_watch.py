@@ -1,4 +1,4 @@
-"""The inbox on a real folder: what is heard of it, what is settled, and what is left alone."""
+"""The inbox on a real folder: its events, which files are settled, and which are left alone."""
 
 import fcntl
 import logging
@@ -17,13 +17,13 @@ import pytest
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileSystemEvent
 
 from tests.drawing import photo_bytes
-from worker.config import InboxConfig as InboxConfig
-from worker.fileio import identify_file
+from worker.config import InboxConfig
+from worker.fileio import Wakeup, identify_file
 from worker.inbox import Inbox
 from worker.inbox.candidates import Inspection, Writer
 from worker.inbox.inbox import CHECK_SECONDS
 from worker.inbox.scanner import inspect_file
-from worker.inbox.watcher import Wakeup, Watcher, _EventHandler
+from worker.inbox.watcher import Watcher, _EventHandler
 
 PHOTO = photo_bytes()
 PATIENCE_SECONDS = 20.0
@@ -31,8 +31,8 @@ NEVER = 86_400.0
 MANY = 1000
 
 
-class Watching:
-    """An inbox whose clock stands still; it hears only what the file system tells."""
+class FrozenInbox:
+    """An inbox whose clock stands still, so that only events make files settle."""
 
     def __init__(self, folder: Path, **config: object) -> None:
         settings = {"rescan_seconds": NEVER, "settle_seconds": 1000.0} | config
@@ -41,23 +41,24 @@ class Watching:
         self.inbox = Inbox(folder, InboxConfig(**settings), time.time)  # type: ignore[arg-type]
         self.inbox.open(self.now)
 
-    def settled(self) -> set[str]:
-        return {str(each.path.relative_to(self.folder)) for each in self.inbox.settled(self.now, MANY)}
+    def take_settled(self) -> set[str]:
+        files = self.inbox.take_settled(self.now, MANY)
+        return {str(file.path.relative_to(self.folder)) for file in files}
 
-    def hear(self, *names: str) -> set[str]:
-        """Wait until these are settled by what is heard; return all that were."""
-        found = self.settled()
+    def wait_for(self, *names: str) -> set[str]:
+        """Wait until events have made these files settle; return all that are settled."""
+        settled = self.take_settled()
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not found >= set(names):
-            left = deadline - time.monotonic()
-            assert left > 0, f"only {found} were heard of"
-            select.select([self.inbox.fileno()], [], [], left)
-            found |= self.settled()
-        return found
+        while not settled >= set(names):
+            seconds_left = deadline - time.monotonic()
+            assert seconds_left > 0, f"only {settled} were reported"
+            select.select([self.inbox.fileno()], [], [], seconds_left)
+            settled |= self.take_settled()
+        return settled
 
     def check(self) -> set[str]:
         self.now += CHECK_SECONDS
-        return self.settled()
+        return self.take_settled()
 
 
 @pytest.fixture
@@ -68,229 +69,229 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def watching(folder: Path) -> Iterator[Watching]:
-    watching = Watching(folder)
-    yield watching
-    watching.inbox.close()
+def frozen(folder: Path) -> Iterator[FrozenInbox]:
+    frozen = FrozenInbox(folder)
+    yield frozen
+    frozen.inbox.close()
 
 
-def told(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecord]:
+def list_records(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecord]:
     return [record for record in caplog.records if getattr(record, "event", None) == event]
 
 
-# Heard
+# Events
 
 
-def test_a_file_is_settled_when_its_writer_closes_it(watching: Watching) -> None:
-    with (watching.folder / "a.jpg").open("wb") as photo:
+def test_a_file_is_settled_when_its_writer_closes_it(frozen: FrozenInbox) -> None:
+    with (frozen.folder / "a.jpg").open("wb") as photo:
         photo.write(PHOTO)
         photo.flush()
-        assert watching.settled() == set()
-    assert watching.hear("a.jpg") == {"a.jpg"}
+        assert frozen.take_settled() == set()
+    assert frozen.wait_for("a.jpg") == {"a.jpg"}
 
 
-def test_a_file_that_is_renamed_in_is_settled_at_once(watching: Watching, tmp_path: Path) -> None:
+def test_a_file_that_is_renamed_in_is_settled_at_once(frozen: FrozenInbox, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(PHOTO)
-    (tmp_path / "a.jpg").rename(watching.folder / "a.jpg")
-    assert watching.hear("a.jpg") == {"a.jpg"}
+    (tmp_path / "a.jpg").rename(frozen.folder / "a.jpg")
+    assert frozen.wait_for("a.jpg") == {"a.jpg"}
 
 
-def test_a_file_that_is_linked_in_is_settled_at_once(watching: Watching, tmp_path: Path) -> None:
+def test_a_file_that_is_linked_in_is_settled_at_once(frozen: FrozenInbox, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(PHOTO)
-    (watching.folder / "a.jpg").hardlink_to(tmp_path / "a.jpg")
-    assert watching.hear("a.jpg") == {"a.jpg"}
+    (frozen.folder / "a.jpg").hardlink_to(tmp_path / "a.jpg")
+    assert frozen.wait_for("a.jpg") == {"a.jpg"}
 
 
-def test_a_download_is_settled_under_its_last_name_alone(watching: Watching) -> None:
-    (watching.folder / "a.jpg.part").write_bytes(PHOTO)
-    (watching.folder / "a.jpg.part").rename(watching.folder / "a.jpg")
-    assert watching.hear("a.jpg") == {"a.jpg"}
+def test_a_download_is_settled_under_its_last_name_alone(frozen: FrozenInbox) -> None:
+    (frozen.folder / "a.jpg.part").write_bytes(PHOTO)
+    (frozen.folder / "a.jpg.part").rename(frozen.folder / "a.jpg")
+    assert frozen.wait_for("a.jpg") == {"a.jpg"}
 
 
-def test_a_file_that_is_moved_to_a_folder_of_the_inbox_is_settled_there(watching: Watching) -> None:
-    (watching.folder / "below").mkdir()
-    (watching.folder / "a.part").write_bytes(PHOTO)
-    (watching.folder / "a.part").rename(watching.folder / "below" / "a.jpg")
-    assert watching.hear("below/a.jpg") == {"below/a.jpg"}
+def test_a_file_that_is_moved_to_a_folder_of_the_inbox_is_settled_there(frozen: FrozenInbox) -> None:
+    (frozen.folder / "below").mkdir()
+    (frozen.folder / "a.part").write_bytes(PHOTO)
+    (frozen.folder / "a.part").rename(frozen.folder / "below" / "a.jpg")
+    assert frozen.wait_for("below/a.jpg") == {"below/a.jpg"}
 
 
-def test_files_of_a_folder_that_was_made_here_are_settled(watching: Watching) -> None:
+def test_files_of_a_folder_that_was_made_here_are_settled(frozen: FrozenInbox) -> None:
     names = {f"new/deep/{number}.jpg" for number in range(5)}
-    (watching.folder / "new" / "deep").mkdir(parents=True)
+    (frozen.folder / "new" / "deep").mkdir(parents=True)
     for name in names:
-        (watching.folder / name).write_bytes(PHOTO)
-    _settle_found_later(watching, names)
+        (frozen.folder / name).write_bytes(PHOTO)
+    _wait_for_scanned(frozen, names)
 
 
-def test_files_of_a_folder_that_was_moved_in_are_settled(watching: Watching, tmp_path: Path) -> None:
+def test_files_of_a_folder_that_was_moved_in_are_settled(frozen: FrozenInbox, tmp_path: Path) -> None:
     (tmp_path / "album" / "deep").mkdir(parents=True)
     (tmp_path / "album" / "a.jpg").write_bytes(PHOTO)
     (tmp_path / "album" / "deep" / "b.jpg").write_bytes(PHOTO)
-    (tmp_path / "album").rename(watching.folder / "album")
-    _settle_found_later(watching, {"album/a.jpg", "album/deep/b.jpg"})
+    (tmp_path / "album").rename(frozen.folder / "album")
+    _wait_for_scanned(frozen, {"album/a.jpg", "album/deep/b.jpg"})
 
 
-def _settle_found_later(watching: Watching, names: set[str]) -> None:
-    """Let files that only a scan has found lie still for as long as they have to."""
-    found: set[str] = set()
+def _wait_for_scanned(frozen: FrozenInbox, names: set[str]) -> None:
+    """Put the clock forward until files that only a scan has found are settled."""
+    settled: set[str] = set()
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not found >= names:
-        assert time.monotonic() < deadline, f"only {found} were found"
-        select.select([watching.inbox.fileno()], [], [], 0.05)
-        watching.now += 2000.0
-        found |= watching.settled()
+    while not settled >= names:
+        assert time.monotonic() < deadline, f"only {settled} were settled"
+        select.select([frozen.inbox.fileno()], [], [], 0.05)
+        frozen.now += 2000.0
+        settled |= frozen.take_settled()
 
 
 def test_without_recursion_folders_below_are_left(folder: Path) -> None:
     (folder / "below").mkdir()
     (folder / "below" / "a.jpg").write_bytes(PHOTO)
-    watching = Watching(folder, recursive=False)
+    frozen = FrozenInbox(folder, recursive=False)
     try:
         (folder / "below" / "b.jpg").write_bytes(PHOTO)
         (folder / "c.jpg").write_bytes(PHOTO)
-        assert watching.hear("c.jpg") == {"c.jpg"}
-        assert watching.inbox.waiting == 0
+        assert frozen.wait_for("c.jpg") == {"c.jpg"}
+        assert frozen.inbox.candidate_count == 0
     finally:
-        watching.inbox.close()
+        frozen.inbox.close()
 
 
-def test_ignored_names_are_never_candidates(watching: Watching) -> None:
-    (watching.folder / ".thumbs").mkdir()
+def test_ignored_names_are_never_candidates(frozen: FrozenInbox) -> None:
+    (frozen.folder / ".thumbs").mkdir()
     for name in ("a.jpg.part", ".hidden.jpg", "b.crdownload", "c~", "d.tmp", ".thumbs/e.jpg"):
-        (watching.folder / name).write_bytes(PHOTO)
-    (watching.folder / "last.jpg").write_bytes(PHOTO)
-    assert watching.hear("last.jpg") == {"last.jpg"}
-    assert watching.inbox.waiting == 0
+        (frozen.folder / name).write_bytes(PHOTO)
+    (frozen.folder / "last.jpg").write_bytes(PHOTO)
+    assert frozen.wait_for("last.jpg") == {"last.jpg"}
+    assert frozen.inbox.candidate_count == 0
 
 
-def test_any_name_is_heard_of(watching: Watching) -> None:
+def test_files_of_any_name_are_reported(frozen: FrozenInbox) -> None:
     names = [b"\xff\xfe.jpg", "ü.jpg".encode("latin-1"), b"two\nlines.jpg", b"-rf.jpg", b"n" * 255]
     for name in names:
-        (watching.folder / os.fsdecode(name)).write_bytes(PHOTO)
-    assert {os.fsencode(name) for name in watching.hear(*map(os.fsdecode, names))} == set(names)
+        (frozen.folder / os.fsdecode(name)).write_bytes(PHOTO)
+    assert {os.fsencode(name) for name in frozen.wait_for(*map(os.fsdecode, names))} == set(names)
 
 
-def test_what_lay_there_before_is_found_at_the_start(folder: Path) -> None:
+def test_files_that_were_there_before_the_start_are_settled(folder: Path) -> None:
     (folder / "a.jpg").write_bytes(PHOTO)
-    watching = Watching(folder, settle_seconds=0.1)
+    frozen = FrozenInbox(folder, settle_seconds=0.1)
     try:
-        assert watching.inbox.waiting == 1
-        found = watching.settled()
-        watching.now += 1.0
-        assert found | watching.settled() == {"a.jpg"}
+        assert frozen.inbox.candidate_count == 1
+        settled = frozen.take_settled()
+        frozen.now += 1.0
+        assert settled | frozen.take_settled() == {"a.jpg"}
     finally:
-        watching.inbox.close()
+        frozen.inbox.close()
 
 
-def test_the_polling_observer_hears_of_a_new_file(folder: Path) -> None:
-    watching = Watching(folder, polling="always")
+def test_the_polling_observer_reports_a_new_file(folder: Path) -> None:
+    frozen = FrozenInbox(folder, polling="always")
     try:
         (folder / "a.jpg").write_bytes(PHOTO)
-        assert watching.hear("a.jpg") == {"a.jpg"}
+        assert frozen.wait_for("a.jpg") == {"a.jpg"}
     finally:
-        watching.inbox.close()
+        frozen.inbox.close()
 
 
 def test_an_inbox_that_is_a_symbolic_link_is_watched_where_it_leads(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "inbox").symlink_to(tmp_path / "disk")
-    watching = Watching(tmp_path / "inbox")
+    frozen = FrozenInbox(tmp_path / "inbox")
     try:
         (tmp_path / "disk" / "a.jpg").write_bytes(PHOTO)
-        assert watching.hear("a.jpg") == {"a.jpg"}
+        assert frozen.wait_for("a.jpg") == {"a.jpg"}
     finally:
-        watching.inbox.close()
+        frozen.inbox.close()
 
 
 # Still being written
 
 
-def test_a_file_that_is_open_for_writing_is_never_settled(watching: Watching) -> None:
-    path = watching.folder / "a.jpg"
+def test_a_file_that_is_open_for_writing_is_never_settled(frozen: FrozenInbox) -> None:
+    path = frozen.folder / "a.jpg"
     with path.open("wb") as photo:
         photo.write(PHOTO)
         photo.flush()
-        assert select.select([watching.inbox.fileno()], [], [], PATIENCE_SECONDS)[0]
+        assert select.select([frozen.inbox.fileno()], [], [], PATIENCE_SECONDS)[0]
         for _ in range(5):
-            watching.now += 5000.0
-            assert watching.settled() == set()
-        assert watching.inbox.being_written() == [path]
-    assert watching.hear("a.jpg") == {"a.jpg"}
+            frozen.now += 5000.0
+            assert frozen.take_settled() == set()
+        assert frozen.inbox.candidate_count == 1
+    assert frozen.wait_for("a.jpg") == {"a.jpg"}
 
 
-def test_a_writer_whose_close_is_not_heard_of_is_noticed_all_the_same(folder: Path) -> None:
+def test_a_file_whose_close_no_event_reports_is_settled_all_the_same(folder: Path) -> None:
     with (folder / "a.jpg").open("wb") as photo:
         photo.write(PHOTO)
         photo.flush()
-        watching = Watching(folder, settle_seconds=1.0, recursive=False)
-        watching.inbox._unwatch()
-        assert watching.settled() == set()
+        frozen = FrozenInbox(folder, settle_seconds=1.0, recursive=False)
+        frozen.inbox._unwatch()
+        assert frozen.take_settled() == set()
     try:
         for _ in range(8):
-            watching.now = max(watching.now, min(watching.inbox._due.values()))
-            if watching.settled():
+            frozen.now = max(frozen.now, min(frozen.inbox._due.values()))
+            if frozen.take_settled():
                 break
-        assert watching.inbox.waiting == 0
+        assert frozen.inbox.candidate_count == 0
     finally:
-        watching.inbox.close()
+        frozen.inbox.close()
 
 
-def test_a_placeholder_of_no_bytes_waits_for_its_content(watching: Watching) -> None:
-    (watching.folder / "a.jpg").touch()
-    (watching.folder / "b.jpg").write_bytes(PHOTO)
-    assert watching.hear("b.jpg") == {"b.jpg"}
-    assert watching.inbox.waiting == 1
-    (watching.folder / "a.jpg").write_bytes(PHOTO)
-    assert watching.hear("a.jpg") == {"a.jpg"}
+def test_a_placeholder_of_no_bytes_waits_for_its_content(frozen: FrozenInbox) -> None:
+    (frozen.folder / "a.jpg").touch()
+    (frozen.folder / "b.jpg").write_bytes(PHOTO)
+    assert frozen.wait_for("b.jpg") == {"b.jpg"}
+    assert frozen.inbox.candidate_count == 1
+    (frozen.folder / "a.jpg").write_bytes(PHOTO)
+    assert frozen.wait_for("a.jpg") == {"a.jpg"}
 
 
-def test_a_file_that_stays_empty_is_settled_in_the_end(watching: Watching) -> None:
-    (watching.folder / "a.jpg").touch()
-    assert select.select([watching.inbox.fileno()], [], [], PATIENCE_SECONDS)[0]
-    assert watching.settled() == set()
-    _settle_found_later(watching, {"a.jpg"})
+def test_a_file_that_stays_empty_is_settled_in_the_end(frozen: FrozenInbox) -> None:
+    (frozen.folder / "a.jpg").touch()
+    assert select.select([frozen.inbox.fileno()], [], [], PATIENCE_SECONDS)[0]
+    assert frozen.take_settled() == set()
+    _wait_for_scanned(frozen, {"a.jpg"})
 
 
-def test_a_candidate_that_vanishes_is_forgotten(watching: Watching) -> None:
-    (watching.folder / "a.jpg").touch()
-    assert select.select([watching.inbox.fileno()], [], [], PATIENCE_SECONDS)[0]
-    watching.settled()
-    assert watching.inbox.waiting == 1
-    (watching.folder / "a.jpg").unlink()
-    watching.now += 1000.0
-    assert watching.settled() == set()
-    assert watching.inbox.waiting == 0
+def test_a_candidate_that_vanishes_is_forgotten(frozen: FrozenInbox) -> None:
+    (frozen.folder / "a.jpg").touch()
+    assert select.select([frozen.inbox.fileno()], [], [], PATIENCE_SECONDS)[0]
+    frozen.take_settled()
+    assert frozen.inbox.candidate_count == 1
+    (frozen.folder / "a.jpg").unlink()
+    frozen.now += 1000.0
+    assert frozen.take_settled() == set()
+    assert frozen.inbox.candidate_count == 0
 
 
-def test_what_is_in_hand_is_not_settled_again_until_it_is_let_go(watching: Watching) -> None:
-    path = watching.folder / "a.jpg"
+def test_what_is_in_hand_is_not_settled_again_until_it_is_let_go(frozen: FrozenInbox) -> None:
+    path = frozen.folder / "a.jpg"
     path.write_bytes(PHOTO)
-    watching.hear("a.jpg")
+    frozen.wait_for("a.jpg")
     path.write_bytes(PHOTO)
-    (watching.folder / "b.jpg").write_bytes(PHOTO)
-    assert watching.hear("b.jpg") == {"b.jpg"}
-    watching.inbox.let_go(path)
-    assert watching.settled() == {"a.jpg"}
+    (frozen.folder / "b.jpg").write_bytes(PHOTO)
+    assert frozen.wait_for("b.jpg") == {"b.jpg"}
+    frozen.inbox.let_go(path)
+    assert frozen.take_settled() == {"a.jpg"}
 
 
-def test_no_more_are_settled_than_there_is_room_for(watching: Watching) -> None:
+def test_no_more_are_settled_than_there_is_room_for(frozen: FrozenInbox) -> None:
     for number in range(5):
-        (watching.folder / f"{number}.jpg").write_bytes(PHOTO)
-    (watching.folder / "last.part").write_bytes(PHOTO)
-    found: set[Path] = set()
+        (frozen.folder / f"{number}.jpg").write_bytes(PHOTO)
+    (frozen.folder / "last.part").write_bytes(PHOTO)
+    settled: set[Path] = set()
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(found) < 5 and time.monotonic() < deadline:
-        some = watching.inbox.settled(watching.now, 2)
-        assert len(some) <= 2
-        found |= {each.path for each in some}
-    assert len(found) == 5
-    assert watching.inbox.settled(watching.now, 0) == []
+    while len(settled) < 5 and time.monotonic() < deadline:
+        files = frozen.inbox.take_settled(frozen.now, 2)
+        assert len(files) <= 2
+        settled |= {file.path for file in files}
+    assert len(settled) == 5
+    assert frozen.inbox.take_settled(frozen.now, 0) == []
 
 
-# Looking
+# Inspections
 
 
-def test_a_look_never_waits_for_anything_and_never_fails(tmp_path: Path) -> None:
+def test_an_inspection_never_waits_and_never_fails(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "file").write_bytes(PHOTO)
@@ -303,17 +304,17 @@ def test_a_look_never_waits_for_anything_and_never_fails(tmp_path: Path) -> None
 def test_a_file_that_another_program_has_leased_for_writing_has_a_writer(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(PHOTO)
-    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # the kernel tells the holder by it
+    handler = signal.signal(signal.SIGIO, signal.SIG_IGN)  # by which the kernel warns the holder
     try:
         with path.open("r+b") as leased:
             fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
             assert inspect_file(path).writer is Writer.PRESENT
     finally:
-        signal.signal(signal.SIGIO, before)
+        signal.signal(signal.SIGIO, handler)
 
 
 @pytest.mark.parametrize("polling", ["never", "always"])
-def test_what_is_no_regular_file_is_left_alone_and_told_once(
+def test_anything_but_a_regular_file_is_left_alone_and_logged_once(
     folder: Path, polling: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -324,14 +325,14 @@ def test_what_is_no_regular_file_is_left_alone_and_told_once(
     (folder / "folder.jpg").mkdir()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "socket.jpg"))
-        watching = Watching(folder, polling=polling, rescan_seconds=10.0)
+        frozen = FrozenInbox(folder, polling=polling, rescan_seconds=10.0)
         try:
             for _ in range(4):
-                watching.now += 10.0
-                assert watching.settled() == set()
+                frozen.now += 10.0
+                assert frozen.take_settled() == set()
         finally:
-            watching.inbox.close()
-    kinds = {record.path.name: record.kind for record in told(caplog, "left_alone")}  # type: ignore[attr-defined]
+            frozen.inbox.close()
+    kinds = {record.path.name: record.kind for record in list_records(caplog, "left_alone")}  # type: ignore[attr-defined]
     assert kinds == {
         "link.jpg": "symbolic link",
         "album": "symbolic link",
@@ -339,23 +340,23 @@ def test_what_is_no_regular_file_is_left_alone_and_told_once(
         "folder.jpg": "folder",
         "socket.jpg": "socket",
     }
-    assert len(told(caplog, "left_alone")) == len(kinds)
+    assert len(list_records(caplog, "left_alone")) == len(kinds)
 
 
-def test_a_link_that_is_made_while_it_is_watched_is_told_once(
-    watching: Watching, caplog: pytest.LogCaptureFixture
+def test_a_link_that_is_made_while_the_inbox_is_watched_is_logged_once(
+    frozen: FrozenInbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    (watching.folder / "link.jpg").symlink_to("nowhere")
-    (watching.folder / "a.jpg").write_bytes(PHOTO)
-    watching.hear("a.jpg")
-    watching.now += NEVER
-    watching.settled()
-    assert len(told(caplog, "left_alone")) == 1
+    (frozen.folder / "link.jpg").symlink_to("nowhere")
+    (frozen.folder / "a.jpg").write_bytes(PHOTO)
+    frozen.wait_for("a.jpg")
+    frozen.now += NEVER
+    frozen.take_settled()
+    assert len(list_records(caplog, "left_alone")) == 1
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # watchdog's, unclosed
-def test_a_thousand_folders_in_one_another_stop_nothing(folder: Path) -> None:
+def test_a_thousand_nested_folders_stop_nothing(folder: Path) -> None:
     here = os.open(folder, os.O_RDONLY)
     try:
         for _ in range(1200):
@@ -366,101 +367,101 @@ def test_a_thousand_folders_in_one_another_stop_nothing(folder: Path) -> None:
     finally:
         os.close(here)
     (folder / "a.jpg").write_bytes(PHOTO)
-    watching = Watching(folder, settle_seconds=0.1)
+    frozen = FrozenInbox(folder, settle_seconds=0.1)
     try:
-        found = watching.settled()
-        found |= watching.check()
-        watching.now += 1.0
-        assert found | watching.settled() == {"a.jpg"}
+        settled = frozen.take_settled()
+        settled |= frozen.check()
+        frozen.now += 1.0
+        assert settled | frozen.take_settled() == {"a.jpg"}
     finally:
-        watching.inbox.close()
-        subprocess.run(["rm", "-r", folder / "d"], check=True)  # deeper than Python's own tools go
+        frozen.inbox.close()
+        subprocess.run(["rm", "-r", folder / "d"], check=True)  # nested too deep for shutil.rmtree
 
 
-# When watching breaks
+# When watching fails
 
 
 def test_an_inbox_that_is_deleted_and_made_again_is_watched_again(
-    watching: Watching, caplog: pytest.LogCaptureFixture
+    frozen: FrozenInbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    shutil.rmtree(watching.folder)
+    shutil.rmtree(frozen.folder)
     for _ in range(3):
-        assert watching.check() == set()
-    assert len(told(caplog, "inbox_gone")) == 1
-    watching.folder.mkdir()
-    watching.check()
-    (watching.folder / "a.jpg").write_bytes(PHOTO)
-    assert watching.hear("a.jpg") == {"a.jpg"}
-    assert len(told(caplog, "watching_again")) == 1
+        assert frozen.check() == set()
+    assert len(list_records(caplog, "inbox_gone")) == 1
+    frozen.folder.mkdir()
+    frozen.check()
+    (frozen.folder / "a.jpg").write_bytes(PHOTO)
+    assert frozen.wait_for("a.jpg") == {"a.jpg"}
+    assert len(list_records(caplog, "watching_again")) == 1
 
 
-def test_an_inbox_that_is_replaced_is_read_and_watched_again(watching: Watching, tmp_path: Path) -> None:
+def test_an_inbox_that_is_replaced_is_read_and_watched_again(frozen: FrozenInbox, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "a.jpg").write_bytes(PHOTO)
-    watching.folder.rename(tmp_path / "old")
-    (tmp_path / "new").rename(watching.folder)
-    watching.check()
-    assert watching.inbox.waiting == 1
-    (watching.folder / "b.jpg").write_bytes(PHOTO)
-    watching.hear("b.jpg")
+    frozen.folder.rename(tmp_path / "old")
+    (tmp_path / "new").rename(frozen.folder)
+    frozen.check()
+    assert frozen.inbox.candidate_count == 1
+    (frozen.folder / "b.jpg").write_bytes(PHOTO)
+    frozen.wait_for("b.jpg")
 
 
-def test_an_inbox_that_comes_later_is_found(tmp_path: Path) -> None:
-    watching = Watching(tmp_path / "inbox")
+def test_an_inbox_that_is_created_later_is_watched(tmp_path: Path) -> None:
+    frozen = FrozenInbox(tmp_path / "inbox")
     try:
-        assert watching.check() == set()
-        watching.folder.mkdir()
-        watching.check()
-        (watching.folder / "a.jpg").write_bytes(PHOTO)
-        assert watching.hear("a.jpg") == {"a.jpg"}
+        assert frozen.check() == set()
+        frozen.folder.mkdir()
+        frozen.check()
+        (frozen.folder / "a.jpg").write_bytes(PHOTO)
+        assert frozen.wait_for("a.jpg") == {"a.jpg"}
     finally:
-        watching.inbox.close()
+        frozen.inbox.close()
 
 
-def test_a_dead_observer_is_replaced_and_the_inbox_read_again(watching: Watching) -> None:
-    assert watching.inbox._watcher is not None
-    watching.inbox._watcher._observer.stop()
-    watching.inbox._watcher._observer.join()
-    (watching.folder / "a.jpg").write_bytes(PHOTO)
-    assert watching.settled() == set()
-    watching.check()
-    assert watching.inbox.waiting == 1
-    (watching.folder / "b.jpg").write_bytes(PHOTO)
-    watching.hear("b.jpg")
+def test_a_dead_observer_is_replaced_and_the_inbox_read_again(frozen: FrozenInbox) -> None:
+    assert frozen.inbox._watcher is not None
+    frozen.inbox._watcher._observer.stop()
+    frozen.inbox._watcher._observer.join()
+    (frozen.folder / "a.jpg").write_bytes(PHOTO)
+    assert frozen.take_settled() == set()
+    frozen.check()
+    assert frozen.inbox.candidate_count == 1
+    (frozen.folder / "b.jpg").write_bytes(PHOTO)
+    frozen.wait_for("b.jpg")
 
 
 def test_after_an_overflow_of_events_the_whole_inbox_is_read(folder: Path) -> None:
-    watching = Watching(folder)
+    frozen = FrozenInbox(folder)
     watchdog = logging.getLogger("watchdog.observers.inotify_c")
     try:
-        watching.inbox._watcher._observer.unschedule_all()  # type: ignore[union-attr]
+        frozen.inbox._watcher._observer.unschedule_all()  # type: ignore[union-attr]
         (folder / "a.jpg").write_bytes(PHOTO)
-        assert watching.settled() == set()
+        assert frozen.take_settled() == set()
         watchdog.warning("Inotify queue overflowed; filesystem events were lost")
-        assert select.select([watching.inbox.fileno()], [], [], 0)[0]
-        watching.settled()
-        assert watching.inbox.waiting == 1
+        assert select.select([frozen.inbox.fileno()], [], [], 0)[0]
+        frozen.take_settled()
+        assert frozen.inbox.candidate_count == 1
     finally:
-        watching.inbox.close()
+        frozen.inbox.close()
 
 
-def test_a_rescan_finds_what_no_event_told(watching: Watching) -> None:
-    watching.inbox._unwatch()
-    (watching.folder / "a.jpg").write_bytes(PHOTO)
-    assert watching.settled() == set()
-    watching.inbox._scan(watching.now)
-    assert watching.inbox.waiting == 1
+def test_a_rescan_finds_what_no_event_reported(frozen: FrozenInbox) -> None:
+    frozen.inbox._unwatch()
+    (frozen.folder / "a.jpg").write_bytes(PHOTO)
+    assert frozen.take_settled() == set()
+    frozen.inbox._scan(frozen.now)
+    assert frozen.inbox.candidate_count == 1
 
 
-def test_a_dead_reader_of_events_is_replaced(watching: Watching) -> None:
-    assert watching.inbox._watcher is not None
-    reader = watching.inbox._watcher._observer._inotify_fd
+def test_a_dead_reader_of_events_is_replaced(frozen: FrozenInbox) -> None:
+    assert frozen.inbox._watcher is not None
+    reader = frozen.inbox._watcher._observer._inotify_fd
     reader.stop()
     reader.join()
-    watching.check()
-    (watching.folder / "a.jpg").write_bytes(PHOTO)
-    assert watching.hear("a.jpg") == {"a.jpg"}
+    frozen.check()
+    (frozen.folder / "a.jpg").write_bytes(PHOTO)
+    assert frozen.wait_for("a.jpg") == {"a.jpg"}
 
 
 @pytest.mark.parametrize(
@@ -487,5 +488,5 @@ def test_no_event_ends_the_observers_thread(folder: Path, event: FileSystemEvent
 def test_a_closed_inbox_leaves_no_thread_and_no_descriptor(folder: Path) -> None:
     before = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     for polling in ("never", "always"):
-        Watching(folder, polling=polling).inbox.close()
+        FrozenInbox(folder, polling=polling).inbox.close()
     assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before  # noqa: PTH208

@@ -1,4 +1,4 @@
-"""Names as bytes: shown, restored, and numbered where they are taken."""
+"""Names as bytes: displayed, restored, and numbered where they are taken."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.paths import NAME_MAX, encode_undecodable, format_path, number_name, restore_path
+from worker.paths import (
+    NAME_MAX,
+    encode_undecodable,
+    escape_unprintable,
+    find_free_path,
+    format_path,
+    number_name,
+    restore_path,
+)
 
 NAMES = st.binary(min_size=1, max_size=NAME_MAX).filter(
     lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b"..")
@@ -22,24 +30,28 @@ TEXTS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
 @example(b"\\xff.jpg")
 @example("ü.jpg".encode("latin-1"))
 @example(b"two\nlines\r.jpg")
-def test_any_name_is_restored_from_what_is_stored_of_it(name: bytes) -> None:
+def test_any_name_is_restored_from_its_stored_form(name: bytes) -> None:
     path = Path("inbox") / os.fsdecode(name)
     assert os.fsencode(restore_path(format_path(path), encode_undecodable(path))) == b"inbox/" + name
 
 
 @given(NAMES)
-def test_what_is_shown_of_a_name_is_always_utf8(name: bytes) -> None:
+def test_a_displayed_name_is_always_utf8(name: bytes) -> None:
     format_path(Path(os.fsdecode(name))).encode("utf-8")
 
 
 @given(TEXTS)
-def test_a_name_in_utf8_is_shown_as_it_is_and_kept_once(name: str) -> None:
+def test_a_name_in_utf8_is_displayed_unchanged_and_stored_once(name: str) -> None:
     assert format_path(Path(name)) == str(Path(name))
     assert encode_undecodable(Path(name)) is None
 
 
-def test_bytes_that_are_not_utf8_are_shown_as_such() -> None:
+def test_bytes_that_are_not_utf8_are_displayed_as_escapes() -> None:
     assert format_path(Path(os.fsdecode(b"f\xfcr.jpg"))) == r"f\xfcr.jpg"
+
+
+def test_control_characters_are_escaped_and_letters_of_any_script_are_not() -> None:
+    assert escape_unprintable("a\x1b[31m\nü日.jpg") == "a\\x1b[31m\\nü日.jpg"
 
 
 @pytest.mark.parametrize(
@@ -65,11 +77,11 @@ def test_a_number_goes_before_the_extension(name: str, number: int, expected: st
 @example("ü".encode() * 125 + b".jpeg", 10)
 @example(b"\xff" * 255, 2)
 def test_a_numbered_name_fits_and_differs(name: bytes, number: int) -> None:
-    found = os.fsencode(number_name(os.fsdecode(name), number))
-    assert len(found) <= NAME_MAX
-    assert found != name
-    assert b"/" not in found
-    assert found != os.fsencode(number_name(os.fsdecode(name), number + 1))
+    numbered = os.fsencode(number_name(os.fsdecode(name), number))
+    assert len(numbered) <= NAME_MAX
+    assert numbered != name
+    assert b"/" not in numbered
+    assert numbered != os.fsencode(number_name(os.fsdecode(name), number + 1))
 
 
 @given(NAMES, st.sampled_from([b".jpg", b".jpeg", b".HEIC", b".\xfc"]))
@@ -82,3 +94,26 @@ def test_a_numbered_name_keeps_its_extension(stem: bytes, extension: bytes) -> N
 @example("日" * 85, 2)
 def test_a_numbered_name_never_cuts_a_character(name: str, number: int) -> None:
     os.fsencode(number_name(name, number)).decode("utf-8")
+
+
+PATH = Path("/photos/happy/beach/a.jpg")
+
+
+def test_a_free_path_is_kept() -> None:
+    assert find_free_path(PATH, lambda path: False) == PATH
+
+
+def test_a_taken_path_gets_the_first_free_number_from_2_on() -> None:
+    taken = {PATH, PATH.with_name("a (2).jpg"), PATH.with_name("a (4).jpg")}
+    assert find_free_path(PATH, taken.__contains__) == PATH.with_name("a (3).jpg")
+
+
+@given(st.integers(0, 40), TEXTS)
+def test_a_free_path_is_never_a_taken_one_and_stays_in_its_folder(count: int, name: str) -> None:
+    path = Path("/photos/sad") / name
+    taken: set[Path] = set()
+    for _ in range(count + 1):
+        free_path = find_free_path(path, taken.__contains__)
+        assert free_path not in taken
+        assert free_path.parent == path.parent
+        taken.add(free_path)

@@ -9,11 +9,11 @@ from worker.stats import wilson_interval
 
 
 @given(total=st.integers(1, 2000), data=st.data())
-def test_the_interval_is_wilson_s(total: int, data: st.DataObject) -> None:
+def test_the_interval_is_that_of_wilson(total: int, data: st.DataObject) -> None:
     right = data.draw(st.integers(0, total))
-    known = binomtest(right, total).proportion_ci(method="wilson")
-    assert wilson_interval(right, total) == pytest.approx((known.low, known.high), abs=1e-6)
+    reference = binomtest(right, total).proportion_ci(method="wilson")
+    assert wilson_interval(right, total) == pytest.approx((reference.low, reference.high), abs=1e-6)
 
 
-def test_where_nothing_was_counted_anything_is_possible() -> None:
+def test_without_counts_the_interval_covers_everything() -> None:
     assert wilson_interval(0, 0) == (0.0, 1.0)

@@ -20,13 +20,14 @@ def start_tensorflow() -> None:
     """Import TensorFlow without its start-up notes, unless TF_CPP_MIN_LOG_LEVEL asks for them.
 
     TensorFlow writes them before it reads that variable (its own words: "All log messages before
-    absl::InitializeLog() is called are written to STDERR"), so standard error is turned away meanwhile.
+    absl::InitializeLog() is called are written to STDERR"), so standard error goes to a file meanwhile, which
+    is shown where the import fails.
     """
     if os.environ.get(_LOG_LEVEL) != _QUIET:
         return
-    logging.getLogger("absl").setLevel(logging.ERROR)  # through which it warns of its own ways
+    logging.getLogger("absl").setLevel(logging.ERROR)  # through it TensorFlow and Keras warn
     sys.stderr.flush()
-    shown = os.dup(2)
+    stderr = os.dup(2)
     with tempfile.TemporaryFile() as notes:
         os.dup2(notes.fileno(), 2)
         try:
@@ -35,11 +36,11 @@ def start_tensorflow() -> None:
             tf.config.list_physical_devices()
         except BaseException:
             notes.seek(0)
-            os.write(shown, notes.read())
+            os.write(stderr, notes.read())
             raise
         finally:
-            os.dup2(shown, 2)
-            os.close(shown)
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def require_training_libraries() -> None:
@@ -58,9 +59,12 @@ def require_libraries(purpose: str, names: Sequence[str], extra: str = "train") 
 
 
 def format_command(arguments: Sequence[str] | None = None) -> str:
-    """Return the call for the manifest, less the folders above the named ones: nobody's business."""
-    taken = sys.argv[1:] if arguments is None else arguments
-    return shlex.join(["moodsort", *(_format_argument(argument) for argument in taken)])
+    """Return the command line for the manifest, absolute paths by their last name alone.
+
+    A bundle is given away; the folders of the machine that made it are nobody else's business.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    return shlex.join(["moodsort", *map(_format_argument, words)])
 
 
 def _format_argument(argument: str) -> str:

@@ -1,213 +1,137 @@
 """The command `moodsort dataset faces`."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from trainer.cli import require_libraries
-from trainer.cli.messages import say, show_bar
+from trainer.cli.messages import REPORTER, say
 from trainer.cli.shares import Share
+from trainer.data.class_folders import Split
 from worker.cli.options import config_option, format_option
 from worker.cli.output import Row, print_rows
 from worker.config import load_config
-from worker.errors import ConfigError
-from worker.fileio import silence_stderr
 from worker.paths import format_path
 
 if TYPE_CHECKING:
-    from trainer.data.class_folders import ClassFile
-    from trainer.data.face_crops import CropOptions, CropResult, CropTools, FaceClassifier
-    from worker.inference.bundle import Bundle
+    from trainer.data.face_crops import CropResult
+    from trainer.pipelines.crop_faces import CropSummary
 
-_COLUMNS = ("class", "part", "photos", "with_faces", "whole", "faces", "doubted")
+_COLUMNS = ("class", "split", "photos", "with_faces", "whole", "faces", "filtered")
 
-_LEAST = 0.2
+_MIN_PROBABILITY = 0.2
 
 
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--finder",
+    "--detector",
     required=True,
     type=click.Path(path_type=Path),
-    help="A folder that `finder train` wrote, or its teacher's ONNX file.",
+    help="A folder that `detector train` wrote, or its teacher's ONNX file.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make.")
 @click.option(
-    "--smallest",
+    "--min-size",
     default=16,
     show_default=True,
     type=click.IntRange(2, 4096),
-    help="Leave out faces with a smaller side than this, in pixels of the picture that the finder looks at.",
+    help="Leave out faces whose longer side is shorter, in pixels of the picture that the detector reads.",
 )
 @click.option(
-    "--most",
+    "--max-faces",
     default=8,
     show_default=True,
     type=click.IntRange(1, 100),
-    help="Take the largest faces of each photo, at most so many.",
+    help="Crop at most this many faces of each photo, the largest.",
 )
 @click.option(
-    "--or-whole", is_flag=True, help="Take pictures up to 96 pixels whole where no face is found in them."
+    "--whole-pictures",
+    is_flag=True,
+    help="Take pictures up to 96 pixels whole where no face is detected in them.",
 )
 @click.option(
-    "--agree",
+    "--filter-with",
+    metavar="BUNDLE",
     type=click.Path(path_type=Path),
-    help="A bundle that reads faces: leave out the training faces that it takes for another class's.",
+    help="A bundle of one face classifier: leave out the training faces that it takes for another class's.",
 )
 @click.option(
-    "--least",
+    "--min-probability",
     type=Share(),
-    help=f"With --agree: the chance that it has to give to a face's folder.  [default: {_LEAST:.0%}]",
+    help="With --filter-with: the probability that it has to give to a face's folder.  "
+    f"[default: {_MIN_PROBABILITY:.0%}]",
 )
-@click.option("--agree-everywhere", is_flag=True, help="With --agree: in valid and test, too.")
+@click.option("--filter-all-splits", is_flag=True, help="With --filter-with: in valid and test, too.")
 @config_option
 @format_option
 def faces(
     data: tuple[Path, ...],
-    finder: Path,
+    detector: Path,
     out: Path,
-    smallest: int,
-    most: int,
-    or_whole: bool,
-    agree: Path | None,
-    least: float | None,
-    agree_everywhere: bool,
+    min_size: int,
+    max_faces: int,
+    whole_pictures: bool,
+    filter_with: Path | None,
+    min_probability: float | None,
+    filter_all_splits: bool,
     config_file: Path | None,
     output_format: str,
 ) -> None:
-    """Cut the faces out of photos, to train a reader of faces on.
+    """Crop the faces of photos, to train a face classifier on.
 
-    DATA is one or more folders that hold one folder for each class, divided into train, valid and test by
-    `dataset split`: each photo's faces stay in its part. OUT gets the same folders, with a PNG for each face,
-    just as the worker cuts it out, reduced to 96 pixels at most.
+    DATA is one or more folders that hold one folder for each class, split into train, valid and test by
+    `dataset split`: each photo's faces stay in its split. OUT gets the same folders, with a PNG for each
+    face, just as the worker crops it, reduced to 96 pixels at most.
     """
-    from trainer.data.atomic_directory import check_unused
-    from trainer.data.class_folders import find_classes
-    from trainer.data.destinations import check_outside
+    if filter_with is None and (min_probability is not None or filter_all_splits):
+        raise click.UsageError("--min-probability and --filter-all-splits go with --filter-with")
+    if detector.suffix == ".onnx":
+        require_libraries("a teacher", ("cv2",), "detector")
+    # LiteRT, which it imports, takes long to load; the other commands do without it.
+    from trainer.pipelines.crop_faces import CropConfig, crop_faces
 
-    if agree is None and (least is not None or agree_everywhere):
-        raise click.UsageError("--least and --agree-everywhere go with --agree")
-    check_unused(out)
-    check_outside(out, data)
-    found = find_classes(data)
-    tools = _tools(finder, agree, tuple(found))
-    files = [file for each in found.values() for file in each]
-    _warn_of_undivided(files)
-    choice = _choice(smallest, most, or_whole, _LEAST if least is None else least, agree_everywhere)
-    cuts = _cut(files, data, out, tools, choice, load_config(config_file).limits.max_pixels)
-    print_rows(_rows(cuts), _COLUMNS, output_format, _COLUMNS)
-    say(
-        f"wrote {format_path(out)}: {sum(each.written for each in cuts)} faces of {len(cuts)} photos, "
-        f"{sum(each.found > 0 for each in cuts)} of which show any; "
-        f"{sum(each.doubted for each in cuts)} faces left out as likely wrong labels, "
-        f"{len(files) - len(cuts)} files as unreadable"
+    config = CropConfig(
+        data=data,
+        detector=detector,
+        out=out,
+        min_size=min_size,
+        max_faces=max_faces,
+        whole_pictures=whole_pictures,
+        filter_bundle=filter_with,
+        min_probability=_MIN_PROBABILITY if min_probability is None else min_probability,
+        filter_all_splits=filter_all_splits,
+        max_pixels=load_config(config_file).limits.max_pixels,
+    )
+    summary = crop_faces(config, REPORTER)
+    print_rows(_make_rows(summary.photos), _COLUMNS, output_format, _COLUMNS)
+    say(f"wrote {format_path(out)}: {_summarize(summary)}")
+
+
+def _summarize(summary: "CropSummary") -> str:
+    photos = summary.photos
+    return (
+        f"{sum(photo.written for photo in photos)} faces of {len(photos)} photos, "
+        f"{sum(photo.detected > 0 for photo in photos)} of which show any; "
+        f"{sum(photo.filtered for photo in photos)} faces left out as likely wrong labels, "
+        f"{summary.unreadable} files as unreadable"
     )
 
 
-def _tools(finder: Path, agree: Path | None, classes: tuple[str, ...]) -> "CropTools":
-    from trainer.data.face_crops import CropTools
-    from trainer.detection.detector_folder import load_detector
-
-    reader = None if agree is None else _reader(agree, classes)
-    if finder.suffix == ".onnx":
-        require_libraries("a teacher", ("cv2",), "detector")
-        from trainer.detection.teacher import Teacher
-
-        Teacher(finder)
-        return CropTools(partial(Teacher, finder), reader)
-    if not (finder / "detector.json").is_file():
-        raise ConfigError(f"{format_path(finder)}: is no finder; make one by `moodsort finder train`")
-    with silence_stderr():
-        load_detector(finder)  # what is wrong with it is told before anything is read
-    return CropTools(partial(load_detector, finder), reader)
-
-
-def _reader(folder: Path, classes: tuple[str, ...]) -> "Callable[[], FaceClassifier]":
-    from worker.inference.bundle import load_bundle
-    from worker.inference.predictor import Predictor
-
-    bundle = load_bundle(folder)
-    _check_reader(bundle, classes)
-    return partial(Predictor, bundle)
-
-
-def _check_reader(bundle: "Bundle", classes: tuple[str, ...]) -> None:
-    manifest = bundle.manifest
-    if manifest.detection is not None:
-        raise ConfigError(
-            f"{format_path(bundle.folder)}: finds faces itself; --agree takes one that reads a face"
-        )
-    if missing := sorted(set(classes).difference(manifest.classes)):
-        raise ConfigError(
-            f"{format_path(bundle.folder)}: knows {', '.join(manifest.classes)}, not DATA's class "
-            f"{', '.join(missing)}; give --agree a bundle that knows it"
-        )
-
-
-def _warn_of_undivided(files: "Sequence[ClassFile]") -> None:
-    undivided = dict.fromkeys(format_path(file.data) for file in files if file.split is None)
-    if undivided:
-        say(
-            f"warning: {', '.join(undivided)}: not divided; training may learn from one face of a photo and "
-            "be tested with another, so divide it first, by `moodsort dataset split`"
-        )
-
-
-def _choice(smallest: int, most: int, wholes: bool, least: float, everywhere: bool) -> "CropOptions":
-    from trainer.data.class_folders import Split
-    from trainer.data.face_crops import CropOptions
-
-    doubted = frozenset((None, *Split)) if everywhere else frozenset((None, Split.TRAIN))
-    return CropOptions(smallest, most, wholes, least, doubted)
-
-
-def _cut(
-    files: "list[ClassFile]",
-    data: tuple[Path, ...],
-    out: Path,
-    tools: "CropTools",
-    choice: "CropOptions",
-    max_pixels: int,
-) -> "list[CropResult]":
-    from trainer.data.atomic_directory import prepare_directory
-    from trainer.data.dataset import UnreadableFile
-    from trainer.data.face_crops import crop_faces
-
-    cuts = []
-    with prepare_directory(out) as draft:
-        with show_bar("cutting", len(files)) as on_file:
-            for outcome in crop_faces(files, data, draft, tools, choice, max_pixels):
-                on_file()
-                if isinstance(outcome, UnreadableFile):
-                    say(f"left out {format_path(outcome.path)}: {outcome.detail}")
-                else:
-                    cuts.append(outcome)
-        if not any(each.written for each in cuts):
-            named = ", ".join(map(format_path, data))
-            raise ConfigError(f"{named}: no face to cut out of {len(cuts)} pictures; {_REMEDY}")
-    return cuts
-
-
-_REMEDY = "name photos of people, or give a smaller --smallest, or --or-whole for pictures that are faces"
-
-
-def _rows(cuts: "Sequence[CropResult]") -> Iterator[Row]:
-    from trainer.data.class_folders import Split
-
-    for label in dict.fromkeys(each.file.label for each in cuts):
-        for part in (*Split, None):
-            own = [each for each in cuts if (each.file.label, each.file.split) == (label, part)]
-            if own:
+def _make_rows(photos: "Sequence[CropResult]") -> Iterator[Row]:
+    """Count the photos of each class and split; None is for those that are not split."""
+    for label in dict.fromkeys(photo.file.label for photo in photos):
+        for split in (*Split, None):
+            group = [photo for photo in photos if (photo.file.label, photo.file.split) == (label, split)]
+            if group:
                 yield {
                     "class": label,
-                    "part": part,
-                    "photos": len(own),
-                    "with_faces": sum(each.found > 0 for each in own),
-                    "whole": sum(each.wholes for each in own),
-                    "faces": sum(each.written for each in own),
-                    "doubted": sum(each.doubted for each in own),
+                    "split": split,
+                    "photos": len(group),
+                    "with_faces": sum(photo.detected > 0 for photo in group),
+                    "whole": sum(photo.whole for photo in group),
+                    "faces": sum(photo.written for photo in group),
+                    "filtered": sum(photo.filtered for photo in group),
                 }

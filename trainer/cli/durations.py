@@ -1,4 +1,4 @@
-"""Read how long something may take, as people write it."""
+"""Read durations as people write them."""
 
 import re
 from typing import Any
@@ -16,14 +16,13 @@ class Duration(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the seconds."""
-        if isinstance(value, float):
+        if isinstance(value, float):  # click asks types to accept what they have converted
             return value
-        found = _DURATION.fullmatch(value.strip())
+        match = _DURATION.fullmatch(value.strip())
         seconds = 0.0
-        if found:
-            seconds = sum(
-                float(count) * unit for count, unit in zip(found.groups("0"), _UNITS.values(), strict=True)
-            )
+        if match:
+            counts = match.groups("0")
+            seconds = sum(float(count) * unit for count, unit in zip(counts, _UNITS.values(), strict=True))
         if seconds <= 0:
-            self.fail(f"{value!r} is no time above 0; write 90s, 20m or 1h30m", param, ctx)
+            self.fail(f"{value!r} is not a time above 0; write 90s, 20m or 1h30m", param, ctx)
         return seconds

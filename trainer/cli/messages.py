@@ -1,4 +1,4 @@
-"""Print on standard error what a command does, and how far it is; and on standard output what it has measured."""
+"""Print what a command does and has measured, and show how far it is."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trainer.pipelines.reporter import Reporter
 from worker.paths import escape_unprintable
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def say(sentence: str) -> None:
 
 def print_metrics(metrics: Iterable["Metric"]) -> None:
     """Print each metric with its interval and the pictures that it was measured on."""
+    # It needs SciPy, which not every command that prints does.
     from trainer.evaluation.metrics import format_interval, format_value
 
     for metric in metrics:
@@ -32,10 +34,15 @@ def print_metrics(metrics: Iterable["Metric"]) -> None:
 
 @contextmanager
 def show_bar(task: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show how far it is, on a terminal; lend what is called for each step."""
+    """Show how far a task is, on a terminal; lend what is called after each of its `total` steps."""
+    # rich takes long to import, and `--help` shows no bar.
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        number = progress.add_task(task, total=total)
-        yield lambda: progress.advance(number)
+        task_id = progress.add_task(task, total=total)
+        yield lambda: progress.advance(task_id)
+
+
+REPORTER = Reporter(say, show_bar)
+"""What commands hand to their pipelines."""

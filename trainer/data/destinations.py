@@ -5,31 +5,32 @@ from pathlib import Path
 
 from trainer.data.class_folders import ClassFile, Split
 from worker.errors import ConfigError
-from worker.paths import format_path, number_name
+from worker.paths import find_free_path, format_path
 
 _NAMELESS = "data"
+"""What stands for a DATA folder that has no name of its own, `/` above all."""
 
 
 def assign_destinations(
     files: Iterable[tuple[ClassFile, Split | None]],
     folders: Sequence[Path],
-    named: Callable[[str], str] = str,
+    make_name: Callable[[str], str] = str,
 ) -> list[Path]:
-    """Give each file a relative path of its own, by its part where it has one, its class and its own path.
+    """Give each file a relative path of its own, by its split where it has one, its class and its own path.
 
-    Where there are several DATA folders, those of each are in a folder of its name below the class. `named`
-    makes a name of the file's; a taken one gets a number.
+    Where there are several DATA folders, those of each are in a folder of its name below the class.
+    `make_name` makes a name of the file's; a taken one gets a number.
     """
     sources = _name_sources(folders)
-    taken: set[Path] = set()
-    found = []
-    for file, part in files:
+    used_paths: set[Path] = set()
+    destinations = []
+    for file, split in files:
         below = file.path.relative_to(file.data).parts[1 if file.split is None else 2 :]
-        *above, name = filter(None, (part, file.label, sources[file.data], *below))
-        place = _find_free(Path(*above, named(name)), taken)
-        taken.add(place)
-        found.append(place)
-    return found
+        *parents, name = filter(None, (split, file.label, sources[file.data], *below))
+        destination = find_free_path(Path(*parents, make_name(name)), used_paths.__contains__)
+        used_paths.add(destination)
+        destinations.append(destination)
+    return destinations
 
 
 def check_outside(out: Path, folders: Sequence[Path]) -> None:
@@ -42,20 +43,14 @@ def check_outside(out: Path, folders: Sequence[Path]) -> None:
 
 
 def _name_sources(folders: Sequence[Path]) -> dict[Path, str]:
-    several = len(set(folders)) > 1
+    """Name each DATA folder, all of them differently; one alone needs no name."""
+    distinct = list(dict.fromkeys(folders))
+    if len(distinct) == 1:
+        return {distinct[0]: ""}
     names: dict[Path, str] = {}
-    for folder in folders:
-        # A hidden folder would not be looked into.
-        wanted = folder.resolve().name.lstrip(".") or _NAMELESS
-        if folder not in names:
-            taken = {Path(name) for name in names.values()}
-            names[folder] = _find_free(Path(wanted), taken).name if several else ""
+    for folder in distinct:
+        used_names = {Path(name) for name in names.values()}
+        # `find_classes` does not look into hidden folders.
+        preferred = Path(folder.resolve().name.lstrip(".") or _NAMELESS)
+        names[folder] = find_free_path(preferred, used_names.__contains__).name
     return names
-
-
-def _find_free(wanted: Path, taken: set[Path]) -> Path:
-    place, number = wanted, 1
-    while place in taken:
-        number += 1
-        place = wanted.with_name(number_name(wanted.name, number))
-    return place

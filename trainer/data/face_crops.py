@@ -1,9 +1,8 @@
-"""Cut the faces out of photos, each as the worker would read it, into class folders of pictures of faces."""
+"""Crop the faces of photos, each as the worker would read it, into class folders of pictures of faces."""
 
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,117 +11,115 @@ import numpy as np
 from PIL import Image
 
 from trainer.data.class_folders import ClassFile, Split
-from trainer.data.dataset import UnreadableFile, read_image
 from trainer.data.destinations import assign_destinations
-from worker.errors import BadPhoto
+from trainer.data.images import DecodedFile, UnreadableFile, read_images
 from worker.inference.decode import Picture, Pixels
 from worker.inference.detector import Detection, crop_face
 from worker.inference.prediction import Prediction
 from worker.paths import NAME_MAX
 
-LARGEST_SIDE = 96
+CROP_SIDE = 96
 """Pixels of a crop's longer side, at most: no network of moodsort's own reads more of a face."""
 
 _ENDING = "-{}.png"
 _LONGEST_ENDING = len(" (99999)-999.png")
-"""What a name may have to end in where it is taken already."""
+"""Bytes that a name's ending has at most where the name is taken already."""
 
 
 class FaceDetector(Protocol):
-    """What finds the faces in a picture."""
-
-    @property
-    def max_side(self) -> int:
-        """The longest side of the pictures that it looks at."""
+    """What detects the faces in a picture."""
 
     def detect(self, pixels: Pixels) -> tuple[Detection, ...]:
-        """Find faces in a picture, uint8 (H, W, 3), the largest first."""
+        """Detect faces in a picture, uint8 (H, W, 3), the largest first."""
 
 
 class FaceClassifier(Protocol):
-    """What reads a face, to tell whether its folder may be the wrong one."""
+    """What predicts the label of a face, to tell whether its folder may be the wrong one."""
 
     def predict(self, picture: Picture) -> Prediction:
-        """Judge the picture of a face."""
+        """Predict the label of the picture of a face."""
 
 
 @dataclass(frozen=True, slots=True)
 class CropTools:
-    """How a thread gets a finder and a reader of its own; None where nothing is to be doubted."""
+    """How a thread gets a detector and a face classifier of its own; None where no face is filtered out.
 
-    finder: Callable[[], FaceDetector]
-    reader: Callable[[], FaceClassifier] | None = None
+    `max_side` is the longest side of the pictures that the detector looks at.
+    """
+
+    load_detector: Callable[[], FaceDetector]
+    max_side: int
+    load_classifier: Callable[[], FaceClassifier] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CropOptions:
-    """Which faces are cut out.
+    """Which faces are cropped.
 
-    Of those whose side has `smallest` pixels or more the `most` largest; where there is none and `wholes`
-    says so, a picture that is no larger than a crop may be. Those to whose label the reader gives a chance
-    under `least` are left out of `doubted_parts`.
+    Of those whose side has `min_size` pixels or more the `max_faces` largest; where a picture has no such
+    face and `whole_pictures` says so, the picture itself if it is no larger than a crop. In `filtered_splits`
+    those are left out to whose label the face classifier gives a probability under `min_probability`.
     """
 
-    smallest: int
-    most: int
-    wholes: bool
-    least: float
-    doubted_parts: frozenset[Split | None]
+    min_size: int
+    max_faces: int
+    whole_pictures: bool
+    min_probability: float
+    filtered_splits: frozenset[Split | None]
 
 
 @dataclass(frozen=True, slots=True)
 class CropResult:
-    """What came of one photo: the faces found in it, the pictures written, left out, and written whole."""
+    """What came of one photo: faces `detected`, crops `written`, `filtered` out, and taken `whole`."""
 
     file: ClassFile
-    found: int
+    detected: int
     written: int
-    doubted: int
-    wholes: int
+    filtered: int
+    whole: int
 
 
-def crop_faces(
+def write_face_crops(
     files: Sequence[ClassFile],
     folders: Sequence[Path],
     out: Path,
     tools: CropTools,
-    choice: CropOptions,
+    options: CropOptions,
     max_pixels: int,
 ) -> Iterator[CropResult | UnreadableFile]:
-    """Write the faces of each file below `out` as part/label/NAME-K.png, and say what came of each, in order.
+    """Write the faces of each file below `out` as split/label/NAME-K.png; yield what came of it, in order.
 
-    Raises OSError where the disk refuses, and BundleError where a finder or a reader cannot be loaded.
+    Raises OSError where the disk refuses, and BundleError where a detector or classifier cannot be loaded.
     """
-    places = assign_destinations(((file, file.split) for file in files), folders, _shorten_stem)
-    bench = _ThreadTools(tools)
+    paths = assign_destinations(((file, file.split) for file in files), folders, _shorten_stem)
+    stems = {file: out / path for file, path in zip(files, paths, strict=True)}
+    thread_tools = _ThreadTools(tools)
 
-    def cut_one(file: ClassFile, place: Path) -> CropResult | UnreadableFile:
-        try:
-            side = bench.finder.max_side
-            _, picture = read_image(file.path, max_pixels=max_pixels, max_side=side)
-        except BadPhoto as bad:
-            return UnreadableFile(file, bad.reason, bad.detail)
-        faces = _find_faces(picture.pixels, bench.finder, choice)
-        wholes = [picture.pixels] if choice.wholes and not faces and _is_crop(picture) else []
-        crops = faces or wholes
+    def write_crops(image: DecodedFile) -> CropResult:
+        picture, stem = image.picture, stems[image.file]
+        faces = _crop_faces(picture.pixels, thread_tools.detector, options)
+        is_whole = options.whole_pictures and not faces and _is_small(picture)
+        crops = [picture.pixels] if is_whole else faces
         is_grey = not np.ptp(picture.pixels, axis=2).any()
         written = 0
         for number, crop in enumerate(crops, start=1):
-            if not _is_mislabeled(crop, file, bench.reader, choice):
-                _write(crop[..., 0] if is_grey else crop, out / f"{place}{_ENDING.format(number)}")
+            if not _is_mislabeled(crop, image.file, thread_tools.classifier, options):
+                path = stem.with_name(stem.name + _ENDING.format(number))
+                _write(crop[..., 0] if is_grey else crop, path)
                 written += 1
-        return CropResult(file, len(faces), written, len(crops) - written, min(written, len(wholes)))
+        return CropResult(
+            image.file, len(faces), written, len(crops) - written, whole=written if is_whole else 0
+        )
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(cut_one, files, places)
+    return read_images(files, write_crops, max_pixels=max_pixels, max_side=tools.max_side)
 
 
 class _ThreadTools(threading.local):
-    """A thread's own tools: `__init__` runs again in each thread that asks for one, as LiteRT wants it."""
+    """A thread's own tools: `__init__` runs again in each thread that asks for one, as LiteRT needs it."""
 
     def __init__(self, tools: CropTools) -> None:
-        self.finder = tools.finder()
-        self.reader = tools.reader() if tools.reader is not None else None
+        self.detector = tools.load_detector()
+        self.classifier = tools.load_classifier() if tools.load_classifier is not None else None
 
 
 def _shorten_stem(name: str) -> str:
@@ -131,25 +128,29 @@ def _shorten_stem(name: str) -> str:
     return stem[: NAME_MAX - _LONGEST_ENDING].decode("utf-8", "ignore") or "unnamed"
 
 
-def _find_faces(pixels: Pixels, finder: FaceDetector, choice: CropOptions) -> list[Pixels]:
-    boxes = [box for box in finder.detect(pixels) if box.side >= choice.smallest]
-    boxes.sort(key=lambda box: -box.side)
-    return [crop_face(pixels, box) for box in boxes[: choice.most]]
+def _crop_faces(pixels: Pixels, detector: FaceDetector, options: CropOptions) -> list[Pixels]:
+    detections = [detection for detection in detector.detect(pixels) if detection.side >= options.min_size]
+    detections.sort(key=lambda detection: -detection.side)
+    return [crop_face(pixels, detection) for detection in detections[: options.max_faces]]
 
 
-def _is_crop(picture: Picture) -> bool:
-    return max(picture.width, picture.height) <= LARGEST_SIDE
+def _is_small(picture: Picture) -> bool:
+    return max(picture.width, picture.height) <= CROP_SIDE
 
 
-def _is_mislabeled(crop: Pixels, file: ClassFile, reader: FaceClassifier | None, choice: CropOptions) -> bool:
-    if reader is None or file.split not in choice.doubted_parts:
+def _is_mislabeled(
+    crop: Pixels, file: ClassFile, classifier: FaceClassifier | None, options: CropOptions
+) -> bool:
+    if classifier is None or file.split not in options.filtered_splits:
         return False
     height, width, _ = crop.shape
-    return reader.predict(Picture(crop, width, height)).probabilities[file.label] < choice.least
+    probabilities = classifier.predict(Picture(crop, width, height)).probabilities
+    return probabilities[file.label] < options.min_probability
 
 
 def _write(crop: Pixels, path: Path) -> None:
     image = Image.fromarray(crop)
-    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BILINEAR, reducing_gap=None)
+    # Without reducing_gap Pillow averages all pixels, so that small faces keep their detail.
+    image.thumbnail((CROP_SIDE, CROP_SIDE), Image.Resampling.BILINEAR, reducing_gap=None)
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, "PNG")

@@ -1,4 +1,4 @@
-"""Tell data and training runs apart by what decides their outcome, whatever files are called."""
+"""Identify data and training runs by what decides their results, whatever files are called."""
 
 import hashlib
 import json

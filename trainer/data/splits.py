@@ -1,4 +1,4 @@
-"""Divide the pictures into training, validation and test so that no group of near-duplicates is in two."""
+"""Split the pictures into training, validation and test so that no group of near-duplicates is in two."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from worker.paths import escape_unprintable
 Indices = NDArray[np.int64]
 
 LEAKAGE_LIMIT = 0.01
-"""The share of given validation or test pictures that may have a near-twin among the training pictures.
+"""The share of given validation or test pictures that may have a near-duplicate among the training pictures.
 
-A twin is one picture that may be known by heart, so the reported accuracy is too high by this share at the
-most: by one point. (CIFAR-10's test has twins of 3.3 %, CIFAR-100's of 10 %: Barz & Denzler 2020, "Do we
-train on test data?")
+Such a picture may be known by heart, so the reported accuracy is too high by this share at most: by one
+point. (CIFAR-10's test has near-duplicates of 3.3 %, CIFAR-100's of 10 %: Barz & Denzler 2020, "Do we train
+on test data?")
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SplitIndices:
-    """The positions of the pictures of each part, each int64 and ascending."""
+    """The positions of the pictures of each split, each int64 and ascending."""
 
     training: Indices
     validation: Indices
@@ -41,7 +41,7 @@ class HoldOutShares:
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
-    """How many pictures of a given part have a near-twin among the training pictures."""
+    """How many pictures of a given split have a near-duplicate among the training pictures."""
 
     split: Split
     leaked: int
@@ -49,18 +49,18 @@ class Leakage:
 
     @property
     def share(self) -> float:
-        """Of the part's pictures, 0 to 1."""
+        """Of the split's pictures, 0 to 1."""
         return self.leaked / self.pictures
 
     def __str__(self) -> str:
         return (
             f"{self.leaked} of {self.pictures} pictures in {self.split}/ ({self.share:.1%}) "
-            f"have a near-twin in {Split.TRAIN}/"
+            f"have a near-duplicate in {Split.TRAIN}/"
         )
 
 
 class LabeledData(Protocol):
-    """What is asked of a dataset: its classes, and each picture's label and given part."""
+    """What has to be known of a dataset: its classes, and each picture's label and given split."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -75,13 +75,13 @@ class LabeledData(Protocol):
         """What each picture is for, where a person has said so."""
 
 
-def split_dataset(
+def choose_splits(
     dataset: LabeledData, groups: Indices, held_out: float, seed: int, leakage_limit: float
 ) -> SplitIndices:
-    """Divide as the folders `train`, `valid` and `test` say, or by lot where there are none.
+    """Split as the folders `train`, `valid` and `test` say, or at random where there are none.
 
     `groups` is int64 (N,), the number of each picture's group of near-duplicates. Raises ConfigError for
-    classes of too few pictures, and where the given parts share more than the limit.
+    classes of too few pictures, and where the given splits share more than the limit.
     """
     if any(dataset.splits):
         return use_given_splits(dataset, groups, held_out, seed, leakage_limit)
@@ -104,156 +104,163 @@ def split_groups(
 def use_given_splits(
     dataset: LabeledData, groups: Indices, held_out: float, seed: int, leakage_limit: float
 ) -> SplitIndices:
-    """Take the parts as they are given, and draw one that is missing from the training pictures, by groups.
+    """Keep the given splits, and draw one that is missing from the training pictures, by groups.
 
-    Pictures of no part are trained on. Raises ConfigError where a part lacks a class, or where more than the
-    limit of a given part has a near-twin among the training pictures.
+    Pictures of no split are trained on. Raises ConfigError where a split lacks a class, or where more than
+    the limit of a given split has a near-duplicate among the training pictures.
     """
-    for leak in measure_leakage(dataset.splits, groups):
-        if leak.share > leakage_limit:
+    for leakage in measure_leakage(dataset.splits, groups):
+        if leakage.share > leakage_limit:
             raise ConfigError(
-                f"{leak}, more than the {leakage_limit:.1%} allowed: its figures would flatter; "
+                f"{leakage}, more than the {leakage_limit:.1%} allowed: its metrics would flatter; "
                 "`moodsort dataset check` shows them, --allow-leakage trains all the same"
             )
-    part = np.array([_SPLIT_NUMBERS[given or Split.TRAIN] for given in dataset.splits])
-    _draw_missing(part, dataset, groups, HoldOutShares(held_out, held_out), seed)
-    _check_classes(part, dataset, tuple(Split))
-    return _make_indices(part)
+    numbers = np.array([_SPLIT_NUMBERS[split or Split.TRAIN] for split in dataset.splits])
+    _draw_missing(numbers, dataset, groups, HoldOutShares(held_out, held_out), seed)
+    _check_classes(numbers, dataset, tuple(Split))
+    return _make_indices(numbers)
 
 
 def complete_splits(dataset: LabeledData, groups: Indices, shares: HoldOutShares, seed: int) -> SplitIndices:
-    """Keep the parts that are given, and divide the pictures of no part by lot, each class, by groups.
+    """Keep the given splits, and split the pictures of none at random, each class, by groups.
 
-    One that has a near-duplicate in a given part goes there: to the test rather than to validation, and
-    there rather than to training. A part to which nothing has gone is drawn from the training pictures,
-    unless its share is 0. Raises ConfigError where a class has too few groups, or a part lacks a class.
+    One that has a near-duplicate in a given split goes there: to the test rather than to validation, and
+    there rather than to training. A split to which nothing has gone is drawn from the training pictures,
+    unless its share is 0. Raises ConfigError where a class has too few groups, or a split lacks a class.
     """
-    part = _assign_by_near_duplicates(dataset.splits, groups)
-    rest = np.flatnonzero(part < 0)
-    part[rest] = 0
-    if len(rest) < len(part):
-        _draw(part, rest, _list_shares(shares), dataset, groups, seed)
-    _draw_missing(part, dataset, groups, shares, seed)
-    _check_classes(part, dataset, [name for name, number in _SPLIT_NUMBERS.items() if (part == number).any()])
-    return _make_indices(part)
+    numbers = _assign_by_near_duplicates(dataset.splits, groups)
+    unassigned = np.flatnonzero(numbers < 0)
+    numbers[unassigned] = 0
+    if len(unassigned) < len(numbers):
+        _draw(numbers, unassigned, _list_shares(shares), dataset, groups, seed)
+    _draw_missing(numbers, dataset, groups, shares, seed)
+    _check_classes(
+        numbers, dataset, [split for split, number in _SPLIT_NUMBERS.items() if (numbers == number).any()]
+    )
+    return _make_indices(numbers)
 
 
-def measure_leakage(parts: Sequence[Split | None], groups: Indices) -> list[Leakage]:
-    """Count, for each part that is given beside training, the pictures in a group with a training picture."""
-    part = np.array([_SPLIT_NUMBERS[given or Split.TRAIN] for given in parts], np.int64)
-    known = np.isin(groups, groups[part == 0])
-    found = []
-    for name in (Split.VALID, Split.TEST):
-        own = part == _SPLIT_NUMBERS[name]
-        if own.any():
-            found.append(Leakage(name, int(known[own].sum()), int(own.sum())))
-    return found
+def measure_leakage(splits: Sequence[Split | None], groups: Indices) -> list[Leakage]:
+    """Count, for each given split but training, the pictures in a group with a training picture."""
+    numbers = np.array([_SPLIT_NUMBERS[split or Split.TRAIN] for split in splits], np.int64)
+    is_leaked = np.isin(groups, groups[numbers == 0])
+    leakages = []
+    for split in (Split.VALID, Split.TEST):
+        in_split = numbers == _SPLIT_NUMBERS[split]
+        if in_split.any():
+            leakages.append(Leakage(split, int(is_leaked[in_split].sum()), int(in_split.sum())))
+    return leakages
 
 
-_SPLIT_NUMBERS = {part: number for number, part in enumerate(Split)}
+_SPLIT_NUMBERS = {split: number for number, split in enumerate(Split)}
+"""0 is training, 1 validation and 2 test, in the arrays `numbers` below: int64 (N,), each picture's split."""
 
 
-def _make_indices(part: Indices) -> SplitIndices:
-    return SplitIndices(*(np.flatnonzero(part == number) for number in range(3)))
+def _make_indices(numbers: Indices) -> SplitIndices:
+    return SplitIndices(*(np.flatnonzero(numbers == number) for number in _SPLIT_NUMBERS.values()))
 
 
 def _list_shares(shares: HoldOutShares) -> dict[int, float]:
+    """Return the share of each split that is to be drawn, by its number."""
     return {number: share for number, share in ((1, shares.validation), (2, shares.test)) if share}
 
 
-def _assign_by_near_duplicates(parts: Sequence[Split | None], groups: Indices) -> Indices:
-    """Return each picture's part, given or by a near-duplicate's, and -1 where nothing says."""
-    part = np.array([-1 if given is None else _SPLIT_NUMBERS[given] for given in parts], np.int64)
+def _assign_by_near_duplicates(splits: Sequence[Split | None], groups: Indices) -> Indices:
+    """Return each picture's split, given or by a near-duplicate's, and -1 where nothing says."""
+    numbers = np.array([-1 if split is None else _SPLIT_NUMBERS[split] for split in splits], np.int64)
     _, groups = np.unique(groups, return_inverse=True)
-    of_group = np.full(int(groups.max()) + 1, -1)
-    np.maximum.at(of_group, groups, part)
-    return np.where(part < 0, of_group[groups], part)
+    number_by_group = np.full(int(groups.max()) + 1, -1)
+    np.maximum.at(number_by_group, groups, numbers)
+    return np.where(numbers < 0, number_by_group[groups], numbers)
 
 
 def _draw_missing(
-    part: Indices, dataset: LabeledData, groups: Indices, shares: HoldOutShares, seed: int
+    numbers: Indices, dataset: LabeledData, groups: Indices, shares: HoldOutShares, seed: int
 ) -> None:
-    """Draw the parts to which nothing has gone from the training pictures."""
-    missing = {number: share for number, share in _list_shares(shares).items() if not (part == number).any()}
+    """Draw the splits to which nothing has gone from the training pictures."""
+    missing = {
+        number: share for number, share in _list_shares(shares).items() if not (numbers == number).any()
+    }
     if missing:
-        own = np.flatnonzero(part == 0)
-        _check_groups(dataset.labels[own], groups[own], dataset.classes, fewest=len(missing) + 1)
-        _draw(part, own, missing, dataset, groups, seed)
+        training = np.flatnonzero(numbers == 0)
+        _check_groups(dataset.labels[training], groups[training], dataset.classes, fewest=len(missing) + 1)
+        _draw(numbers, training, missing, dataset, groups, seed)
 
 
 def _draw(
-    part: Indices,
-    own: Indices,
+    numbers: Indices,
+    indices: Indices,
     shares: dict[int, float],
     dataset: LabeledData,
     groups: Indices,
     seed: int,
 ) -> None:
-    """Draw from the pictures at the positions `own` for the parts of these numbers."""
-    if len(own):
-        labels = dataset.labels[own]
-        drawn = _draw_groups(labels, groups[own], len(dataset.classes), tuple(shares.values()), seed)
-        for place, number in enumerate(shares, start=1):
-            part[own[drawn == place]] = number
+    """Draw from the pictures at `indices` for the splits of these numbers, and write them into `numbers`."""
+    if len(indices):
+        labels = dataset.labels[indices]
+        ranks = _draw_groups(labels, groups[indices], len(dataset.classes), tuple(shares.values()), seed)
+        for rank, number in enumerate(shares, start=1):
+            numbers[indices[ranks == rank]] = number
 
 
-def _check_classes(part: Indices, dataset: LabeledData, names: Sequence[Split]) -> None:
-    for name in names:
-        counts = np.bincount(dataset.labels[part == _SPLIT_NUMBERS[name]], minlength=len(dataset.classes))
+def _check_classes(numbers: Indices, dataset: LabeledData, splits: Sequence[Split]) -> None:
+    for split in splits:
+        counts = np.bincount(dataset.labels[numbers == _SPLIT_NUMBERS[split]], minlength=len(dataset.classes))
         for label, count in zip(dataset.classes, counts, strict=True):
             if not count:
                 raise ConfigError(
-                    f"class {escape_unprintable(label)} has no readable picture in {name}/; add some, or take "
-                    f"{Split.VALID}/ and {Split.TEST}/ away, which are then drawn from {Split.TRAIN}/"
+                    f"class {escape_unprintable(label)} has no readable picture in {split}/; add some, or "
+                    f"take {Split.VALID}/ and {Split.TEST}/ away, which are then drawn from {Split.TRAIN}/"
                 )
 
 
 def _draw_groups(
     labels: NDArray[np.int64], groups: Indices, classes: int, shares: tuple[float, ...], seed: int
 ) -> Indices:
-    """Draw a share of each class for each part: the part of each picture, from 1 on, and 0 for the rest.
+    """Draw each of the shares from each class: the rank of each picture's share, from 1 on, 0 for the rest.
 
     Of a class that has too few groups nothing is drawn.
     """
-    draw = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     _, groups = np.unique(groups, return_inverse=True)
     sizes = np.bincount(groups)
     group_labels = _find_majority(labels, groups, classes)
-    part_of_group = np.zeros(len(sizes), np.int64)
+    rank_by_group = np.zeros(len(sizes), np.int64)
     for label in range(classes):
-        own = draw.permutation(np.flatnonzero(group_labels == label))
-        if len(own) <= len(shares):
+        queue = generator.permutation(np.flatnonzero(group_labels == label))
+        if len(queue) <= len(shares):
             continue
-        quotas = [max(1, round(share * int(sizes[own].sum()))) for share in shares]
-        # The smallest groups last in line: a large group of copies teaches, but measures little.
-        own = own[np.argsort(sizes[own] > min(quotas), kind="stable")]
-        for place, quota in enumerate(quotas, start=1):
-            taken, own = _fill_quota(own, sizes, quota, leave=len(shares) + 1 - place)
-            part_of_group[taken] = place
-    return part_of_group[groups]
+        quotas = [max(1, round(share * int(sizes[queue].sum()))) for share in shares]
+        # Groups larger than a quota come last: a large group of copies teaches, but measures little.
+        queue = queue[np.argsort(sizes[queue] > min(quotas), kind="stable")]
+        for rank, quota in enumerate(quotas, start=1):
+            chosen_groups, queue = _fill_quota(queue, sizes, quota, leave=len(shares) + 1 - rank)
+            rank_by_group[chosen_groups] = rank
+    return rank_by_group[groups]
 
 
 def _check_groups(labels: NDArray[np.int64], groups: Indices, classes: tuple[str, ...], fewest: int) -> None:
     _, groups = np.unique(groups, return_inverse=True)
     counts = np.bincount(_find_majority(labels, groups, len(classes)), minlength=len(classes))
-    for name, count in zip(classes, counts, strict=True):
+    for label, count in zip(classes, counts, strict=True):
         if count < fewest:
             noun = "picture" if count == 1 else "pictures"
             raise ConfigError(
-                f"class {escape_unprintable(name)} has {count} different {noun}, copies and near-copies counted "
+                f"class {escape_unprintable(label)} has {count} different {noun}, near-duplicates counted "
                 f"once; add pictures until it has {fewest} or more"
             )
 
 
 def _find_majority(labels: NDArray[np.int64], groups: Indices, classes: int) -> Indices:
+    """Return the label that most pictures of each group have."""
     votes = np.zeros((int(groups.max(initial=-1)) + 1, classes), np.int64)
     np.add.at(votes, (groups, labels), 1)
     majority: Indices = votes.argmax(axis=1)
     return majority
 
 
-def _fill_quota(own: Indices, sizes: Indices, quota: int, leave: int) -> tuple[Indices, Indices]:
-    """Cut the groups that first fill the quota from the line, but leave so many groups for what follows."""
-    filled = int(np.searchsorted(np.cumsum(sizes[own]), quota)) + 1
-    cut = max(1, min(filled, len(own) - leave))
-    return own[:cut], own[cut:]
+def _fill_quota(queue: Indices, sizes: Indices, quota: int, leave: int) -> tuple[Indices, Indices]:
+    """Take the groups that first fill the quota from the queue, but leave `leave` of them or more."""
+    needed = int(np.searchsorted(np.cumsum(sizes[queue]), quota)) + 1
+    count = max(1, min(needed, len(queue) - leave))
+    return queue[:count], queue[count:]

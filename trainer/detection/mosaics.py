@@ -1,22 +1,18 @@
 """Make what a finder learns from: photos at all sizes and places, and pictures that are faces."""
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.dataset import read_image
+from trainer.data.class_folders import ClassFile
+from trainer.data.images import DecodedFile, UnreadableFile, read_images
 from trainer.detection.boxes import Annotations, Boxes, compute_visible_shares, make_no_boxes
 from trainer.detection.targets import make_targets
-from worker.errors import BadPhoto
 from worker.inference.decode import Pixels
-from worker.paths import escape_unprintable, format_path
 
 _FACE_PICTURES = 0.2
 """The share of canvases that show pictures which are faces, rather than a photo."""
@@ -65,7 +61,7 @@ class AnnotatedImage:
 
 
 def read_annotated_images(
-    paths: Sequence[Path],
+    files: Sequence[ClassFile],
     max_side: int,
     max_pixels: int,
     mark: Callable[[Pixels], Annotations],
@@ -73,19 +69,16 @@ def read_annotated_images(
 ) -> list[AnnotatedImage]:
     """Read and mark pictures; what cannot be read is named and left out."""
 
-    def read(path: Path) -> Pixels | BadPhoto:
-        try:
-            return read_image(path, max_pixels=max_pixels, max_side=max_side)[1].pixels
-        except BadPhoto as error:
-            return error
+    def get_pixels(image: DecodedFile) -> Pixels:
+        return image.picture.pixels
 
     pictures = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for path, found in zip(paths, pool.map(read, paths), strict=True):
-            if isinstance(found, BadPhoto):
-                say(f"left out {escape_unprintable(format_path(path))}: {found.detail}")
-            else:
-                pictures.append(AnnotatedImage(found, mark(found)))
+    for result in read_images(files, get_pixels, max_pixels=max_pixels, max_side=max_side):
+        if isinstance(result, UnreadableFile):
+            say(f"left out {result}")
+        else:
+            # Here and not in the reader's threads: a teacher is not made for several.
+            pictures.append(AnnotatedImage(result, mark(result)))
     return pictures
 
 

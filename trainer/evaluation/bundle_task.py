@@ -16,11 +16,11 @@ from worker.inference.predictor import Predictor
 class ImagePredictions:
     """The bundles' predictions for one image, in their order, and what tells whether another shows the same.
 
-    `bits` and `mirrored_bits` are its difference hash and its mirror image's, uint64 (8,).
+    `bits` and `mirror_bits` are its difference hash and its mirror image's, uint64 (8,).
     """
 
     bits: Bits
-    mirrored_bits: Bits
+    mirror_bits: Bits
     predictions: tuple[Prediction, ...]
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from trainer.data.dataset import read_image
+from trainer.data.images import read_image
 from trainer.training.configuration import (
     BACKBONE_HYPERPARAMETERS,
     FINE_TUNING_HYPERPARAMETERS,

@@ -59,7 +59,7 @@ def evaluate_bundles(
     hashes = [image.file.sha256 for image in images]
     groups = group_near_duplicates(
         np.stack([image.result.bits for image in images]),
-        np.stack([image.result.mirrored_bits for image in images]),
+        np.stack([image.result.mirror_bits for image in images]),
         hashes,
     )
     labels = np.array([classes.index(file.label) for file in read])

@@ -12,8 +12,9 @@ import numpy as np
 
 from trainer.data.atomic_directory import prepare_directory
 from trainer.data.class_folders import Split, find_classes
-from trainer.data.dataset import read_image
-from trainer.data.near_duplicates import group_near_duplicates, hash_differences
+from trainer.data.dataset import Sample, make_sample
+from trainer.data.images import DecodedFile, UnreadableFile, read_images
+from trainer.data.near_duplicates import group_images
 from trainer.detection.detector_folder import DetectorManifest, load_detector
 from trainer.evaluation.fusion_fit import (
     LabeledOutputs,
@@ -24,7 +25,7 @@ from trainer.evaluation.fusion_fit import (
 )
 from trainer.evaluation.metrics import compute_metrics
 from trainer.export.golden import write_golden
-from worker.errors import BadPhoto, ConfigError
+from worker.errors import ConfigError
 from worker.inference.bundle import (
     FORMAT_VERSION,
     Bundle,
@@ -38,9 +39,10 @@ from worker.inference.bundle import (
     load_bundle,
     write_manifest,
 )
+from worker.inference.decode import Picture
 from worker.inference.network import Network
 from worker.inference.predictor import Predictor
-from worker.paths import escape_unprintable, format_path
+from worker.paths import format_path
 
 VALIDATION_SET = "validation split, to which the weights were fitted"
 TEST_SET = "held-out test split"
@@ -213,20 +215,19 @@ def _run_networks(
     if not files:
         return None
     say(f"reading {len(files)} pictures of {split}/")
-    outputs, labels, bits, mirrored, hashes = [], [], [], [], []
-    for file in files:
-        try:
-            data, picture = read_image(file.path, max_pixels=config.max_pixels, max_side=manifest.max_side)
-        except BadPhoto as error:
-            say(f"left out {escape_unprintable(format_path(file.path))}: {error.detail}")
-            continue
-        outputs.append(predictor.run_networks(picture))
-        labels.append(classes.index(file.label))
-        own, others = hash_differences(picture.pixels)
-        bits.append(own)
-        mirrored.append(others)
-        hashes.append(hashlib.sha256(data).hexdigest())
+
+    def prepare(image: DecodedFile) -> tuple[Sample, Picture]:
+        return make_sample(image), image.picture
+
+    outputs, samples = [], []
+    for result in read_images(files, prepare, max_pixels=config.max_pixels, max_side=manifest.max_side):
+        if isinstance(result, UnreadableFile):
+            say(f"left out {result}")
+        else:
+            sample, picture = result
+            samples.append(sample)
+            outputs.append(predictor.run_networks(picture))
     if not outputs:
         raise ConfigError(f"no picture of {split}/ can be read; put pictures into it")
-    groups = group_near_duplicates(np.stack(bits), np.stack(mirrored), hashes)
-    return LabeledOutputs(tuple(outputs), np.array(labels), groups)
+    labels = np.array([classes.index(sample.file.label) for sample in samples])
+    return LabeledOutputs(tuple(outputs), labels, group_images(samples))

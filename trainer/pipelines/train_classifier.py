@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trainer.data.atomic_directory import check_output, prepare_directory
 from trainer.data.dataset import Dataset, read_dataset
 from trainer.data.near_duplicates import group_near_duplicates
-from trainer.data.splits import Indices, SplitIndices, measure_leakage, split_dataset
+from trainer.data.splits import Indices, SplitIndices, choose_splits, measure_leakage
 from trainer.evaluation.calibration import fit_temperature
 from trainer.evaluation.metrics import LabeledPredictions, compute_metrics, make_predictions
 from trainer.export.bundle_files import (
@@ -50,11 +50,17 @@ def train_classifier(recipe: TrainingConfig, progress: Progress) -> Manifest:
     """
     started = time.monotonic()
     check_output(recipe.out)
-    dataset = read_dataset(recipe, progress.say)
-    groups = group_near_duplicates(dataset.bits, dataset.mirrored_bits, dataset.hashes)
+    dataset = read_dataset(
+        recipe.folders,
+        recipe.input,
+        max_side=recipe.max_side,
+        max_pixels=recipe.max_pixels,
+        say=progress.say,
+    )
+    groups = group_near_duplicates(dataset.bits, dataset.mirror_bits, dataset.hashes)
     for leakage in measure_leakage(dataset.splits, groups):
         progress.say(f"leakage: {leakage}")
-    splits = split_dataset(dataset, groups, recipe.held_out, recipe.seed, recipe.leakage_limit)
+    splits = choose_splits(dataset, groups, recipe.held_out, recipe.seed, recipe.leakage_limit)
     progress.say(_describe(dataset, splits, distinct=int(groups.max()) + 1))
     trained = train_network(recipe, dataset, splits, progress, _compute_seconds_left(recipe, started))
     with prepare_directory(recipe.out) as draft:

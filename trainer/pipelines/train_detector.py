@@ -144,9 +144,9 @@ def _read_photos(
         )
     parts = []
     for part in (Split.TRAIN, Split.VALID):
-        paths = [file.path for file in files if file.split is part]
-        say(f"reading and marking {len(paths)} photos of {part}/")
-        shown = read_annotated_images(paths, config.max_side, config.max_pixels, mark, say)
+        split_files = [file for file in files if file.split is part]
+        say(f"reading and marking {len(split_files)} photos of {part}/")
+        shown = read_annotated_images(split_files, config.max_side, config.max_pixels, mark, say)
         count = sum(len(each.marks.faces) for each in shown)
         if not count:
             raise ConfigError(f"the teacher finds no face in the photos of {part}/; name photos of people")
@@ -156,8 +156,8 @@ def _read_photos(
 
 
 def _read_faces(config: DetectorConfig, say: Callable[[str], None]) -> list[AnnotatedImage]:
-    paths = [file.path for file in _list_files(config.faces) if file.split in (None, Split.TRAIN)]
-    faces = read_annotated_images(paths, config.train_size, config.max_pixels, annotate_whole_image, say)
+    files = [file for file in _list_files(config.faces) if file.split in (None, Split.TRAIN)]
+    faces = read_annotated_images(files, config.train_size, config.max_pixels, annotate_whole_image, say)
     if not faces:
         named = ", ".join(map(format_path, config.faces))
         raise ConfigError(f"{named}: no picture to learn from; name pictures that are one face each")

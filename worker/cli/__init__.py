@@ -1,4 +1,4 @@
-"""The command line: what a person types, and what is printed back."""
+"""The command line: parse what a person types, and print the answer."""
 
 import sys
 from importlib import import_module
@@ -22,7 +22,7 @@ _COMMANDS = {
     "db": "worker.cli.db:db",
     "service": "worker.cli.service:service",
 }
-"""The worker's own commands, imported when they are called: `log` must not wait for what `run` needs."""
+"""The commands of the worker, imported when they are called: `log` must not wait for what `run` needs."""
 
 _ENTRY_POINTS = "moodsort.commands"
 
@@ -34,31 +34,31 @@ def _load_entry_points() -> "EntryPoints":
 
 
 class Commands(click.Group):
-    """The worker's commands and those of installed packages, each imported only when it is called."""
+    """The commands of the worker and of installed packages, each imported only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every command."""
+        """Return the names of all commands."""
         return [*_COMMANDS, *sorted(point.name for point in _load_entry_points())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         if target := _COMMANDS.get(cmd_name):
             module, _, attribute = target.partition(":")
-            found: click.Command = getattr(import_module(module), attribute)
-            return found
+            command: click.Command = getattr(import_module(module), attribute)
+            return command
         point = next((point for point in _load_entry_points() if point.name == cmd_name), None)
-        loaded: click.Command | None = point.load() if point else None
-        return loaded
+        loaded_command: click.Command | None = point.load() if point else None
+        return loaded_command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="moodsort", prog_name="moodsort")
 def moodsort() -> None:
-    """Judge photos of people, file them into label folders, and keep a log that can be queried."""
+    """Classify photos of people, file them into label folders, and keep a log that can be queried."""
 
 
 def main() -> None:
-    """Run the command line; errors are lines on standard error, never tracebacks."""
+    """Run the command line; an expected error is a line on standard error, not a traceback."""
     try:
         status = moodsort.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

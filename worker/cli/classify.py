@@ -24,7 +24,7 @@ _TABLE = ("path", "label", "confidence", "reason", "detail")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--draw",
-    "drawing",
+    "overlay",
     metavar="OUT",
     type=click.Path(path_type=Path),
     help="Draw the prediction of one photo, and of each face, onto a copy of it: a new .jpg or .png.",
@@ -32,29 +32,22 @@ _TABLE = ("path", "label", "confidence", "reason", "detail")
 @config_option
 @format_option
 def classify(
-    paths: tuple[Path, ...], drawing: Path | None, config_file: Path | None, output_format: str
+    paths: tuple[Path, ...], overlay: Path | None, config_file: Path | None, output_format: str
 ) -> int:
     """Predict the labels of files, and of all files below folders, without moving or recording them.
 
     A file that has no prediction has no label, but a reason and a sentence about it.
     """
     config = load_config(config_file)
-    files = list(_find_files(paths, config))
-    if drawing is None:
+    files = list(_list_files(paths, config))
+    if overlay is None:
         print_rows(starmap(_make_row, _predict(files, config)), COLUMNS, output_format, _TABLE)
-        return 0
-    from worker.inference.overlay import check_output  # Pillow's fonts, which no other command needs
-
-    check_output(drawing)
-    if len(files) != 1:
-        raise click.UsageError(f"--draw takes one photo, but {len(files)} files are named")
-    ((photo, result),) = _predict(files, config)
-    print_rows([_make_row(photo, result)], COLUMNS, output_format, _TABLE)
-    _draw(photo, result, drawing, config)
+    else:
+        _predict_and_draw(files, overlay, config, output_format)
     return 0
 
 
-def _find_files(paths: Iterable[Path], config: Config) -> Iterator[Path]:
+def _list_files(paths: Iterable[Path], config: Config) -> Iterator[Path]:
     is_ignored = make_ignore_test(config.inbox.ignore)
     for path in paths:
         if path.is_dir():
@@ -65,20 +58,27 @@ def _find_files(paths: Iterable[Path], config: Config) -> Iterator[Path]:
 
 
 def _predict(paths: list[Path], config: Config) -> Iterator[tuple[Path, JobResult[PhotoResult]]]:
-    files = [path.resolve() if path.is_symlink() else path for path in paths]  # links are never opened
+    # Child processes never open links: in an inbox one could lead anywhere. Here the user has named it.
+    files = [path.resolve() if path.is_symlink() else path for path in paths]
     task = PredictionTask(config.bundle_folder)
     results = run_batch(task, files, config.limits, config.processes, config.model.batch_size)
     return zip(paths, results, strict=True)
 
 
-def _draw(photo: Path, result: JobResult[PhotoResult], drawing: Path, config: Config) -> None:
-    from worker.inference.overlay import write_overlay
+def _predict_and_draw(files: list[Path], overlay: Path, config: Config, output_format: str) -> None:
+    # Imported here for the start-up time of all other commands: it loads Pillow's font renderer.
+    from worker.inference.overlay import check_output, write_overlay
 
+    check_output(overlay)
+    if len(files) != 1:
+        raise click.UsageError(f"--draw takes one photo, but {len(files)} files are named")
+    ((photo, result),) = _predict(files, config)
+    print_rows([_make_row(photo, result)], COLUMNS, output_format, _TABLE)
     if not isinstance(result, Completed):
         raise MoodsortError(
             f"{format_path(photo)}: has no prediction, so nothing is drawn; name another photo"
         )
-    write_overlay(photo, result.result.prediction, drawing, config.limits.max_pixels)
+    write_overlay(photo, result.result.prediction, overlay, config.limits.max_pixels)
 
 
 def _make_row(path: Path, result: JobResult[PhotoResult]) -> Row:

@@ -1,4 +1,4 @@
-"""Read a moment as people type it: a date, a time, or how long ago."""
+"""Parse a moment as people type it: a date, a time, or how long ago."""
 
 import re
 from datetime import datetime, time, timedelta
@@ -12,18 +12,19 @@ _TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 
 
 def parse_start(text: str, now: datetime) -> datetime:
-    """Return the moment that the text names, for a date the start of its day.
+    """Parse a moment; a date stands for the start of its day.
 
-    A date or time without an offset is local. Raises ConfigError where the text names none.
+    A date or time without an offset is local. Raises ConfigError where the text is neither.
     """
     return _parse(text, now)[0]
 
 
 def parse_end(text: str, now: datetime) -> datetime:
-    """Return the moment that the text names, for a date the end of its day."""
+    """Parse a moment; a date stands for the end of its day. Otherwise as `parse_start`."""
     moment, is_day = _parse(text, now)
     if not is_day:
         return moment
+    # Without the offset, which changes at the end of some days.
     return _make_local(moment.replace(tzinfo=None) + timedelta(days=1))
 
 
@@ -33,13 +34,13 @@ def _parse(text: str, now: datetime) -> tuple[datetime, bool]:
         if ago := _AGO.fullmatch(text):
             return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])}), False
         if _TIME.fullmatch(text):
-            at = time.fromisoformat(text if text[1] != ":" else f"0{text}")
-            return _make_local(datetime.combine(now.astimezone().date(), at)), False
+            clock_time = time.fromisoformat(text if text[1] != ":" else f"0{text}")
+            return _make_local(datetime.combine(now.astimezone().date(), clock_time)), False
         moment = datetime.fromisoformat(text)
         return _make_local(moment), bool(_DATE.fullmatch(text))
     except (ValueError, OverflowError) as error:
         raise ConfigError(
-            f"{text!r} is no date or time; write 2026-03-01, '2026-03-01 14:30', 14:30, 2h or 3d"
+            f"{text!r} is not a date or time; write 2026-03-01, '2026-03-01 14:30', 14:30, 2h or 3d"
         ) from error
 
 

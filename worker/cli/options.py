@@ -1,4 +1,4 @@
-"""The options that several commands take."""
+"""The options that several commands share."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from worker.cli.output import FORMATS
 
 
 def config_option(command: Any) -> Any:
-    """Add -c/--config, which every command takes; it arrives as `config_file`, a Path or None."""
+    """Add -c/--config, which every command has; the command gets it as `config_file`, a Path or None."""
     return click.option(
         "-c",
         "--config",
@@ -20,12 +20,12 @@ def config_option(command: Any) -> Any:
 
 
 def format_option(command: Any) -> Any:
-    """Add --format, which every command that lists takes; it arrives as `output_format`."""
+    """Add --format, which every command that lists rows has; the command gets it as `output_format`."""
     return click.option(
         "--format",
         "output_format",
         type=click.Choice(FORMATS),
         default="table",
         show_default=True,
-        help="How the rows are printed.",
+        help="The format of the rows.",
     )(command)

@@ -12,25 +12,25 @@ from worker.paths import escape_unprintable
 
 Row = Mapping[str, Any]
 
-_PIPE_COLUMNS = 10_000
+_PIPE_WIDTH = 10_000
 
 FORMATS = ("table", "json", "jsonl", "csv")
 
 
 def print_rows(rows: Iterable[Row], columns: Iterable[str], output_format: str, table: Iterable[str]) -> None:
-    """Print the rows: `columns` are the fields of JSON and CSV, `table` those that a table shows."""
+    """Print the rows: `columns` are the fields of JSON and CSV, `table` the columns of a table."""
     printers: dict[str, Callable[[Iterator[Row], list[str]], None]] = {
         "table": _print_table,
         "json": _print_json,
         "jsonl": _print_jsonl,
         "csv": _print_csv,
     }
-    chosen = list(table if output_format == "table" else columns)
-    printers[output_format](iter(rows), chosen)
+    names = list(table if output_format == "table" else columns)
+    printers[output_format](iter(rows), names)
 
 
 def _print_json(rows: Iterator[Row], columns: list[str]) -> None:
-    # One row at a time, so that a log of a million rows needs the memory of one.
+    # One row at a time, so that a log of a million rows takes the memory of one.
     separator = "["
     for row in rows:
         click.echo(f"{separator}\n  {_format_json(row, columns)}", nl=False)
@@ -59,23 +59,25 @@ def _flatten_cell(value: object) -> object:
 
 
 def _print_table(rows: Iterator[Row], columns: list[str]) -> None:
+    # Imported here: rich takes longer to import than the other formats take to print.
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    numbers: set[str] = set()
+    numeric_columns: set[str] = set()
     cells = []
     for row in rows:
         cells.append([_format_cell(row[name]) for name in columns])
-        numbers.update(name for name in columns if isinstance(row[name], int | float))
+        numeric_columns.update(name for name in columns if isinstance(row[name], int | float))
     for name in columns:
-        table.add_column(name.replace("_", " "), justify="right" if name in numbers else "left")
+        table.add_column(name.replace("_", " "), justify="right" if name in numeric_columns else "left")
     for line in cells:
+        # As Text: square brackets in a name would be taken for markup.
         table.add_row(*(Text(cell, overflow="fold") for cell in line))
-    # In a pipe there is no edge to keep to, and grep wants its rows whole.
-    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
+    # In a pipe there is no width to keep to, and grep needs each row on one line.
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 
 def _format_cell(value: object) -> str:

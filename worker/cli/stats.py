@@ -1,4 +1,4 @@
-"""`moodsort stats`: how many photos, of which label, how sure."""
+"""`moodsort stats`: the number of photos by label, status, day, model or reason."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from worker.store.filters import Filters
 from worker.store.query import Group, PredictionLog, Tally, open_log
 
 _OVERVIEW = (Group.LABEL, Group.STATUS)
-_FIGURES = ("photos", "share", "mean_confidence", "corrected")
+_STATISTICS = ("photos", "share", "mean_confidence", "corrected")
 
 
 @click.command()
@@ -30,28 +30,28 @@ _FIGURES = ("photos", "share", "mean_confidence", "corrected")
 )
 @format_option
 def stats(config_file: Path | None, since: str | None, by: str | None, output_format: str) -> None:
-    """Count photos: how many, which share of all counted, their mean confidence, how many were corrected.
+    """Count photos: number, share of all that are counted, mean confidence, and number of corrections.
 
-    A photo counts under its corrected label where it has one. --by reason counts those that could not be
-    judged.
+    A photo counts under its corrected label where it has one. --by reason counts the photos that could not
+    be read.
     """
     filters = Filters(since=parse_start(since, datetime.now(UTC)) if since else None)
-    with open_log(load_config(config_file).database.url) as log:
-        tallies = _count(log, filters, by)
+    with open_log(load_config(config_file).database.url) as prediction_log:
+        tallies = _count(prediction_log, filters, by)
     keys = tuple(str(group) for group in _OVERVIEW) if by is None else (by,)
-    print_rows(_make_rows(keys, tallies), (*keys, *_FIGURES), output_format, (*keys, *_FIGURES))
+    print_rows(_make_rows(keys, tallies), (*keys, *_STATISTICS), output_format, (*keys, *_STATISTICS))
 
 
-def _count(log: PredictionLog, filters: Filters, by: str | None) -> list[Tally]:
+def _count(prediction_log: PredictionLog, filters: Filters, by: str | None) -> list[Tally]:
     match by:
         case None:
-            return log.tallies(filters, _OVERVIEW)
+            return prediction_log.count_groups(filters, _OVERVIEW)
         case "day":
-            return log.tallies_by_day(filters)
+            return prediction_log.count_days(filters)
         case "reason":
-            return log.tallies(replace(filters, reasons=tuple(Reason)), (Group.REASON,))
+            return prediction_log.count_groups(replace(filters, reasons=tuple(Reason)), (Group.REASON,))
         case _:
-            return log.tallies(filters, (Group(by),))
+            return prediction_log.count_groups(filters, (Group(by),))
 
 
 def _make_rows(keys: Sequence[str], tallies: Sequence[Tally]) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,7 @@ from worker.daemon.planner import (
 )
 from worker.fileio import FileIdentity
 from worker.filing import DestinationTaken, Move, Moved, MoveHindered, Mover, MoveResult, SourceChanged
-from worker.inbox import Inbox, Settled
+from worker.inbox import Inbox, SettledFile
 from worker.pool.pool import Pool, compute_share
 from worker.pool.prediction_task import PhotoResult
 from worker.pool.protocol import Completed, Delayed, Gone, Job, JobResult, Refused
@@ -92,7 +92,7 @@ class Worker:
     @property
     def candidates(self) -> int:
         """How many files of the inbox are known and not taken on yet."""
-        return self._inbox.candidates
+        return self._inbox.candidate_count
 
     @property
     def connections(self) -> list[Connection | int]:
@@ -230,11 +230,11 @@ class Worker:
                 self._predicting[photo.photo_id] = photo
             self._pool.submit([Job(photo.photo_id, photo.source) for photo in batch], now)
 
-    def _write(self, settled: list[Settled]) -> None:
+    def _write(self, settled: list[SettledFile]) -> None:
         """Record everything that has happened since the last turn, and take the next photos on."""
         at = datetime.fromtimestamp(self._clock.wall(), UTC)
         plans = self._plan_moves(at)
-        with self._store.turn() as turn:
+        with self._store.begin_turn() as turn:
             for move in self._arrivals:
                 turn.record_filed(move.photo.photo_id, at)
             for photo in self._gone:
@@ -248,7 +248,7 @@ class Worker:
             photos = self._take_on(turn, settled, at)
         self._finish_turn([move for move, _ in plans], photos)
 
-    def _take_on(self, turn: "Turn", settled: list[Settled], at: datetime) -> list[Photo]:
+    def _take_on(self, turn: "Turn", settled: list[SettledFile], at: datetime) -> list[Photo]:
         arrivals = [Arrival(self._relative(file.path), file.identity.size_bytes, at) for file in settled]
         photos = []
         for file, photo_id in zip(settled, turn.take_on(arrivals), strict=True):

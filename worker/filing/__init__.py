@@ -1,4 +1,4 @@
-"""Move photos to where they belong, and take up the moves that were cut short."""
+"""Move photos to their destinations, and plan how to finish moves that a crash has interrupted."""
 
 from worker.filing.mover import (
     DestinationTaken,

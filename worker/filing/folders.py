@@ -1,4 +1,4 @@
-"""Make the folders that photos are in, and refuse names that cannot be told apart."""
+"""Make the folders of the photos, and refuse a configuration in which two of them have the same name."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -9,10 +9,10 @@ from worker.paths import format_path
 
 
 def prepare_folders(config: Config, classes: Collection[str], bundle: Path) -> None:
-    """Make inbox, review and quarantine where they are not there; label folders come with their photos.
+    """Make inbox, review and quarantine where they are missing; a label folder is made for its first photo.
 
-    `bundle` is the folder of the bundle that has these classes. Raises ConfigError for one that is a file or
-    a class's name, BundleError where a label's folder is a file.
+    `bundle` is the folder of the bundle that has these classes. Raises ConfigError where one of the three is
+    a file or has the name of a class, and BundleError where a label folder is a file.
     """
     folders = config.folders
     names = {"inbox": folders.inbox, "review": folders.review, "quarantine": folders.quarantine}
@@ -27,7 +27,9 @@ def prepare_folders(config: Config, classes: Collection[str], bundle: Path) -> N
     for label in classes:
         folder = config.root / label
         if folder.exists() and not folder.is_dir():
-            raise BundleError(f"{format_path(folder)}: is a file, but the folder of a label; move it away")
+            raise BundleError(
+                f"{format_path(folder)}: is a file, but has to be the folder of a label; move it away"
+            )
 
 
 def _make_folder(folder: Path, key: str) -> None:

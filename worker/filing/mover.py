@@ -1,4 +1,4 @@
-"""Move photos to where they belong: never over another file, and never losing one on the way."""
+"""Move photos to their destinations without overwriting any file and without losing one on the way."""
 
 import errno
 import os
@@ -12,14 +12,14 @@ from worker.fileio import FileIdentity, hash_file, identify_path
 from worker.filing.operations import FileOperations
 
 _LINK_REFUSED = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-"""What link(2) says on file systems without hard links, or on files that may not have more of them."""
+"""The errors of link(2) on file systems without hard links, or on files that may not have more of them."""
 
 _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A photo on its way: the file as it was read (None: as it is found), and where it goes."""
+    """A photo on its way to its destination; `identity` is that of the file that was read, if it could be."""
 
     photo_id: int
     source: Path
@@ -36,14 +36,14 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class DestinationTaken:
-    """Another file has the destination's name; nothing was moved."""
+    """Another file has the name of the destination; nothing was moved."""
 
     move: Move
 
 
 @dataclass(frozen=True, slots=True)
 class SourceChanged:
-    """What is at the source is not what was judged, or nothing is; nothing was moved."""
+    """The source is gone, or is not the file that was read; nothing was moved."""
 
     move: Move
 
@@ -58,92 +58,98 @@ class MoveHindered:
 
 MoveResult = Moved | DestinationTaken | SourceChanged | MoveHindered
 
-_Placed = list[tuple[Move, FileIdentity]]
+_LinkedMoves = list[tuple[Move, FileIdentity]]
+"""Moves whose file has its new name, each with the identity of the file at its source."""
 
 
 class Mover:
     """Moves files in batches, so that a folder is synced once for many of them."""
 
     def __init__(self, operations: FileOperations | None = None) -> None:
-        self._do = operations or FileOperations()
-        self._half_done: dict[int, tuple[Path, FileIdentity]] = {}
+        self._operations = operations or FileOperations()
+        # Between batches it holds the moves that were hindered after their link: a file that was renamed has
+        # left its source by then, and one that was copied cannot be recognised by its inode.
+        self._linked: dict[int, tuple[Path, FileIdentity]] = {}
 
     def move_all(self, moves: Sequence[Move]) -> list[MoveResult]:
         """Move each photo: link, sync the folders, unlink, sync again.
 
-        Whatever stops this between two calls leaves the file whole at its source, at its destination, or
-        at both as one inode; the same move, made again, finishes it.
+        An interruption between any two calls leaves the file whole at its source, at its destination, or at
+        both as one inode; making the same move again finishes it.
         """
         results: dict[int, MoveResult] = {}
-        placed: _Placed = []
+        linked: _LinkedMoves = []
         for move in moves:
-            outcome = self._attempt(move)
+            outcome = self._try_link(move)
             if isinstance(outcome, FileIdentity):
-                self._half_done[move.photo_id] = move.destination, outcome
-                placed.append((move, outcome))
+                self._linked[move.photo_id] = move.destination, outcome
+                linked.append((move, outcome))
             else:
                 results[move.photo_id] = outcome
-        for step in (self._arrive, self._leave):
-            placed = step(placed, results)
-        for move, _ in placed:
-            del self._half_done[move.photo_id]
+        for step in (self._sync_destinations, self._unlink_sources):
+            linked = step(linked, results)
+        for move, _ in linked:
+            del self._linked[move.photo_id]
             results[move.photo_id] = Moved(move)
         return [results[move.photo_id] for move in moves]
 
     def discard_copy(self, photo_id: int, destination: Path) -> None:
         """Remove the hidden copy that a crash may have left beside a destination."""
         with suppress(FileNotFoundError, NotADirectoryError):
-            self._do.unlink(_name_copy(photo_id, destination))
+            self._operations.unlink(_build_copy_path(photo_id, destination))
 
-    def _attempt(self, move: Move) -> MoveResult | FileIdentity:
+    def _try_link(self, move: Move) -> MoveResult | FileIdentity:
         try:
-            return self._place(move)
+            return self._link_or_copy(move)
         except FileNotFoundError:
             return SourceChanged(move)
         except FileExistsError:
             return DestinationTaken(move)
         except OSError as error:
-            return MoveHindered(move, _explain(error))
+            return MoveHindered(move, _describe_error(error))
 
-    def _place(self, move: Move) -> MoveResult | FileIdentity:
-        """Give the file its destination's name as well; return what identifies it at its source."""
-        destination, placed = self._half_done.get(move.photo_id, (None, None))
-        if placed and destination == move.destination and identify_path(destination):
-            return placed
+    def _link_or_copy(self, move: Move) -> MoveResult | FileIdentity:
+        """Give the file its new name; return its identity at its source."""
+        destination, linked_identity = self._linked.get(move.photo_id, (None, None))
+        if linked_identity and destination == move.destination and identify_path(destination):
+            return linked_identity
         identity = identify_path(move.source)
         if identity is None or move.identity not in (None, identity):
-            # A move that was cut short has changed the file's ctime, or taken its first name away.
+            # An interrupted move has changed the file's ctime, or has removed its old name already.
             if move.identity is not None and _is_file_at(move.destination, move.identity):
                 return move.identity
             return SourceChanged(move)
         self._make_folders(move.destination.parent)
         try:
-            self._do.link(move.source, move.destination)
+            self._operations.link(move.source, move.destination)
         except FileExistsError:
             return identity if self._has_arrived(move, identity) else DestinationTaken(move)
         except OSError as error:
             if error.errno == errno.EXDEV:
                 self._copy(move, identity)
             elif error.errno in _LINK_REFUSED:
-                self._do.rename_without_replacing(move.source, move.destination)
+                self._operations.rename_without_replacing(move.source, move.destination)
             else:
                 raise
         return identity
 
     def _has_arrived(self, move: Move, identity: FileIdentity) -> bool:
-        """Tell whether a move that was cut short has already put the photo there."""
-        found = identify_path(move.destination)
-        if found is None or found.is_same_file(identity):
-            return found is not None
-        if found.device == identity.device and not self._crosses_mounts(move):
+        """Tell whether the file at the destination is the photo, put there by an interrupted move."""
+        destination_identity = identify_path(move.destination)
+        if destination_identity is None or destination_identity.is_same_file(identity):
+            return destination_identity is not None
+        if destination_identity.device == identity.device and not self._crosses_mounts(move):
             return _is_file_at(move.destination, identity)
-        return hash_file(move.destination) == hash_file(move.source)
+        try:
+            return hash_file(move.destination) == hash_file(move.source)
+        except (FileNotFoundError, NotADirectoryError):
+            return False  # one of them has vanished; the next move sees which
 
     def _crosses_mounts(self, move: Move) -> bool:
         # Two bind mounts of one file system, as containers have them, share a device, and yet links fail.
-        # link(2) says first that the name is taken; renameat2(2) says EXDEV first (fs/namei.c).
+        # link(2) reports first that the name is taken; renameat2(2) reports EXDEV first (fs/namei.c).
         try:
-            self._do.rename_without_replacing(move.source, move.destination)
+            self._operations.rename_without_replacing(move.source, move.destination)
         except OSError as error:
             if error.errno not in _LINK_REFUSED | {errno.EXDEV, errno.EEXIST}:
                 raise
@@ -151,25 +157,26 @@ class Mover:
         return False
 
     def _copy(self, move: Move, identity: FileIdentity) -> None:
-        """Copy to a hidden name beside the destination, then link that, so that no half file has a name."""
-        hidden = _name_copy(move.photo_id, move.destination)
+        """Copy to a hidden name and link that, so that no incomplete file is ever at the destination."""
+        hidden = _build_copy_path(move.photo_id, move.destination)
         self.discard_copy(move.photo_id, move.destination)
         try:
             self._write_copy(move.source, hidden, identity.size_bytes)
             if identify_path(move.source) != identity:
                 raise FileNotFoundError(errno.ENOENT, "the file changed while it was copied")
             try:
-                self._do.link(hidden, move.destination)
+                self._operations.link(hidden, move.destination)
             except OSError as error:
                 if error.errno not in _LINK_REFUSED:
                     raise
-                self._do.rename_without_replacing(hidden, move.destination)
+                self._operations.rename_without_replacing(hidden, move.destination)
         finally:
             self.discard_copy(move.photo_id, move.destination)
 
     def _write_copy(self, source: Path, hidden: Path, size_bytes: int) -> None:
-        """Copy what the source held when it was looked at, however fast it grows."""
+        """Copy the first `size_bytes` of the source, so that a file that grows is not copied for ever."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        # The permissions of the source are copied last: until then nobody else may read it.
         descriptor = os.open(hidden, flags, 0o600)
         try:
             with source.open("rb", buffering=0) as file:
@@ -177,35 +184,35 @@ class Mover:
                     size_bytes -= len(chunk)
                     view = memoryview(chunk)
                     while view:
-                        view = view[self._do.write(descriptor, view) :]
+                        view = view[self._operations.write(descriptor, view) :]
             _copy_attributes(source, hidden)
-            self._do.fsync(descriptor)
+            self._operations.fsync(descriptor)
         finally:
             os.close(descriptor)
 
-    def _arrive(self, placed: _Placed, results: dict[int, MoveResult]) -> _Placed:
-        """Make the new names durable; return those that are."""
-        failed = self._synced(move.destination.parent for move, _ in placed)
-        return _drop_hindered(placed, results, lambda move: failed.get(move.destination.parent))
+    def _sync_destinations(self, linked: _LinkedMoves, results: dict[int, MoveResult]) -> _LinkedMoves:
+        """Make the new names durable; return the moves that succeeded."""
+        failures = self._sync_folders(move.destination.parent for move, _ in linked)
+        return _drop_hindered(linked, results, lambda move: failures.get(move.destination.parent))
 
-    def _leave(self, placed: _Placed, results: dict[int, MoveResult]) -> _Placed:
-        """Remove the old names, durably; return those that are gone."""
-        kept = {move.photo_id: self._withdraw(move, identity) for move, identity in placed}
-        placed = _drop_hindered(placed, results, lambda move: kept[move.photo_id])
-        failed = self._synced(move.source.parent for move, _ in placed)
-        return _drop_hindered(placed, results, lambda move: failed.get(move.source.parent))
+    def _unlink_sources(self, linked: _LinkedMoves, results: dict[int, MoveResult]) -> _LinkedMoves:
+        """Remove the old names, durably; return the moves that succeeded."""
+        causes = {move.photo_id: self._unlink_source(move, identity) for move, identity in linked}
+        linked = _drop_hindered(linked, results, lambda move: causes[move.photo_id])
+        failures = self._sync_folders(move.source.parent for move, _ in linked)
+        return _drop_hindered(linked, results, lambda move: failures.get(move.source.parent))
 
-    def _withdraw(self, move: Move, identity: FileIdentity) -> str | None:
-        """Remove the source's name, unless it stands for something else by now; return what hinders it."""
-        found = identify_path(move.source)
-        if found is None or not found.is_same_file(identity):
+    def _unlink_source(self, move: Move, identity: FileIdentity) -> str | None:
+        """Remove the old name unless it belongs to another file by now; return the cause of a failure."""
+        source_identity = identify_path(move.source)
+        if source_identity is None or not source_identity.is_same_file(identity):
             return None
-        if found != identity and not _is_file_at(move.destination, identity):
+        if source_identity != identity and not _is_file_at(move.destination, identity):
             return None  # it was written to after it had been copied: that is another photo
         try:
-            self._do.unlink(move.source)
+            self._operations.unlink(move.source)
         except OSError as error:
-            return _explain(error)
+            return _describe_error(error)
         return None
 
     def _make_folders(self, folder: Path) -> None:
@@ -215,52 +222,52 @@ class Mover:
             folder = folder.parent
         for folder in reversed(missing):
             with suppress(FileExistsError):
-                self._do.make_folder(folder)
+                self._operations.make_folder(folder)
             if not folder.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(folder))
-            self._do.sync_folder(folder.parent)
+            self._operations.sync_folder(folder.parent)
 
-    def _synced(self, folders: Iterable[Path]) -> dict[Path, str]:
+    def _sync_folders(self, folders: Iterable[Path]) -> dict[Path, str]:
         """Sync each folder once; return those that failed, with the cause."""
-        failed = {}
+        failures = {}
         for folder in dict.fromkeys(folders):
             try:
-                self._do.sync_folder(folder)
+                self._operations.sync_folder(folder)
             except FileNotFoundError:
-                continue
+                continue  # it is gone, and no name is left in it to make durable
             except OSError as error:
-                failed[folder] = _explain(error)
-        return failed
+                failures[folder] = _describe_error(error)
+        return failures
 
 
 def _is_file_at(path: Path, identity: FileIdentity) -> bool:
-    found = identify_path(path)
-    return found is not None and found.is_same_file(identity)
+    path_identity = identify_path(path)
+    return path_identity is not None and path_identity.is_same_file(identity)
 
 
 def _drop_hindered(
-    placed: _Placed, results: dict[int, MoveResult], cause: Callable[[Move], str | None]
-) -> _Placed:
-    """Note those that something hinders among the results, and return the others."""
-    for move, _ in placed:
-        if detail := cause(move):
-            results[move.photo_id] = MoveHindered(move, detail)
-    return [(move, identity) for move, identity in placed if move.photo_id not in results]
+    linked: _LinkedMoves, results: dict[int, MoveResult], find_cause: Callable[[Move], str | None]
+) -> _LinkedMoves:
+    """Add the moves that have a cause of failure to the results, and return the remaining ones."""
+    for move, _ in linked:
+        if cause := find_cause(move):
+            results[move.photo_id] = MoveHindered(move, cause)
+    return [(move, identity) for move, identity in linked if move.photo_id not in results]
 
 
 def _copy_attributes(source: Path, copy: Path) -> None:
-    # What the other file system or a sandbox does not take (EPERM; EINVAL for an owner that a container
-    # does not know) is left: the photo counts for more.
-    found = source.lstat()
+    # Attributes that the other file system or a sandbox refuses (EPERM; EINVAL for an owner that a container
+    # does not know) are lost: the photo matters more.
+    status = source.lstat()
     with suppress(OSError):
-        os.chown(copy, found.st_uid, found.st_gid, follow_symlinks=False)
+        os.chown(copy, status.st_uid, status.st_gid, follow_symlinks=False)
     with suppress(OSError):
         shutil.copystat(source, copy, follow_symlinks=False)
 
 
-def _explain(error: OSError) -> str:
+def _describe_error(error: OSError) -> str:
     return f"{error.strerror} ({errno.errorcode.get(error.errno or 0, '?')})"
 
 
-def _name_copy(photo_id: int, destination: Path) -> Path:
+def _build_copy_path(photo_id: int, destination: Path) -> Path:
     return destination.with_name(f".moodsort-{photo_id}.part")

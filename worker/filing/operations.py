@@ -1,4 +1,4 @@
-"""The few calls that move a file, each replaceable, so that any of them can be made to fail."""
+"""The system calls that move a file, each replaceable, so that tests can make any of them fail."""
 
 import os
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def _unlink(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FileOperations:
-    """The calls to the file system, as filing uses them; each raises OSError."""
+    """The calls to the file system that filing needs; each raises OSError."""
 
     link: Callable[[Path, Path], None] = _link
     unlink: Callable[[Path], None] = _unlink

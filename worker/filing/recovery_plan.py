@@ -1,4 +1,4 @@
-"""Work out what a worker that was stopped had done with a photo, from its row and the two paths."""
+"""Work out what a stopped worker had done with a photo, from its row and the two paths."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,10 +10,10 @@ from worker.fileio import FileIdentity, hash_file, identify_path
 class RecoveryAction(Enum):
     """What is left to do with an unfinished photo."""
 
-    PREDICT = "predict"  # it is in the inbox, and what it is has to be found out (again)
-    MOVE = "move"  # the decision holds; it has not left, or not quite left, the inbox
-    RECORD = "record"  # it has arrived; only the row does not say so yet
-    MISSING = "missing"  # it is at neither place
+    PREDICT = "predict"  # it is in the inbox, and its content is not the one that was decided on
+    MOVE = "move"  # the decision holds; the photo is in the inbox, or at both paths
+    RECORD = "record"  # it has arrived, which its row does not say yet
+    MISSING = "missing"  # it is at neither path
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +25,32 @@ class PathState:
 
 
 def read_path_state(path: Path) -> PathState:
-    """Read what is at a path. Raises OSError where it is there but cannot be read."""
+    """Read what is at a path. Raises OSError where a file is there but cannot be read."""
     identity = identify_path(path)
-    return PathState(identity, hash_file(path) if identity else None)
+    if identity is None:
+        return PathState(None, None)
+    try:
+        return PathState(identity, hash_file(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return PathState(None, None)  # it vanished in between
 
 
 def plan_recovery(decided_sha256: str | None, source: PathState, destination: PathState) -> RecoveryAction:
-    """Say what is left to do with a decided photo.
+    """Return what is left to do with a decided photo.
 
-    A destination that is the source's own inode, or that holds the decided content, is the photo. A
-    destination with other content belongs to somebody else, who came in between: the photo then gets
-    another name. A decision about a file that could not be read has no hash; the path has to do.
+    A destination that is the inode of the source, or that holds the decided content, is the photo. A
+    destination with other content belongs to somebody else and came in between: the photo then gets another
+    name. A decision about a file that could not be read has no hash, and only the path counts.
     """
     if source.identity is None:
         if destination.identity is None:
             return RecoveryAction.MISSING
-        return (
-            RecoveryAction.RECORD if decided_sha256 in (None, destination.sha256) else RecoveryAction.MISSING
-        )
+        has_arrived = decided_sha256 in (None, destination.sha256)
+        return RecoveryAction.RECORD if has_arrived else RecoveryAction.MISSING
     if destination.identity is not None and destination.identity.is_same_file(source.identity):
         return RecoveryAction.MOVE
     if decided_sha256 in (None, source.sha256):
         return RecoveryAction.MOVE
     if destination.sha256 == decided_sha256:
-        return RecoveryAction.RECORD  # it was copied; what has its old name is another photo
+        return RecoveryAction.RECORD  # it was copied; another photo has come under its old name
     return RecoveryAction.PREDICT

@@ -1,5 +1,5 @@
 """Watch the inbox, and say which of its files are settled."""
 
-from worker.inbox.inbox import Inbox, Settled
+from worker.inbox.inbox import Inbox, SettledFile
 
-__all__ = ["Inbox", "Settled"]
+__all__ = ["Inbox", "SettledFile"]

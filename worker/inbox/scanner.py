@@ -1,4 +1,4 @@
-"""Look at the inbox: what lies in it, and whether somebody is still writing a file."""
+"""Inspect the inbox: which files it holds, and whether a program is still writing one of them."""
 
 import errno
 import fcntl
@@ -13,6 +13,7 @@ from worker.fileio import identify_file
 from worker.inbox.candidates import Inspection, Writer
 
 ScanEntry = tuple[Path, str | None]
+"""A path and what it is, None for a regular file."""
 
 _KINDS = (
     (stat.S_ISLNK, "symbolic link"),
@@ -25,7 +26,7 @@ _KINDS = (
 
 
 def inspect_file(path: Path) -> Inspection:
-    """Look at a path without following, opening or waiting for anything but a regular file."""
+    """Inspect a path without following, opening or waiting for anything but a regular file."""
     try:
         identity = identify_file(path.lstat())
     except OSError:
@@ -33,6 +34,7 @@ def inspect_file(path: Path) -> Inspection:
     if identity is None:
         return Inspection(None, Writer.UNKNOWN)
     try:
+        # Since lstat() the path may have become a link, a FIFO without a writer, or a terminal.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
@@ -42,7 +44,7 @@ def inspect_file(path: Path) -> Inspection:
     except OSError:
         return Inspection(identity, Writer.UNKNOWN)
     try:
-        # The writer is asked for before the file is looked at: what is written later shows in its ctime.
+        # Before fstat(): whatever a later writer changes then shows in the ctime.
         writer = find_writer(descriptor)
         return Inspection(identify_file(os.fstat(descriptor)), writer)
     finally:
@@ -52,8 +54,8 @@ def inspect_file(path: Path) -> Inspection:
 def find_writer(descriptor: int) -> Writer:
     """Ask the kernel whether a file is open for writing, by taking a read lease on it (fcntl(2)).
 
-    A lease is allowed to the file's owner and to root, on local file systems. While it is held, for some
-    microseconds, a writer who comes makes the kernel send SIGIO, which has to be ignored.
+    Only the owner of the file and root may take a lease, and only on local file systems. A program that opens
+    the file for writing in these microseconds makes the kernel send SIGIO to us, which has to be ignored.
     """
     if not hasattr(fcntl, "F_SETLEASE"):
         return Writer.UNKNOWN
@@ -66,15 +68,15 @@ def find_writer(descriptor: int) -> Writer:
 
 
 def make_ignore_test(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Return a test of a file's or folder's name against glob patterns, as in `inbox.ignore`."""
+    """Return a function that tells whether a name matches one of the glob patterns of `inbox.ignore`."""
     return lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def scan_folder(folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool]) -> Iterator[ScanEntry]:
-    """Walk a folder: yield each path with None for a regular file, or what else it is.
+    """Walk a folder and yield its entries.
 
-    Symbolic links are never followed. A folder is told only where its name is that of a picture. What
-    vanishes or cannot be read on the way is passed over.
+    Symbolic links are never followed. Folders are yielded only where their name is that of a picture.
+    Whatever vanishes or cannot be read on the way is skipped.
     """
     folders = [folder]  # not by recursion: folders may be nested deeper than Python's stack
     while folders:
@@ -101,14 +103,14 @@ def _list_entries(folder: Path) -> "list[os.DirEntry[str]]":
 
 
 def name_kind(mode: int) -> str | None:
-    """Name what a mode stands for; None is a regular file."""
-    return next((name for test, name in _KINDS if test(mode)), None)
+    """Return the name of the kind of file that a mode stands for, None for a regular file."""
+    return next((kind for is_kind, kind in _KINDS if is_kind(mode)), None)
 
 
 def is_picture_name(name: str) -> bool:
-    """Tell whether a name ends as a picture's does."""
-    guessed = mimetypes.guess_type(name)[0]
-    return guessed is not None and guessed.startswith("image/")
+    """Tell whether a name has the extension of a picture."""
+    mime_type = mimetypes.guess_type(name)[0]
+    return mime_type is not None and mime_type.startswith("image/")
 
 
 def _read_kind(entry: "os.DirEntry[str]") -> str | None:

@@ -1,4 +1,4 @@
-"""Hear of changes in the inbox through watchdog; every event is a hint, and handlers only enqueue."""
+"""Receive the events of the inbox from watchdog; every event is but a hint, and handlers only enqueue it."""
 
 import logging
 import os
@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 _HINTS: dict[type[FileSystemEvent], Hint] = {
     FileClosedEvent: Hint.WHOLE,
     FileMovedEvent: Hint.WHOLE,
-    # inotify tells a file that was made here from one that was renamed in only by the close that follows;
-    # the writer check holds the former back until then.
+    # By inotify a file that was created here differs from one that was renamed in only by the close that
+    # follows; the check for a writer holds the former back until then.
     FileCreatedEvent: Hint.WHOLE,
     FileModifiedEvent: Hint.SEEN,
 }
@@ -47,106 +47,112 @@ _INOTIFY_EVENTS: list[type[FileSystemEvent]] = [
 
 _POLLING_EVENTS: list[type[FileSystemEvent]] = [*_INOTIFY_EVENTS, FileModifiedEvent]
 
-# It tells of folders that are made in one another while it looks; both ways it has the watch.
+# watchdog warns of a folder that it comes upon twice, in a scan and by an event; it is watched in any case.
 warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
 
 _OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
-"""Where watchdog 7.1 says that the kernel dropped events; it offers no event for it."""
+"""Where watchdog 7.1 logs that the kernel dropped events; it offers no event for it."""
 
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 """How /proc/self/mounts writes a space, a tab, a newline and a backslash (proc_pid_mounts(5))."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {
-        *(
-            "9p",
-            "afs",
-            "ceph",
-            "cifs",
-            "davfs",
-            "glusterfs",
-            "lustre",
-            "ncpfs",
-            "nfs",
-            "nfs4",
-            "smb3",
-            "smbfs",
-        ),
-        *("fuse.davfs2", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "vboxsf", "virtiofs"),
+        "9p",
+        "afs",
+        "ceph",
+        "cifs",
+        "davfs",
+        "fuse.davfs2",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "glusterfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "smb3",
+        "smbfs",
+        "vboxsf",
+        "virtiofs",
     }
 )
-"""Types whose changes on other machines inotify does not tell."""
+"""Types on which inotify reports no change that another machine makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A path and the hint about it; a folder carries no hint and wants a scan."""
+    """A path and the hint about it; None stands for a folder, which has to be scanned."""
 
     path: Path
     hint: Hint | None
 
 
 class Watcher:
-    """One observer on one folder, and what it has heard since it was last asked."""
+    """One observer of one folder, and its events since the last call of `take_events`."""
 
     def __init__(self, folder: Path, *, recursive: bool, polling: bool, wakeup: Wakeup) -> None:
-        """Start to watch. Raises OSError where the folder cannot be watched (gone, or a limit is reached)."""
-        self._heard: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        """Start to watch. Raises OSError where the folder is gone or a limit of the system is reached."""
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._wakeup = wakeup
-        self._overflow = _OverflowListener(self)
-        self._has_overflown = threading.Event()
+        self._overflow_listener = _OverflowListener(self)
+        self._has_lost_events = threading.Event()
         self._observer: BaseObserver = PollingObserver(timeout=1.0) if polling else Observer()
-        events = _POLLING_EVENTS if polling else _INOTIFY_EVENTS
+        # PollingObserver reports no close: of a file that grows it is the modification that says so.
+        event_types = _POLLING_EVENTS if polling else _INOTIFY_EVENTS
         try:
             self._observer.schedule(
-                _EventHandler(self), str(folder), recursive=recursive, event_filter=events
+                _EventHandler(self), str(folder), recursive=recursive, event_filter=event_types
             )
             self._observer.start()
         except BaseException:
-            self._observer.stop()  # else the inotify instance and its reader would be left behind
+            self._observer.stop()  # the inotify instance and its reader would be left behind otherwise
             raise
-        logging.getLogger(_OVERFLOW_LOGGER).addHandler(self._overflow)
+        logging.getLogger(_OVERFLOW_LOGGER).addHandler(self._overflow_listener)
 
     @property
     def is_alive(self) -> bool:
         """Whether the observer, each of its emitters and the reader of inotify's events still run."""
-        reader = getattr(self._observer, "_inotify_fd", self._observer)  # watchdog has no public name for it
+        # watchdog has no public name for the reader; a PollingObserver has none.
+        reader = getattr(self._observer, "_inotify_fd", self._observer)
         return all(thread.is_alive() for thread in (self._observer, reader, *self._observer.emitters))
 
-    def hear(self, heard: Event) -> None:
-        """Take a hint in, from any thread."""
-        self._heard.put(heard)
+    def add_event(self, event: Event) -> None:
+        """Enqueue an event, from any thread."""
+        self._events.put(event)
         self._wakeup.wake()
 
-    def overflow(self) -> None:
-        """Note that events were lost, from any thread."""
-        self._has_overflown.set()
+    def report_overflow(self) -> None:
+        """Remember that events were lost, from any thread."""
+        self._has_lost_events.set()
         self._wakeup.wake()
 
-    def heard(self) -> list[Event]:
-        """Return what has been heard since the last call."""
-        found = []
+    def take_events(self) -> list[Event]:
+        """Return the events since the last call."""
+        events = []
         while True:
             try:
-                found.append(self._heard.get_nowait())
+                events.append(self._events.get_nowait())
             except queue.Empty:
-                return found
+                return events
 
     def take_overflow(self) -> bool:
         """Tell once whether events were lost."""
-        lost = self._has_overflown.is_set()
-        self._has_overflown.clear()
-        return lost
+        has_lost_events = self._has_lost_events.is_set()
+        self._has_lost_events.clear()
+        return has_lost_events
 
     def close(self) -> None:
         """Stop watching."""
-        logging.getLogger(_OVERFLOW_LOGGER).removeHandler(self._overflow)
+        logging.getLogger(_OVERFLOW_LOGGER).removeHandler(self._overflow_listener)
         self._observer.stop()
         self._observer.join()
 
 
 class _EventHandler(FileSystemEventHandler):
-    """Enqueues; an exception here would end watchdog's thread."""
+    """Passes events on; an exception here would end the thread of watchdog."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -154,13 +160,13 @@ class _EventHandler(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         path = Path(os.fsdecode(event.dest_path or event.src_path))
         if event.is_directory:
-            self._watcher.hear(Event(path, None))
+            self._watcher.add_event(Event(path, None))
         elif hint := _HINTS.get(type(event)):
-            self._watcher.hear(Event(path, hint))
+            self._watcher.add_event(Event(path, hint))
 
 
 class _OverflowListener(logging.Handler):
-    """Hears watchdog's own warning."""
+    """Recognises an overflow by the warning that watchdog logs."""
 
     def __init__(self, watcher: Watcher) -> None:
         super().__init__(logging.WARNING)
@@ -168,23 +174,24 @@ class _OverflowListener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if "overflow" in record.getMessage():
-            self._watcher.overflow()
+            self._watcher.report_overflow()
 
 
 def is_on_network(folder: Path, mounts: str | None = None) -> bool:
-    """Tell whether a folder lies on a network file system, by the longest mount point above it.
+    """Tell whether a folder is on a network file system, by the longest mount point above it.
 
-    `mounts` is the text of /proc/self/mounts; without it (not on Linux) the answer is no.
+    `mounts` is the text of /proc/self/mounts; where there is no such file (not on Linux) the answer is no.
     """
     if mounts is None:
         try:
             mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
             return False
-    best, kind = Path(), ""
+    longest_mount, longest_kind = Path(), ""
     for line in mounts.splitlines():
-        _, point, found, *_ = line.split(" ")
-        mounted = Path(_ESCAPED.sub(lambda found: chr(int(found[1], 8)), point))
-        if folder.is_relative_to(mounted) and len(mounted.parts) >= len(best.parts):
-            best, kind = mounted, found
-    return kind in NETWORK_FILE_SYSTEMS
+        _, escaped, kind, *_ = line.split(" ")
+        mount = Path(_ESCAPED.sub(lambda match: chr(int(match[1], 8)), escaped))
+        # "or equal": of two mounts at one point the later hides the earlier.
+        if folder.is_relative_to(mount) and len(mount.parts) >= len(longest_mount.parts):
+            longest_mount, longest_kind = mount, kind
+    return longest_kind in NETWORK_FILE_SYSTEMS

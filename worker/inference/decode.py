@@ -1,4 +1,4 @@
-"""Turn the bytes of a file into the pixels that a model reads; the one reader of worker and trainer."""
+"""Decode the bytes of a file into upright RGB pixels: the one decoder, which worker and trainer share."""
 
 import io
 import re
@@ -38,22 +38,23 @@ FORMATS = (
     AvifImagePlugin.AvifImageFile.format,
     pillow_heif.HeifImageFile.format,
 )
-"""The formats that are judged, by Pillow's names. Others are recognised, and refused as unsupported."""
+"""The formats that are decoded, by Pillow's names. Others are recognised, and refused as unsupported."""
 
 _SIGNATURES = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM....\0\0\0\0|II\*\0|MM\0\*|RIFF....WEBP"
     rb"|....ftyp(?:avi[fs]|he[iv][cmsx]|mif[12]|msf1)",
     re.DOTALL,
 )
-"""How the files of `FORMATS` begin."""
+"""How the files of `FORMATS` begin: what starts like this and cannot be parsed is damaged, not foreign."""
 
-_UNCHECKED = ("WEBP", "AVIF", "HEIF")
-"""Compressed formats without checksums, whose decoders make pixels even of nothing but zeros."""
+_FORMATS_WITHOUT_CHECKSUMS = ("WEBP", "AVIF", "HEIF")
+"""Compressed formats whose decoders make pixels even of nothing but zeros."""
 
 _SECTOR_BYTES = 512
+"""What was never written reads as whole sectors of zeros; fewer zeros may well be the end of a file."""
 
 _ORIENTATION_TAG = 0x0112
-_TURNS = {
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -62,19 +63,21 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns a picture upright, by its EXIF orientation; all others are upright as they are."""
+"""What turns a picture upright, by its EXIF orientation (Exif 2.32, 4.6.5); with any other it is upright."""
 
-_SIDEWAYS = (5, 6, 7, 8)
+_SIDEWAYS_ORIENTATIONS = (5, 6, 7, 8)
+"""Those whose width in the file is the height of the upright picture."""
 
-_HEIF_TURNS = (b"irot", b"imir")
+_HEIF_ORIENTATION_BOXES = (b"irot", b"imir")
 """The boxes by which a HEIF file turns and mirrors (ISO/IEC 23008-12, 6.5.10 and 6.5.12)."""
 
-_FULL_SCALES = {"I": (65535.0,), "F": (1.0, 255.0, 65535.0)}
+_WHITE_LEVELS = {"I": (65535.0,), "F": (1.0, 255.0, 65535.0)}
 """White in integer and in floating-point grey: the least of these that holds the brightest pixel."""
 
-_JPEG_KINDS = ("JPEG", "MPO")
+_JPEG_FORMATS = ("JPEG", "MPO")
+"""MPO is a JPEG that others follow in the same file, as of stereo cameras and many telephones."""
 
-_HARMLESS = "extraneous bytes before marker"
+_HARMLESS_WARNING = "extraneous bytes before marker"
 """What some cameras pad their JPEGs with; the picture is whole."""
 
 _DECODER_ERRORS = (
@@ -95,7 +98,7 @@ _DECODER_ERRORS = (
 
 pillow_heif.register_heif_opener(thumbnails=False)
 Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is checked below, before anything is decoded
-warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata, which is not judged
+warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata, which is not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +115,15 @@ def decode_photo(data: bytes, *, max_pixels: int, max_side: int) -> Picture:
 
     A smaller picture keeps its size. The first frame stands for an animation, transparency lies over
     white, and 16 bits a channel become 8.
-    Raises BadPhoto for what is not a picture, not whole, too large, or of a kind that is not read.
+    Raises BadPhoto for what is not a picture, not whole, too large, or of an unsupported format.
     """
     if not data:
         raise BadPhoto(Reason.EMPTY, "the file has 0 bytes")
     with _open(data) as image:
         width, height = image.size
         if width * height > max_pixels:
-            found = f"{width} × {height} pixels; limits.max_pixels is {max_pixels}"
-            raise BadPhoto(Reason.TOO_MANY_PIXELS, found)
+            detail = f"{width} × {height} pixels; limits.max_pixels is {max_pixels}"
+            raise BadPhoto(Reason.TOO_MANY_PIXELS, detail)
         try:
             _check_whole(data, image.format)
             _restore_heif_orientation(image, data)
@@ -128,11 +131,11 @@ def decode_photo(data: bytes, *, max_pixels: int, max_side: int) -> Picture:
             orientation = _read_orientation(image)  # not before: a TIFF is turned while it is loaded
             pixels = _turn_upright(decoded, orientation, max_side)
         except MemoryError as error:
-            found = f"{width} × {height} pixels need more than limits.memory_bytes"
-            raise BadPhoto(Reason.TOO_MANY_PIXELS, found) from error
+            detail = f"{width} × {height} pixels need more than limits.memory_bytes"
+            raise BadPhoto(Reason.TOO_MANY_PIXELS, detail) from error
         except _DECODER_ERRORS as error:
             raise BadPhoto(Reason.DAMAGED, f"the {image.format} is damaged: {_join_lines(error)}") from error
-    if orientation in _SIDEWAYS:
+    if orientation in _SIDEWAYS_ORIENTATIONS:
         width, height = height, width
     return Picture(pixels, width, height)
 
@@ -155,44 +158,45 @@ def _join_lines(error: Exception) -> str:
 def _explain_refusal(data: bytes) -> BadPhoto:
     try:
         with Image.open(io.BytesIO(data)) as image:
-            found = image.format
+            format_name = image.format
     except _DECODER_ERRORS:
-        found = None
-    if found and found not in FORMATS:
-        return BadPhoto(Reason.UNSUPPORTED, f"{found} is not read; save it as JPEG or PNG")
+        format_name = None
+    if format_name and format_name not in FORMATS:
+        return BadPhoto(Reason.UNSUPPORTED, f"{format_name} is not read; save it as JPEG or PNG")
     if _SIGNATURES.match(data):
         return BadPhoto(Reason.DAMAGED, "it begins as a picture, but its header is damaged or cut off")
     return BadPhoto(Reason.NOT_AN_IMAGE, "nothing in it looks like a picture")
 
 
-def _check_whole(data: bytes, kind: str | None) -> None:
+def _check_whole(data: bytes, format_name: str | None) -> None:
     # Pillow skips the checksums of a PNG's pixel chunks while it decodes; verify() reads them all.
-    if kind == "PNG":
+    if format_name == "PNG":
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             image.verify()
     # Space that was reserved and never written, as after a power cut. In other formats a decoder notices,
     # or zeros may be black pixels.
-    if kind in _UNCHECKED and data.endswith(bytes(_SECTOR_BYTES)):
+    if format_name in _FORMATS_WITHOUT_CHECKSUMS and data.endswith(bytes(_SECTOR_BYTES)):
         raise ValueError("it ends in zeros that were never written")
 
 
-def _decode(data: bytes, image: Image.Image, wanted: tuple[int, int]) -> Image.Image | Pixels:
-    """Decode the pixels, at the reduced scale that is nearest above `wanted` where that is cheaper."""
-    if image.format in _JPEG_KINDS and image.mode in ("L", "RGB"):
+def _decode(data: bytes, image: Image.Image, min_size: tuple[int, int]) -> Image.Image | Pixels:
+    """Decode the pixels, where that is cheaper at a reduced scale, but no smaller than `min_size`."""
+    if image.format in _JPEG_FORMATS and image.mode in ("L", "RGB"):
         try:
-            return _decode_strictly(data, image.size, wanted)
+            return _decode_strictly(data, image.size, min_size)
         except ValueError as error:
-            if _HARMLESS not in str(error):
+            if _HARMLESS_WARNING not in str(error):
                 raise
-    image.draft("RGB", wanted)
+    image.draft("RGB", min_size)
     image.load()
     return image
 
 
-def _decode_strictly(data: bytes, size: tuple[int, int], wanted: tuple[int, int]) -> Pixels:
+def _decode_strictly(data: bytes, size: tuple[int, int], min_size: tuple[int, int]) -> Pixels:
     # libjpeg fills up what is broken in grey and only warns, which Pillow does not pass on.
-    width, height = size
-    scale = next((by for by in (8, 4, 2) if width // by >= wanted[0] and height // by >= wanted[1]), 1)
+    (width, height), (min_width, min_height) = size, min_size
+    # By these libjpeg scales while it decodes, at a fraction of the cost (libjpeg.txt, "scale_num").
+    scale = next((n for n in (8, 4, 2) if width // n >= min_width and height // n >= min_height), 1)
     pixels: Pixels = decode_jpeg(data, "RGB", min_width=-(-width // scale), min_height=-(-height // scale))
     return pixels
 
@@ -200,30 +204,31 @@ def _decode_strictly(data: bytes, size: tuple[int, int], wanted: tuple[int, int]
 def _restore_heif_orientation(image: Image.Image, data: bytes) -> None:
     # pillow-heif clears the EXIF orientation because HEIF turns pictures by its own properties; files
     # of early iPhones have none of these, and there the EXIF orientation is all that there is.
-    turn = image.info.get("original_orientation")
-    if turn and not any(box in data for box in _HEIF_TURNS):
-        image.getexif()[_ORIENTATION_TAG] = turn
+    orientation = image.info.get("original_orientation")
+    if orientation and not any(box in data for box in _HEIF_ORIENTATION_BOXES):
+        image.getexif()[_ORIENTATION_TAG] = orientation
 
 
 def _read_orientation(image: Image.Image) -> int | None:
     try:
-        found: Any = image.getexif().get(_ORIENTATION_TAG)
+        orientation: Any = image.getexif().get(_ORIENTATION_TAG)
     except _DECODER_ERRORS:  # broken metadata around whole pixels: take them as they are
         return None
-    return found if isinstance(found, int) else None
+    return orientation if isinstance(orientation, int) else None
 
 
-def _turn_upright(decoded: Image.Image | Pixels, orientation: int | None, longest: int) -> Pixels:
-    turn = _TURNS.get(orientation or 0)
+def _turn_upright(decoded: Image.Image | Pixels, orientation: int | None, max_side: int) -> Pixels:
+    transposition = _TRANSPOSITIONS.get(orientation or 0)
     if isinstance(decoded, np.ndarray):
-        if turn is None and max(decoded.shape) <= longest:
+        if transposition is None and max(decoded.shape) <= max_side:
             return decoded  # to Pillow and back it would be copied twice
         decoded = Image.fromarray(decoded)
-    image = decoded if turn is None else decoded.transpose(turn)
-    return _shrink(_convert_to_rgb(image), longest)
+    image = decoded if transposition is None else decoded.transpose(transposition)
+    return _shrink(_convert_to_rgb(image), max_side)
 
 
 def _convert_to_rgb(image: Image.Image) -> Image.Image:
+    # Pillow's own conversion of these modes cuts every value above 255 off instead of scaling it.
     if image.mode.startswith(("I", "F")):
         return _scale_to_8_bits(image)
     if image.has_transparency_data:
@@ -236,22 +241,23 @@ def _convert_to_rgb(image: Image.Image) -> Image.Image:
 def _scale_to_8_bits(image: Image.Image) -> Image.Image:
     """Scale grey of 16 bits, 32 bits or floating point to 8 bits by the range that its values call for."""
     values = np.asarray(image, np.float64)
-    top = float(values.max(initial=0.0))
-    if not np.isfinite(top):
+    brightest = float(values.max(initial=0.0))
+    if not np.isfinite(brightest):
         raise ValueError("a pixel is not a number")
-    full = next((limit for limit in _FULL_SCALES[image.mode[0]] if top <= limit), top)
-    scaled = np.clip(values * (255.0 / full), 0, 255)
+    white = next((level for level in _WHITE_LEVELS[image.mode[0]] if brightest <= level), brightest)
+    scaled = np.clip(values * (255.0 / white), 0, 255)
     return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
 
 
-def _fit_within(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    scale = min(1.0, longest / max(size))
+def _fit_within(size: tuple[int, int], max_side: int) -> tuple[int, int]:
+    scale = min(1.0, max_side / max(size))
     width, height = (max(1, round(side * scale)) for side in size)
     return width, height
 
 
-def _shrink(image: Image.Image, longest: int) -> Pixels:
-    size = _fit_within(image.size, longest)
+def _shrink(image: Image.Image, max_side: int) -> Pixels:
+    size = _fit_within(image.size, max_side)
     if size != image.size:
+        # From a gap of 3.0 on the result is in most cases that of fair resampling (Pillow, Image.resize).
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.asarray(image, np.uint8)

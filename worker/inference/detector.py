@@ -1,4 +1,4 @@
-"""Read detections of faces off a heatmap, and crop them from the picture."""
+"""Decode the heatmap of a face detector into bounding boxes, and crop faces from the picture."""
 
 import math
 import sys
@@ -8,24 +8,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.inference.bundle import HEATMAP_STRIDE, DetectionSettings, InputSpec
 from worker.inference.decode import Pixels
+from worker.inference.manifest import HEATMAP_STRIDE, DetectionSettings, InputSpec
 from worker.inference.preprocess import compute_placement
 
 _MAX_IOU = 0.4
-"""Intersection over union above which two boxes show one face."""
+"""IoU (intersection over union) above which two boxes are of one face."""
 
 _MIN_SIDE = 2
-"""Pixels of the picture; a network cannot be shown less of a face."""
+"""Pixels of the picture; smaller boxes, most of them cut off by its edge, have nothing to classify."""
 
 _MAX_LOG_SIDE = 10.0
 """exp(10) strides are larger than any picture, and still no infinity."""
 
 _NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
-"""Steps down and across to the positions around one."""
+"""Rows and columns from a position to those around it."""
 
 _Position = tuple[int, int]
-"""The row and the column in the heatmap."""
+"""A row and a column of the heatmap."""
 
 _Rank = tuple[float, int, int]
 """The logit of a position, and the position: of equal logits the first in reading order ranks highest."""
@@ -33,7 +33,7 @@ _Rank = tuple[float, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The bounding box of a face in pixels of the picture that was read, right and bottom not included.
+    """The bounding box of a face in pixels of the decoded picture, right and bottom not included.
 
     Boxes are squares but for what lies outside of the picture. `score` is the detector's, 0 to 1.
     """
@@ -46,12 +46,12 @@ class Detection:
 
     @property
     def side(self) -> int:
-        """The longer side, which is the square's unless a corner of the picture cuts it."""
+        """The longer side: that of the square, unless a corner of the picture cuts off both."""
         return max(self.right - self.left, self.bottom - self.top)
 
 
 class _Box(NamedTuple):
-    """A face in pixels of the network's input."""
+    """A bounding box in pixels of the network's input."""
 
     left: float
     top: float
@@ -67,11 +67,11 @@ class _Box(NamedTuple):
 def decode_detections(
     heatmap: NDArray[np.float32], settings: DetectionSettings, spec: InputSpec, width: int, height: int
 ) -> tuple[Detection, ...]:
-    """Return the faces that a heatmap shows in a picture of width × height pixels, the largest first.
+    """Return the detections in a picture of width × height pixels, the largest first.
 
     `heatmap` is float32 (rows, columns, 4) as `OutputSpec` says, `spec` the input that it was computed from.
     A face is a position with a higher score than its eight neighbours (Zhou et al. 2019, "Objects as
-    points"); of two whose boxes overlap the one with the higher score stays.
+    points"); of two whose boxes overlap, the one with the higher score is kept.
     """
     placement = compute_placement(width, height, spec)
     x_scale, y_scale = width / placement.width, height / placement.height
@@ -90,12 +90,12 @@ def decode_detections(
 
 
 def crop_face(pixels: Pixels, detection: Detection) -> Pixels:
-    """Return the pixels of a face, uint8 (h, w, 3), of the picture's, uint8 (H, W, 3)."""
+    """Return the pixels of a face, uint8 (h, w, 3): a view of the picture's, uint8 (H, W, 3)."""
     return pixels[detection.top : detection.bottom, detection.left : detection.right]
 
 
-def _clamp(position: float, end: int) -> int:
-    return min(max(round(position), 0), end)
+def _clamp(edge: float, length: int) -> int:
+    return min(max(round(edge), 0), length)
 
 
 def _is_visible(detection: Detection) -> bool:
@@ -104,15 +104,14 @@ def _is_visible(detection: Detection) -> bool:
 
 
 def _find_peaks(heatmap: NDArray[np.float32], score_threshold: float) -> list[_Box]:
-    """Return the faces of a heatmap, the highest score first.
-
-    Few positions reach the threshold. NumPy takes twice as long, call by call, for what is done with them.
-    """
-    chosen = np.nonzero(heatmap[..., 0] >= _compute_logit(score_threshold))
-    positions = zip(*(index.tolist() for index in chosen), strict=True)
+    """Return the boxes of all peaks of a heatmap, the highest score first."""
+    # Plain Python after the threshold: few positions reach it, and NumPy's calls take twice as long for them.
+    candidates = np.nonzero(heatmap[..., 0] >= _compute_logit(score_threshold))
+    positions = zip(*(indices.tolist() for indices in candidates), strict=True)
     values = {
         position: channels
-        for position, channels in zip(positions, heatmap[chosen].tolist(), strict=True)
+        for position, channels in zip(positions, heatmap[candidates].tolist(), strict=True)
+        # A network that overflows on some picture must not stop the batch, nor hide the faces beside it.
         if all(map(math.isfinite, channels))
     }
     ranks = {(row, column): (channels[0], -row, -column) for (row, column), channels in values.items()}
@@ -125,7 +124,7 @@ def _is_peak(position: _Position, ranks: dict[_Position, _Rank]) -> bool:
     """Tell whether a position ranks higher than its eight neighbours."""
     row, column = position
     rank = ranks[position]
-    return all(ranks.get((row + down, column + across), rank) <= rank for down, across in _NEIGHBOURS)
+    return all(ranks.get((row + rows, column + columns), rank) <= rank for rows, columns in _NEIGHBOURS)
 
 
 def _decode_box(position: _Position, logit: float, dx: float, dy: float, log_side: float) -> _Box:
@@ -136,12 +135,12 @@ def _decode_box(position: _Position, logit: float, dx: float, dy: float, log_sid
 
 
 def _suppress_overlaps(boxes: list[_Box]) -> list[_Box]:
-    """Return those of boxes, the highest score first, that do not overlap with one before (greedy NMS)."""
-    kept: list[_Box] = []
+    """Drop each box, the highest score first, that overlaps with one before it (greedy NMS)."""
+    distinct: list[_Box] = []
     for box in boxes:
-        if not any(_compute_iou(box, other) > _MAX_IOU for other in kept):
-            kept.append(box)
-    return kept
+        if not any(_compute_iou(box, better) > _MAX_IOU for better in distinct):
+            distinct.append(box)
+    return distinct
 
 
 def _compute_iou(first: _Box, second: _Box) -> float:

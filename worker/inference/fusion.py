@@ -1,4 +1,4 @@
-"""Make one set of logits of those of the faces and of the scene."""
+"""Fuse the logits of the faces and of the scene into those of the picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,21 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.inference.bundle import Fusion
 from worker.inference.detector import Detection
+from worker.inference.manifest import Fusion
 
 _SCORE_POWER = 3
-"""Power of a detection's score by which it counts: half as sure, an eighth. Chosen of 1 to 4 by log loss on
-photos held out; 2 and 4 are as good within the noise."""
+"""A detection counts by its score to this power: at half the score an eighth.
+
+Chosen from 1 to 4 by log loss on held-out photos; 2 and 4 are as good within the noise.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class RawOutputs:
-    """What the networks gave for one picture, before anything is fused.
+    """What the networks gave for one picture, before fusion.
 
-    `detections` are in pixels of the picture that was read, the largest first; `face_logits` is float32
+    `detections` are in pixels of the decoded picture, the largest first; `face_logits` is float32
     (faces, classes), `scene_logits` float32 (classes,). `background_share` is the share of the picture, 0 to
-    1, that lies around the faces, each detection counting by its score.
+    1, outside of the faces, each detection counting by its score.
     """
 
     detections: tuple[Detection, ...]
@@ -30,9 +32,9 @@ class RawOutputs:
 
 
 def fuse_logits(outputs: RawOutputs, fusion: Fusion | None) -> NDArray[np.float32]:
-    """Weigh faces and scene as `Fusion` says: the picture's logits, float32 (classes,).
+    """Return the logits of a picture, float32 (classes,), from those of faces and scene as `Fusion` says.
 
-    Where the bundle detects no faces, `fusion` being None, they are those of the scene.
+    Without fusion, in a bundle that detects no faces, they are those of the scene.
     """
     scene = outputs.scene_logits
     if fusion is None:
@@ -41,17 +43,15 @@ def fuse_logits(outputs: RawOutputs, fusion: Fusion | None) -> NDArray[np.float3
         return np.float32(fusion.no_face_weight) * scene
     scores = np.array([detection.score for detection in outputs.detections])
     areas = np.array([detection.side for detection in outputs.detections]) ** 2
-    # Relative scores: the cube of a tiny one would be 0, and the weights' sum with it.
+    # Relative to the highest: the cubes of tiny scores would be 0, and so would the sum of the weights.
     weights = areas * (scores / scores.max()) ** _SCORE_POWER
     faces = weights @ outputs.face_logits / weights.sum()
-    # Detections taken for independent: any of them may be the one that is a face.
+    # That at least one detection is a face, as if they were independent.
     face_probability = 1.0 - np.prod(1.0 - scores)
     with_faces = fusion.face_weight * faces + fusion.scene_weight * outputs.background_share * scene
-    without = fusion.no_face_weight * scene
-    fused: NDArray[np.float32] = (face_probability * with_faces + (1.0 - face_probability) * without).astype(
-        np.float32
-    )
-    return fused
+    without_faces = fusion.no_face_weight * scene
+    logits = face_probability * with_faces + (1.0 - face_probability) * without_faces
+    return np.asarray(logits, np.float32)
 
 
 def average_logits(logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -70,7 +70,7 @@ def compute_background_share(detections: Sequence[Detection], width: int, height
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the probabilities that logits stand for, over the last axis."""
-    # The largest power is then exp(0), and none overflows.
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    total: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
-    return total
+    # Minus the maximum, which cancels out: the largest is then exp(0), and none overflows.
+    exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    probabilities: NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities

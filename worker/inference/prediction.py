@@ -21,7 +21,7 @@ class FacePrediction:
     probabilities: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return its form in JSON, with the bounding box as [left, top, width, height]."""
+        """Return it as a table for JSON, with the bounding box as [left, top, width, height]."""
         box = [round(side, 1) for side in (self.left, self.top, self.width, self.height)]
         return {"box": box, "score": self.score, "label": self.label, "probabilities": self.probabilities}
 
@@ -39,5 +39,5 @@ class Prediction:
     faces: tuple[FacePrediction, ...] | None
 
     def faces_to_dicts(self) -> list[dict[str, Any]] | None:
-        """Return the faces' form in JSON."""
+        """Return the faces as a list for JSON; None where the bundle does not detect faces."""
         return None if self.faces is None else [face.to_dict() for face in self.faces]

@@ -1,4 +1,4 @@
-"""Run a bundle on one picture at a time, and make its prediction."""
+"""Run the networks of a bundle on a picture, and turn their outputs into a prediction."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ class Predictor:
     """A bundle that is loaded and ready to predict."""
 
     def __init__(self, bundle: Bundle) -> None:
-        """Load the bundle's networks. Raises BundleError where LiteRT refuses one."""
+        """Load the bundle's networks. Raises BundleError where one cannot be loaded."""
         self._manifest = manifest = bundle.manifest
         self._networks = [Network(bundle.folder, spec, len(manifest.classes)) for spec in manifest.networks]
         self._face_networks = [network for network in self._networks if network.spec.reads == "face"]
@@ -58,14 +58,14 @@ class Predictor:
         )
 
     def self_test(self) -> None:
-        """Run every network's golden inputs. Raises BundleError where the outputs are not the golden ones."""
+        """Run every network's golden inputs. Raises BundleError where an output is not the golden one."""
         for network in self._networks:
             network.self_test()
 
     def _detect(self, scene: Sequence[Outputs], width: int, height: int) -> tuple[Detection, ...]:
         if self._manifest.detection is None:
             return ()
-        spec = self._scene_networks[0].spec.input  # what gives the heatmap comes first
+        spec = self._scene_networks[0].spec.input  # the network with the heatmap comes first in a manifest
         return decode_detections(scene[0]["heatmap"], self._manifest.detection, spec, width, height)
 
     def _predict_faces(self, picture: Picture, outputs: RawOutputs) -> tuple[FacePrediction, ...] | None:
@@ -73,23 +73,23 @@ class Predictor:
             return None
         height, width, _ = picture.pixels.shape
         x_scale, y_scale = picture.width / width, picture.height / height
-        faces = []
-        every = self._calibrate(np.float32(self._manifest.fusion.face_weight) * outputs.face_logits)
-        for detection, probabilities in zip(outputs.detections, every, strict=True):
-            faces.append(
-                FacePrediction(
-                    detection.left * x_scale,
-                    detection.top * y_scale,
-                    (detection.right - detection.left) * x_scale,
-                    (detection.bottom - detection.top) * y_scale,
-                    detection.score,
-                    self._choose_label(probabilities),
-                    probabilities,
-                )
+        # Weighted as in the fusion: the temperature was fitted to logits of that size.
+        logits = np.float32(self._manifest.fusion.face_weight) * outputs.face_logits
+        return tuple(
+            FacePrediction(
+                detection.left * x_scale,
+                detection.top * y_scale,
+                (detection.right - detection.left) * x_scale,
+                (detection.bottom - detection.top) * y_scale,
+                detection.score,
+                self._choose_label(probabilities),
+                probabilities,
             )
-        return tuple(faces)
+            for detection, probabilities in zip(outputs.detections, self._calibrate(logits), strict=True)
+        )
 
     def _calibrate(self, logits: NDArray[np.float32]) -> list[dict[str, float]]:
+        """Return the probabilities of each row of float32 (N, classes), by class."""
         probabilities = softmax(logits / self._manifest.calibration.temperature)
         return [dict(zip(self._manifest.classes, row, strict=True)) for row in probabilities.tolist()]
 

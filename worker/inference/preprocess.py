@@ -1,4 +1,4 @@
-"""Resize a picture to what the networks of a bundle take; the same for worker and trainer."""
+"""Resize a picture to the inputs of networks, in the same way for worker and trainer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from worker.inference.bundle import InputSpec
 from worker.inference.decode import Pixels
+from worker.inference.manifest import InputSpec
 
 _BAR_GREY = 128
 """The grey of a letterbox's bars."""
 
 _AMPLE_SIDE = 320
-"""A picture whose longest side has as many pixels several times over is reduced before it is resized.
+"""A picture whose longest side is a multiple of these pixels is reduced by that factor before it is resized.
 
-Each square of pixels becomes one, their mean; to resize it from there takes a third of the time.
+Each square of pixels becomes one, their mean; to resize from there takes a third of the time.
 """
 
 
@@ -53,20 +53,20 @@ def resize_to_input(pixels: Pixels, spec: InputSpec) -> Pixels:
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """A picture, or a part of it, that several networks read.
+    """A picture, or a crop of it, that several networks read.
 
-    It is converted and reduced once for all of them, which `resize_to_input` and slices would do each time.
+    It is converted and reduced once for all of them, not once for each as by `resize_to_input`.
     """
 
     image: Image.Image
 
     @classmethod
     def from_pixels(cls, pixels: Pixels) -> "SourceImage":
-        """Take a whole picture, uint8 (H, W, 3), RGB."""
+        """Make it of a whole picture, uint8 (H, W, 3), RGB."""
         return cls(Image.fromarray(pixels))
 
     def crop(self, left: int, top: int, right: int, bottom: int) -> "SourceImage":
-        """Take a part alone, right and bottom not included."""
+        """Return a part of it, right and bottom not included."""
         return SourceImage(self.image.crop((left, top, right, bottom)))
 
     def resize_all(self, specs: Sequence[InputSpec]) -> list[Pixels]:
@@ -80,18 +80,19 @@ class SourceImage:
 
 
 def _choose_factor(size: tuple[int, int], placement: Placement) -> int:
-    """Return by how much a picture of this size can be reduced and still have more pixels than are needed."""
+    """Return the factor by which a picture of this size can be reduced and still has pixels enough."""
     width, height = size
-    # Half a pixel, by which `compute_placement` may have rounded up.
+    # Half a pixel less, by which `compute_placement` may have rounded up.
     largest = min(width / (placement.width - 0.5), height / (placement.height - 0.5), max(size) / _AMPLE_SIDE)
     return max(1, int(largest))
 
 
 def _resize(reduced: Image.Image, size: tuple[int, int], factor: int, spec: InputSpec) -> Pixels:
-    """Resize a picture of this size that is reduced by a factor; its last pixels may stand for less of it."""
+    """Resize a picture of this size that has been reduced by a factor."""
     if spec.colour == "grey":
         reduced = reduced.convert("L")
     placement = compute_placement(*size, spec)
+    # Not `reduced.size`: where the factor does not divide the size, the last pixels stand for less.
     area = (0, 0, size[0] / factor, size[1] / factor)
     image = reduced.resize((placement.width, placement.height), Image.Resampling.BILINEAR, area)
     pixels = np.asarray(image, np.uint8).reshape(placement.height, placement.width, -1)

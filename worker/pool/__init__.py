@@ -1,1 +1,1 @@
-"""Run untrusted decoding in child processes that may die without hurting the worker."""
+"""Decode untrusted files in child processes, which may die without harm to the worker."""

@@ -1,4 +1,4 @@
-"""Work on many files with one task, in parallel."""
+"""Run one task on many files in parallel, or only check that it can be loaded."""
 
 import time
 from collections import deque
@@ -15,11 +15,11 @@ from worker.pool.protocol import Job, JobResult, Setup, T, Task
 def run_batch(
     task: Task[T], paths: Sequence[Path], limits: Limits, processes: int, batch_size: int = 32
 ) -> Iterator[JobResult[T]]:
-    """Work in parallel; yield a result for each path, in their order.
+    """Run the task on every file in parallel; yield a result for each path, in their order.
 
     Raises BundleError where the task cannot be loaded.
     """
-    size = min(processes, max(1, len(paths)))
+    size = min(processes, max(1, len(paths)))  # more would be started for nothing
     with closing(Pool(Setup(task, limits), size, time.monotonic())) as pool:
         pool.wait_ready(time.monotonic, lambda: True)
         results: dict[int, JobResult[T]] = {}
@@ -27,6 +27,7 @@ def run_batch(
         for key in range(len(paths)):
             while key not in results:
                 _submit(pool, jobs, batch_size)
+                # No longer than until a silent process counts as hung, for `collect` to replace it.
                 wait(pool.connections, timeout=max(0.0, pool.next_deadline() - time.monotonic()))
                 results |= {result.key: result for result in pool.collect(time.monotonic())}
             yield results.pop(key)
@@ -38,9 +39,9 @@ def check_task(
     now: Callable[[], float] = time.monotonic,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Load a task in a process of its own, under its limits, for as long as that is wanted.
+    """Load a task in a child process, under its limits; give up once `is_wanted` is false.
 
-    A processor that LiteRT was not built for ends that process, not this one. Raises BundleError.
+    In a child process, because a processor that LiteRT was not built for kills it. Raises BundleError.
     """
     with closing(Pool(Setup(task, limits), 1, now())) as pool:
         pool.wait_ready(now, is_wanted)

@@ -22,30 +22,32 @@ START_SECONDS = 60.0
 """How long a process may take to load its task, on a slow disk and a busy machine."""
 
 Spawn = Callable[[int], "subprocess.Popen[bytes]"]
-"""Starts a process that serves the descriptor."""
+"""Starts a child process that talks on the descriptor."""
 
-_START_TRIES = 3
+_MAX_FAILED_STARTS = 3
+"""One may be bad luck, as when memory is short; so many in a row have a cause that stays."""
 
-_DYING_SECONDS = 1.0
+_EXIT_SECONDS = 1.0
+"""How long a process that has closed its connection may take to end: its exit status tells the cause."""
 
 _ENVIRONMENT = {
-    # Where glibc gets to by itself with the first large picture (mallopt(3)); until then it gives the memory
-    # of each picture back, and the next one has to be given pages again.
+    # Where glibc gets to by itself with the first large picture (mallopt(3)). Until then it returns the
+    # memory of each picture to the kernel, which has to clear pages for the next one.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 26),
-    # Or NumPy starts a thread for each core as it is imported, which takes as long as all the rest of it.
+    # Otherwise NumPy starts a thread for each core when it is imported, which doubles the time of the import.
     "OPENBLAS_NUM_THREADS": "1",
 }
-"""The environment of a child process, as far as the user's says nothing else."""
+"""The environment of a child process; variables that the user has set win."""
 
 
 @dataclass(slots=True)
 class _Process(Generic[T]):
-    """One child process, what it has in hand, and when it was last heard."""
+    """One child process, its jobs, and the time of its last message."""
 
     popen: "subprocess.Popen[bytes]"
     connection: Connection
-    heard_at: float
+    last_message_at: float
     is_ready: bool = False
     unfinished: deque[Job] = field(default_factory=deque)
     results: list[JobResult[T]] = field(default_factory=list)
@@ -54,8 +56,12 @@ class _Process(Generic[T]):
 
 
 def spawn_process(descriptor: int) -> "subprocess.Popen[bytes]":
-    """Start a child process that talks on the descriptor, away from the terminal's signals."""
+    """Start a child process that talks on the descriptor.
+
+    It has a process group of its own, so that Ctrl-C in a terminal reaches the parent alone.
+    """
     return subprocess.Popen(
+        # -P: never import a module from the folder that the worker was started in.
         [sys.executable, "-P", "-m", "worker.pool.process", str(descriptor)],
         pass_fds=[descriptor],
         stdin=subprocess.DEVNULL,
@@ -65,27 +71,21 @@ def spawn_process(descriptor: int) -> "subprocess.Popen[bytes]":
 
 
 def compute_share(due: int, processes: int, batch_size: int) -> int:
-    """Return how many of the files that are due a free process is given at once.
+    """Return how many of the files that are due go to a free process at once.
 
-    Each has its share, those that are busy as well, so that the last files are not left to one alone.
+    Busy processes have their share, too, so that the last files do not all wait for one process.
     """
     return min(math.ceil(due / processes), batch_size)
 
 
 class Pool(Generic[T]):
-    """Child processes that take batches and give results, whatever a file does to one of them.
+    """Child processes that take batches and return results, whatever a file does to one of them.
 
-    The files of a batch whose process died are tried again one by one, the one that was being decoded last
-    of all; the one that kills a second process is refused with its reason.
+    The files of a batch whose process died are retried one by one, the one that was being decoded last of
+    all; a file that kills a second process is refused with its reason.
     """
 
-    def __init__(
-        self,
-        setup: Setup[T],
-        size: int,
-        now: float,
-        spawn: Spawn = spawn_process,
-    ) -> None:
+    def __init__(self, setup: Setup[T], size: int, now: float, spawn: Spawn = spawn_process) -> None:
         """Start `size` processes; they load the task while the caller goes on."""
         self._setup = setup
         self._size = size
@@ -93,13 +93,13 @@ class Pool(Generic[T]):
         self._retries: deque[Job] = deque()
         self._retried_keys: set[int] = set()
         self._failed_starts = 0
-        self._heard_at = now
+        self._last_message_at = now
         self._processes: list[_Process[T]] = []
         self._fill(now)
 
     @property
     def connections(self) -> list[Connection]:
-        """What to wait on for news."""
+        """What to wait on for messages."""
         return [process.connection for process in self._processes]
 
     @property
@@ -109,37 +109,39 @@ class Pool(Generic[T]):
 
     @property
     def room(self) -> int:
-        """How many more batches can be taken on without waiting behind another."""
+        """How many more batches can be submitted without waiting behind another."""
         free = sum(process.is_ready and not process.unfinished for process in self._processes)
         return max(0, free - len(self._retries))
 
     @property
     def size(self) -> int:
-        """How many processes there are to be."""
+        """The number of processes, including those that are just being replaced."""
         return self._size
 
     @property
     def is_busy(self) -> bool:
-        """Whether a result is owed."""
+        """Whether any result is still to come."""
         return bool(self._retries) or any(process.unfinished for process in self._processes)
 
     def is_stalled(self, now: float) -> bool:
-        """Tell whether results are owed and no process has spoken for longer than one may be silent."""
-        return self.is_busy and now > self._heard_at + self._setup.limits.decode_seconds + START_SECONDS
+        """Tell whether results are still to come and no process has sent anything for too long."""
+        # Both: a process may hang, and the one in its place has to load the task before it says a word.
+        patience_seconds = self._setup.limits.decode_seconds + START_SECONDS
+        return self.is_busy and now > self._last_message_at + patience_seconds
 
     def wait_ready(self, now: Callable[[], float], is_wanted: Callable[[], bool]) -> None:
-        """Wait until one process has loaded the task, or until that is not wanted any more.
+        """Wait until one process has loaded the task, or until `is_wanted` is false.
 
-        Raises BundleError where none can.
+        Raises BundleError where none can load it.
         """
         while is_wanted() and not self.is_ready:
             wait(self.connections, timeout=0.2)
             self.collect(now())
 
     def submit(self, jobs: Sequence[Job], now: float) -> None:
-        """Hand a batch to a free process; there has to be `room`."""
+        """Send a batch to a free process; there has to be `room`."""
         process = next(process for process in self._processes if process.is_ready and not process.unfinished)
-        self._give(process, jobs, now)
+        self._assign(process, jobs, now)
 
     def collect(self, now: float) -> list[JobResult[T]]:
         """Return the results of batches that are finished, and replace processes that have ended."""
@@ -154,50 +156,51 @@ class Pool(Generic[T]):
         return results
 
     def next_deadline(self) -> float:
-        """Return the time at which a process that is silent until then counts as hung."""
-        return min((self._deadline(process) for process in self._processes), default=math.inf)
+        """Return the earliest time at which a process that sends nothing until then counts as hung."""
+        return min((self._compute_deadline(process) for process in self._processes), default=math.inf)
 
     def close(self) -> None:
-        """End every process at once; what is unfinished is lost."""
+        """End every process at once; unfinished jobs have no result."""
         for process in self._processes:
-            self._end(process, patience=0)
+            self._end(process, patience_seconds=0)
         self._processes.clear()
 
     def _fill(self, now: float) -> None:
         while len(self._processes) < self._size:
             ours, theirs = socket.socketpair()
-            with theirs:
+            with theirs:  # closed here, so that the connection ends with the child, which has the other copy
                 popen = self._spawn(theirs.fileno())
             connection = Connection(ours.detach())
-            process: _Process[T] = _Process(popen, connection, heard_at=now)
+            process: _Process[T] = _Process(popen, connection, last_message_at=now)
             self._processes.append(process)
             self._send(process, self._setup)
 
-    def _give(self, process: _Process[T], jobs: Sequence[Job], now: float) -> None:
-        process.heard_at = self._heard_at = now
+    def _assign(self, process: _Process[T], jobs: Sequence[Job], now: float) -> None:
+        process.last_message_at = self._last_message_at = now
         process.unfinished.extend(jobs)
         self._send(process, list(jobs))
 
     def _send(self, process: _Process[T], message: object) -> None:
         try:
             process.connection.send(message)
-        except OSError:
+        except OSError:  # it is dead; `_receive` notices, and its jobs are retried
             logger.debug("a child process has gone", extra={"pid": process.popen.pid})
 
     def _submit_retries(self, now: float) -> None:
+        # One at a time: should the process die again, it is clear of which file.
         for process in self._processes:
             if self._retries and process.is_ready and not process.unfinished and not process.results:
-                self._give(process, [replace(self._retries.popleft(), is_retried=True)], now)
+                self._assign(process, [replace(self._retries.popleft(), is_retried=True)], now)
 
     def _receive(self, process: _Process[T], now: float) -> bool:
-        """Handle what the process sends; return False where it is dead or has to be."""
+        """Handle what the process has sent; return False where it is dead or overdue."""
         try:
             while process.connection.poll():
                 self._handle(process, process.connection.recv())
-                process.heard_at = self._heard_at = now
+                process.last_message_at = self._last_message_at = now
         except (EOFError, OSError):
             return False
-        process.is_overdue = now >= self._deadline(process)
+        process.is_overdue = now >= self._compute_deadline(process)
         return not process.is_overdue
 
     def _handle(self, process: _Process[T], message: Ready | Unfit | Opened | JobResult[T]) -> None:
@@ -209,15 +212,15 @@ class Pool(Generic[T]):
                 raise BundleError(detail)
             case Opened(_, file):
                 process.opened = file
-            case result:
+            case result:  # of the oldest unfinished job: a process works on them in their order
                 process.unfinished.popleft()
                 process.results.append(result)
                 process.opened = None
 
-    def _deadline(self, process: _Process[T]) -> float:
+    def _compute_deadline(self, process: _Process[T]) -> float:
         if not process.is_ready:
-            return process.heard_at + START_SECONDS
-        return process.heard_at + self._setup.limits.decode_seconds if process.unfinished else math.inf
+            return process.last_message_at + START_SECONDS
+        return process.last_message_at + self._setup.limits.decode_seconds if process.unfinished else math.inf
 
     def _take_results(self, process: _Process[T]) -> list[JobResult[T]]:
         results = process.results
@@ -226,45 +229,49 @@ class Pool(Generic[T]):
         return results
 
     def _remove(self, process: _Process[T], now: float) -> list[JobResult[T]]:
-        self._end(process, patience=0 if process.is_overdue else _DYING_SECONDS)
+        self._end(process, patience_seconds=0 if process.is_overdue else _EXIT_SECONDS)
         self._processes.remove(process)
         reason, detail = self._find_cause(process)
         logger.warning(
             "a child process ended",
-            extra={"event": "classifier_ended", "pid": process.popen.pid, "cause": detail},
+            extra={"event": "process_ended", "pid": process.popen.pid, "cause": detail},
         )
         if not process.is_ready:
             self._failed_starts += 1
-            if self._failed_starts >= _START_TRIES:
+            if self._failed_starts >= _MAX_FAILED_STARTS:
                 raise BundleError(f"child processes do not start: {detail}; see moodsort doctor")
-        results = self._take_results(process)
-        if process.unfinished:
-            suspect, *others = process.unfinished
-            self._retries.extendleft(reversed(others))
-            self._retried_keys.update(job.key for job in others)
-            if suspect.key in self._retried_keys:
-                self._retried_keys.remove(suspect.key)
-                results.append(Refused(suspect.key, process.opened, reason, detail))
-            else:
-                self._retried_keys.add(suspect.key)
-                self._retries.append(suspect)
-        return results
+        return self._take_results(process) + self._retry_unfinished(process, reason, detail)
+
+    def _retry_unfinished(self, process: _Process[T], reason: Reason, detail: str) -> list[JobResult[T]]:
+        """Put the jobs of a dead process up for a retry; return the refusal of the one that was retried."""
+        if not process.unfinished:
+            return []
+        # The first was being worked on; the others only waited behind it, and come before it now.
+        suspect, *waiting_jobs = process.unfinished
+        self._retries.extendleft(reversed(waiting_jobs))
+        self._retried_keys.update(job.key for job in waiting_jobs)
+        if suspect.key in self._retried_keys:
+            self._retried_keys.remove(suspect.key)
+            return [Refused(suspect.key, process.opened, reason, detail)]
+        self._retried_keys.add(suspect.key)
+        self._retries.append(suspect)
+        return []
 
     def _find_cause(self, process: _Process[T]) -> tuple[Reason, str]:
         limit = self._setup.limits.decode_seconds if process.is_ready else START_SECONDS
         status = process.popen.returncode
         if process.is_overdue or status == -signal.SIGALRM:
             return Reason.DECODE_TIMEOUT, f"decoding it took more than {limit:g} seconds"
-        ending = f"exit status {status}"
+        cause = f"exit status {status}"
         if status < 0:
-            ending = f"signal {-status} ({signal.Signals(-status).name})"
-        return Reason.DECODER_CRASHED, f"the decoder ended with {ending}"
+            cause = f"signal {-status} ({signal.Signals(-status).name})"
+        return Reason.DECODER_CRASHED, f"the decoder ended with {cause}"
 
-    def _end(self, process: _Process[T], patience: float) -> None:
-        """End a process; one that is dying gets `patience` seconds, so that its exit tells the cause."""
+    def _end(self, process: _Process[T], patience_seconds: float) -> None:
+        """Kill a process that has not ended by itself after `patience_seconds`."""
         process.connection.close()
         try:
-            process.popen.wait(timeout=patience)
+            process.popen.wait(timeout=patience_seconds)
         except subprocess.TimeoutExpired:
             process.popen.kill()
             process.popen.wait()

@@ -1,19 +1,16 @@
-"""The task of classifying photos with one bundle."""
+"""The task of predicting the labels of photos with one bundle."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker.config import Limits
-from worker.inference.bundle import load_bundle
-from worker.inference.decode import decode_photo
 from worker.inference.prediction import Prediction
-from worker.inference.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoResult:
-    """A prediction, and the size of the whole photo, upright."""
+    """The prediction for a photo, and the photo's size in pixels, upright."""
 
     width: int
     height: int
@@ -28,6 +25,12 @@ class PredictionTask:
 
     def load(self, limits: Limits) -> Callable[[bytes], PhotoResult]:
         """Load the bundle and run its self-test. Raises BundleError."""
+        # Imported only in the child: the parent, which sends this task, would hold LiteRT, NumPy and decoders
+        # in memory for nothing, and start later.
+        from worker.inference.bundle import load_bundle
+        from worker.inference.decode import decode_photo
+        from worker.inference.predictor import Predictor
+
         bundle = load_bundle(self.bundle_folder)
         predictor = Predictor(bundle)
         predictor.self_test()

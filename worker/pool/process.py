@@ -1,4 +1,4 @@
-"""A child process: read, hash and work on one file after the other, and report each at once."""
+"""A child process: read and hash one file after the other, run the task on it, and send its result."""
 
 import errno
 import hashlib
@@ -33,34 +33,34 @@ from worker.pool.protocol import (
     Unfit,
 )
 
-_PASSING = frozenset(
+_TRANSIENT_ERRORS = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT, errno.EINTR, errno.EAGAIN}
 )
-"""Causes that say nothing about the file; EAGAIN is a lease that another program holds for writing."""
+"""Errors that say nothing about the file; EAGAIN is a lease that another program holds for writing."""
 
-_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
-"""Nothing there, or no regular file any more: ELOOP is a symbolic link, ENXIO a socket or a FIFO."""
+_GONE_ERRORS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
+"""Nothing is there, or no regular file: ELOOP is a symbolic link, ENXIO a socket or a FIFO."""
 
 _ORPHAN_FACTOR = 3
-"""The parent ends a process that overruns its time; one whose parent is dead ends itself, later."""
+"""The parent kills a process after `decode_seconds`; if the parent is dead, SIGALRM does, so much later."""
 
 
 def main() -> None:
     """Serve the parent at the other end of the connection whose descriptor is the first argument."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the parent says when to end: by closing the connection
+        signal.signal(number, signal.SIG_IGN)  # the parent decides when to end, by closing the connection
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _silence_decoders()
     with Connection(int(sys.argv[1])) as connection:
         try:
             _serve(connection)
         except (EOFError, ConnectionError):
-            return  # the parent has gone
+            return  # the parent is dead
 
 
 def _silence_decoders() -> None:
-    # Decoders write a line for every damaged tag, to descriptor 2 and to Python's logging; what Python
-    # itself has to say when it ends by an error still gets out.
+    # Decoders write a line for every damaged tag, to descriptor 2 and to Python's logging. The traceback of
+    # an unexpected error goes to `sys.stderr`, which stays.
     logging.disable()
     sys.stderr = os.fdopen(silence_descriptor(2), "w", buffering=1)
 
@@ -68,7 +68,8 @@ def _silence_decoders() -> None:
 def _serve(connection: Connection) -> None:
     setup: Setup[object] = connection.recv()
     memory = setup.limits.memory_bytes
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # files that crash decoders must not fill the disk
+    # Not RLIMIT_AS: address space that is reserved and never written costs nothing (setrlimit(2)).
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     try:
         run = setup.task.load(setup.limits)
@@ -97,11 +98,12 @@ class JobRunner(Generic[T]):
         self._disk_sync = DiskSync(sync)
 
     def run(self, job: Job, connection: Connection) -> JobResult[T]:
-        """Read, hash and work on one file; send `Opened` on the connection before it is decoded.
+        """Read and hash a file and run the task on it; send `Opened` on the connection before it is decoded.
 
-        Its content is made durable meanwhile; the result comes back when it is.
+        The file is synced to disk meanwhile, and the result is returned after that.
         """
         started = time.perf_counter()
+        # O_NOFOLLOW: a link could lead to any file of the user's. O_NONBLOCK: a FIFO would wait for a writer.
         try:
             descriptor = os.open(job.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
@@ -111,20 +113,21 @@ class JobRunner(Generic[T]):
             os.close(descriptor)
             return Gone(job.key)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
-            # The log is about to vouch for these bytes; after a power cut they have to be there as well.
+            # The log will say what these bytes are; after a power cut they must be on the disk as well.
             self._disk_sync.begin(file.fileno())
-            result = None if job.is_retried else self._read(job, file, identity, connection, started)
+            result = None if job.is_retried else self._complete(job, file, identity, connection, started)
             failure = self._disk_sync.wait()
             if failure and failure.errno == errno.EIO:
                 return _translate_error(job, failure)
-            # A retried file is read only now: if it kills this process, too, no result of it is waited for.
-            return result or self._read(job, file, identity, connection, started)
+            # A retried file is decoded only now: should it kill this process, too, it is refused, and has to
+            # be durable by then.
+            return result or self._complete(job, file, identity, connection, started)
 
     def close(self) -> None:
-        """End the thread that waits for the disk."""
+        """End the thread that syncs."""
         self._disk_sync.close()
 
-    def _read(
+    def _complete(
         self, job: Job, file: FileIO, identity: FileIdentity, connection: Connection, started: float
     ) -> JobResult[T]:
         try:
@@ -146,13 +149,14 @@ class JobRunner(Generic[T]):
         if identity.size_bytes <= self._limits.max_file_bytes:
             data = file.readall()
             return data, hashlib.sha256(data).hexdigest()
+        # Hashed in chunks: a file of any size may lie in the inbox.
         return None, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _translate_error(job: Job, error: OSError) -> Refused | Gone | Delayed:
-    if error.errno in _GONE:
+    if error.errno in _GONE_ERRORS:
         return Gone(job.key)
-    if error.errno in _PASSING:
+    if error.errno in _TRANSIENT_ERRORS:
         return Delayed(job.key, f"it cannot be read now: {error.strerror}")
     return Refused(job.key, None, Reason.UNREADABLE, f"it cannot be read: {error.strerror}")
 

@@ -1,4 +1,4 @@
-"""What the parent and its child processes send to each other."""
+"""The messages between the parent and its child processes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Task(Protocol[T_co]):
-    """The work of a child process. It is sent to the process once, so it has to be picklable."""
+    """The work of a child process. It is sent to the process once, so it must be picklable."""
 
     def load(self, limits: Limits) -> Callable[[bytes], T_co]:
-        """Get ready, and return what turns the bytes of a file into its result.
+        """Load what the task needs; return the function that turns the bytes of a file into its result.
 
-        Raises BundleError where the task cannot be done here. What is returned raises BadPhoto for a file
-        that has no result.
+        Raises BundleError where the task cannot be done here. The function raises BadPhoto for a file that
+        has no result.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Setup(Generic[T]):
-    """Everything that a process has to know before its first file."""
+    """The first message to a process: what it will do, within which limits."""
 
     task: Task[T]
     limits: Limits
@@ -39,16 +39,16 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """The task cannot be done here; the sentence says why."""
+    """The task cannot be loaded; `detail` says why."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to work on; the key comes back with its result.
+    """One file to run the task on; the result bears the same key.
 
-    It is retried where a process has died that had it in hand.
+    `is_retried` where a process has died with it in its batch.
     """
 
     key: int
@@ -66,7 +66,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The file has been read and is about to be decoded: if the decoder dies, this is what it died of."""
+    """The file has been read and is about to be decoded: should the process die now, it died of this file."""
 
     key: int
     file: SourceFile
@@ -74,7 +74,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Completed(Generic[T]):
-    """A file's result, and the time from opening it to having the result."""
+    """The task's result for a file, and the time from opening the file to that result."""
 
     key: int
     file: SourceFile
@@ -84,7 +84,7 @@ class Completed(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A file that has no result; `file` is None where it could not even be read."""
+    """The file has no result; `file` is None where it could not even be read."""
 
     key: int
     file: SourceFile | None
@@ -94,14 +94,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """No regular file is at the path any more."""
+    """There is no regular file at the path any more."""
 
     key: int
 
 
 @dataclass(frozen=True, slots=True)
 class Delayed:
-    """The file cannot be read at this moment, for a cause that may pass."""
+    """The file cannot be read now, for a cause that may pass."""
 
     key: int
     detail: str

@@ -1,7 +1,7 @@
-"""Keep the log: every row that is written or read goes through here.
+"""Read and write the log: the only package with SQL.
 
-What writes is imported when it is first asked for: SQLAlchemy takes longer to import than `moodsort log`
-takes to answer.
+The classes that write are imported on first use: SQLAlchemy takes longer to import than `moodsort log` takes
+to answer.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Say in one line what a database refused, and whether trying again can help."""
+"""Translate the errors of both databases into one line each: transient, or a reason not to start."""
 
 import sqlite3
 
@@ -18,18 +18,19 @@ _SQLITE_TRANSIENT = {
     sqlite3.SQLITE_PROTOCOL: "is locked by another program; close that program, or wait for it",
     sqlite3.SQLITE_INTERRUPT: "was interrupted; try again",
 }
-_SQLITE_LASTING = {
+_SQLITE_PERMANENT = {
     sqlite3.SQLITE_CORRUPT: "is damaged; restore a backup, or save what is left with sqlite3's .recover",
     sqlite3.SQLITE_NOTADB: "is not a moodsort database; name another file in database.url",
 }
 
+# SQLSTATE codes: postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRES_TRANSIENT = {
     "53100": "cannot grow, the server's disk is full; free some space there",
     "25006": "is read-only; point database.url at the primary server",
     "55P03": "is locked by another program; close that program, or wait for it",
     "40P01": "was busy with another worker; try again",
 }
-_POSTGRES_LASTING = {
+_POSTGRES_PERMANENT = {
     "XX001": "is damaged; restore it from a backup",
     "XX002": "has a damaged index; REINDEX it",
     "42501": "may not be used by this user; grant the rights, or name another user in database.url",
@@ -37,17 +38,17 @@ _POSTGRES_LASTING = {
 
 
 def translate_sqlite_error(where: str, error: sqlite3.Error) -> MoodsortError | None:
-    """Return what to raise for SQLite's error, or None where the statement itself was wrong."""
+    """Return the error to raise for an error of SQLite, or None where the statement itself is wrong."""
     code = read_sqlite_code(error)
     if sentence := _SQLITE_TRANSIENT.get(code):
         return Transient(f"{where}: {sentence}")
-    if sentence := _SQLITE_LASTING.get(code):
+    if sentence := _SQLITE_PERMANENT.get(code):
         return StoreError(f"{where}: {sentence}")
     return None
 
 
 def read_sqlite_code(error: BaseException | None) -> int:
-    """Return the primary result code of SQLite's error."""
+    """Return the primary result code of an error of SQLite."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & _SQLITE_PRIMARY
 
@@ -55,20 +56,23 @@ def read_sqlite_code(error: BaseException | None) -> int:
 def translate_postgres_error(
     where: str, error: BaseException | None, is_operational: bool
 ) -> MoodsortError | None:
-    """Return what to raise for psycopg's error, or None where the statement itself was wrong."""
+    """Return the error to raise for an error of psycopg, or None where the statement itself is wrong.
+
+    `is_operational` says whether psycopg calls it one of the connection, which often has no SQLSTATE.
+    """
     state = getattr(error, "sqlstate", None) or ""
-    if sentence := _POSTGRES_LASTING.get(state):
+    if sentence := _POSTGRES_PERMANENT.get(state):
         return StoreError(f"{where}: {sentence}")
     if sentence := _POSTGRES_TRANSIENT.get(state):
         return Transient(f"{where}: {sentence}")
     if not is_operational:
         return None
-    said = " ".join(str(error).split())
-    return Transient(f"{where}: the connection was lost or refused ({said}); check that the server runs")
+    cause = " ".join(str(error).split())
+    return Transient(f"{where}: the connection was lost or refused ({cause}); check that the server runs")
 
 
-def refuse_missing_driver(where: str) -> StoreError:
-    """Return the refusal of a PostgreSQL database without psycopg."""
+def make_missing_driver_error(where: str) -> StoreError:
+    """Return the error of a PostgreSQL database where psycopg is not installed."""
     return StoreError(
         f"{where}: needs the PostgreSQL driver; install it with pip install 'moodsort[postgres]'"
     )

@@ -1,4 +1,4 @@
-"""Which rows of the log a person asks for, as conditions on the view."""
+"""The filters on the log that a person sets, as conditions on the view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,18 +8,17 @@ from typing import Any
 from worker.store.times import format_time
 
 LABEL = "coalesce(corrected_label, label)"
-"""What a photo shows as far as anyone knows: a person's word before the model's."""
+"""The label of a photo: a person's correction outranks the model's prediction."""
 
 Condition = tuple[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a row must match to be listed; what is empty or None asks for nothing.
+    """The conditions that a row has to match; an empty field or None sets no condition.
 
-    Several values of one field are alternatives. `since` is included, `until` is not; both are about
-    `received_at`. `name` and `model` match regardless of case: a pattern where they hold `*` or `?`, else
-    any part.
+    Several values of one field are alternatives. `since` is inclusive, `until` exclusive; both apply to
+    `received_at`. `name` and `model` ignore case: a pattern where they contain `*` or `?`, else a substring.
     """
 
     labels: tuple[str, ...] = ()
@@ -35,7 +34,7 @@ class Filters:
 
 
 def build_where(filters: Filters) -> Condition:
-    """Return the WHERE clause and its parameters, with ``?`` for each; empty where every row matches."""
+    """Return the WHERE clause, with ``?`` for each parameter, and the parameters; empty without filters."""
     conditions = [
         *_match_any(LABEL, filters.labels),
         *_match_any("status", filters.statuses),
@@ -64,13 +63,14 @@ def _compare(comparison: str, value: object) -> list[Condition]:
     return [] if value is None else [(f"{comparison} ?", (value,))]
 
 
-def _match_pattern(column: str, wanted: str | None) -> list[Condition]:
-    return [] if wanted is None else [(f"lower({column}) LIKE ? ESCAPE '!'", (make_like_pattern(wanted),))]
+def _match_pattern(column: str, pattern: str | None) -> list[Condition]:
+    # LIKE ignores case on SQLite alone, and there of ASCII letters alone.
+    return [] if pattern is None else [(f"lower({column}) LIKE ? ESCAPE '!'", (make_like_pattern(pattern),))]
 
 
-def make_like_pattern(wanted: str) -> str:
-    """Return the LIKE pattern, with ``!`` as its escape, of a pattern of ``*`` and ``?`` or of a part."""
-    escaped = "".join(f"!{char}" if char in "!%_" else char for char in wanted.lower())
-    if "*" in wanted or "?" in wanted:
+def make_like_pattern(pattern: str) -> str:
+    """Convert a pattern with ``*`` and ``?``, or a substring, to a LIKE pattern with ``!`` as its escape."""
+    escaped = "".join(f"!{char}" if char in "!%_" else char for char in pattern.lower())
+    if "*" in pattern or "?" in pattern:
         return escaped.replace("*", "%").replace("?", "_")
     return f"%{escaped}%"

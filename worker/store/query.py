@@ -1,9 +1,9 @@
-"""Read the log without standing in the worker's way."""
+"""Read the log without blocking the worker."""
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -34,16 +34,16 @@ COLUMNS = (
     "decided_at",
     "filed_at",
 )
-"""The view's columns, in its order."""
+"""The columns of the view, in its order."""
 
-_ROWS_AT_ONCE = 500
+_CHUNK_ROWS = 500
 
 _QUARTER = timedelta(minutes=15)
-"""Every time zone's days begin at a multiple of this."""
+"""In every time zone of today a day begins at a multiple of this in UTC."""
 
 
 class RowOrder(StrEnum):
-    """Which rows come first."""
+    """The order of the rows: which come first."""
 
     NEWEST = "newest"
     OLDEST = "oldest"
@@ -60,7 +60,7 @@ _ORDER_BY = {
 
 
 class Group(StrEnum):
-    """What `LogConfig.tallies` counts by."""
+    """The columns by which `PredictionLog.count_groups` counts."""
 
     LABEL = "label"
     STATUS = "status"
@@ -68,7 +68,7 @@ class Group(StrEnum):
     REASON = "reason"
 
 
-_GROUPED = {
+_GROUP_KEYS = {
     Group.LABEL: LABEL,
     Group.STATUS: "status",
     Group.MODEL: "model",
@@ -78,18 +78,18 @@ _GROUPED = {
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many photos are in a group, how many of them were judged and corrected, and their confidence."""
+    """The counts of one group: photos, those with a prediction and those with a correction."""
 
     keys: tuple[str | None, ...]
     photos: int
-    judged: int
+    predicted: int
     corrected: int
     confidence_sum: float
 
     @property
     def mean_confidence(self) -> float | None:
-        """The mean confidence of the judged photos, None where none was."""
-        return self.confidence_sum / self.judged if self.judged else None
+        """The mean confidence of the photos with a prediction, None where there are none."""
+        return self.confidence_sum / self.predicted if self.predicted else None
 
 
 class PredictionLog:
@@ -98,50 +98,48 @@ class PredictionLog:
     def __init__(self, reader: ReadConnection) -> None:
         self._reader = reader
 
-    def rows(self, filters: Filters, order: RowOrder, limit: int | None) -> Iterator[dict[str, Any]]:
+    def read_rows(self, filters: Filters, order: RowOrder, limit: int | None) -> Iterator[dict[str, Any]]:
         """Yield the matching rows of the view, at most `limit`.
 
-        Their ids are found first and the rows fetched some at a time, so that a reader that is slow to
-        take them keeps no lock.
+        The ids are read first and the rows in chunks, so that a slow consumer holds no lock.
         """
         condition, parameters = build_where(filters)
         query = f"SELECT id FROM prediction_log{condition} ORDER BY {_ORDER_BY[order]}"  # noqa: S608
         if limit is not None:
             query, parameters = f"{query} LIMIT ?", (*parameters, limit)
         ids = [row[0] for row in self._reader.query(query, parameters)]
-        for start in range(0, len(ids), _ROWS_AT_ONCE):
-            yield from self._fetched(ids[start : start + _ROWS_AT_ONCE])
+        for start in range(0, len(ids), _CHUNK_ROWS):
+            yield from self._read_chunk(ids[start : start + _CHUNK_ROWS])
 
-    def tallies(self, filters: Filters, groups: Sequence[Group]) -> list[Tally]:
+    def count_groups(self, filters: Filters, groups: Sequence[Group]) -> list[Tally]:
         """Count the matching rows by the groups, the largest first."""
-        keys = [_GROUPED[group] for group in groups]
-        return sorted(self._counted(filters, keys), key=lambda tally: -tally.photos)
+        tallies = self._count_by([_GROUP_KEYS[group] for group in groups], filters)
+        return sorted(tallies, key=lambda tally: -tally.photos)
 
-    def tallies_by_day(self, filters: Filters) -> list[Tally]:
+    def count_days(self, filters: Filters) -> list[Tally]:
         """Count the matching rows by the day they came, in the local time zone, the earliest first."""
+        # The database does not know the local time zone, and a log may have a million rows: it counts by
+        # quarters of an hour, which are then added up to days.
         quarter = "substr(received_at, 1, 14) || (CAST(substr(received_at, 15, 2) AS INTEGER) / 15)"
         days: dict[date, Tally] = {}
-        for tally in self._counted(filters, [quarter]):
+        for tally in self._count_by([quarter], filters):
             (key,) = tally.keys
             assert key is not None
             day = _parse_quarter(key).astimezone().date()
             days[day] = _add_tallies(tally, days[day]) if day in days else tally
-        return [
-            Tally((day.isoformat(),), tally.photos, tally.judged, tally.corrected, tally.confidence_sum)
-            for day, tally in sorted(days.items())
-        ]
+        return [replace(tally, keys=(day.isoformat(),)) for day, tally in sorted(days.items())]
 
-    def _fetched(self, ids: Sequence[int]) -> Iterator[dict[str, Any]]:
-        marks = ", ".join("?" * len(ids))
-        query = f"SELECT {', '.join(COLUMNS)} FROM prediction_log WHERE id IN ({marks})"  # noqa: S608
-        found = {row[0]: row for row in self._reader.query(query, tuple(ids))}
+    def _read_chunk(self, ids: Sequence[int]) -> Iterator[dict[str, Any]]:
+        placeholders = ", ".join("?" * len(ids))
+        query = f"SELECT {', '.join(COLUMNS)} FROM prediction_log WHERE id IN ({placeholders})"  # noqa: S608
+        values_by_id = {values[0]: values for values in self._reader.query(query, tuple(ids))}
         for photo_id in ids:
-            row = dict(zip(COLUMNS, found[photo_id], strict=True))
-            if isinstance(row["probabilities"], str):  # SQLite keeps JSON as text
+            row = dict(zip(COLUMNS, values_by_id[photo_id], strict=True))
+            if isinstance(row["probabilities"], str):  # SQLite stores JSON as text
                 row["probabilities"] = json.loads(row["probabilities"])
             yield row
 
-    def _counted(self, filters: Filters, keys: Sequence[str]) -> list[Tally]:
+    def _count_by(self, keys: Sequence[str], filters: Filters) -> list[Tally]:
         condition, parameters = build_where(filters)
         counts = "count(*), count(confidence), count(corrected_label), coalesce(sum(confidence), 0.0)"
         numbers = ", ".join(str(index + 1) for index in range(len(keys)))
@@ -152,7 +150,7 @@ class PredictionLog:
 
 @contextmanager
 def open_log(url: str) -> Iterator[PredictionLog]:
-    """Open the log for reading alone.
+    """Open the log for reading only.
 
     Raises StoreError where there is none yet, where its schema is older or newer than this program's, and
     where it is damaged; Transient where it is locked or unreachable.
@@ -165,11 +163,11 @@ def _parse_quarter(key: str) -> datetime:
     return parse_time(f"{key[:14]}00Z") + int(key[14:]) * _QUARTER
 
 
-def _add_tallies(one: Tally, other: Tally) -> Tally:
+def _add_tallies(first: Tally, second: Tally) -> Tally:
     return Tally(
-        one.keys,
-        one.photos + other.photos,
-        one.judged + other.judged,
-        one.corrected + other.corrected,
-        one.confidence_sum + other.confidence_sum,
+        first.keys,
+        first.photos + second.photos,
+        first.predicted + second.predicted,
+        first.corrected + second.corrected,
+        first.confidence_sum + second.confidence_sum,
     )

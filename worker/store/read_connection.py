@@ -1,6 +1,7 @@
 """A connection that can only read, to either database.
 
-It speaks to the drivers directly: SQLAlchemy takes longer to import than a query takes to answer.
+It uses the drivers directly: SQLAlchemy takes longer to import than a query takes to answer. psycopg is
+imported inside functions because it is an optional extra.
 """
 
 import sqlite3
@@ -14,11 +15,11 @@ from urllib.parse import quote_from_bytes
 from worker.errors import StoreError
 from worker.store.address import describe_address, find_sqlite_file
 from worker.store.database_errors import (
-    refuse_missing_driver,
+    make_missing_driver_error,
     translate_postgres_error,
     translate_sqlite_error,
 )
-from worker.store.revision import RevisionState, compare_revision, refuse_newer
+from worker.store.revision import RevisionState, compare_revision, make_newer_revision_error
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,39 +28,39 @@ _LOCK_SECONDS = 10.0
 
 
 class ReadConnection(ABC):
-    """Answer queries, each in a transaction of its own; parameters are marked with ``?``."""
+    """Runs queries, each in a transaction of its own; ``?`` marks a parameter."""
 
     def __init__(self, where: str) -> None:
         self.where = where
 
     @abstractmethod
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return every row of the answer."""
+        """Return all rows of the result."""
 
     @abstractmethod
     def has_table(self, name: str) -> bool:
-        """Tell whether there is such a table."""
+        """Tell whether the database has this table."""
 
 
 @contextmanager
 def open_read_connection(url: str) -> Iterator[ReadConnection]:
-    """Open the log for reading alone, or refuse one with another schema than this program's."""
+    """Open the log for reading only. Raises StoreError where its schema is not the one of this program."""
     with _connect(url) as reader:
-        found = _query_revision(reader)
-        match compare_revision(found):
+        revision = _read_revision(reader)
+        match compare_revision(revision):
             case RevisionState.EMPTY:
                 raise StoreError(f"{reader.where}: holds no log yet; start the worker with `moodsort run`")
             case RevisionState.OLDER:
                 raise StoreError(f"{reader.where}: was made by an older moodsort; run `moodsort db upgrade`")
             case RevisionState.NEWER:
-                raise refuse_newer(reader.where, found)
+                raise make_newer_revision_error(reader.where, revision)
         yield reader
 
 
 def read_revision(url: str) -> str | None:
     """Return the revision of the database's schema, or None where it holds no log yet."""
     with _connect(url) as reader:
-        return _query_revision(reader)
+        return _read_revision(reader)
 
 
 def _connect(url: str) -> AbstractContextManager[ReadConnection]:
@@ -67,7 +68,7 @@ def _connect(url: str) -> AbstractContextManager[ReadConnection]:
     return _open_sqlite(file, describe_address(url)) if file else _open_postgres(url, describe_address(url))
 
 
-def _query_revision(reader: ReadConnection) -> str | None:
+def _read_revision(reader: ReadConnection) -> str | None:
     if not reader.has_table("alembic_version"):
         return None
     rows = reader.query("SELECT version_num FROM alembic_version")
@@ -101,6 +102,7 @@ def _open_sqlite(file: Path, where: str) -> Iterator[ReadConnection]:
         raise StoreError(
             f"{where}: is not there yet; start the worker with `moodsort run`, or check database.url"
         )
+    # Read-only also keeps SQLite from creating the file and from rolling back a journal of a stopped worker.
     address = f"file:{quote_from_bytes(bytes(file.absolute()))}?mode=ro"
     try:
         connection = sqlite3.connect(address, uri=True, timeout=_LOCK_SECONDS, isolation_level=None)
@@ -109,7 +111,7 @@ def _open_sqlite(file: Path, where: str) -> Iterator[ReadConnection]:
             raise failure from error
         raise
     with closing(connection):
-        # SQLite's own knows the case of ASCII alone.
+        # SQLite's own lower() converts ASCII letters only.
         connection.create_function("lower", 1, _lower, deterministic=True)
         yield _SqliteConnection(connection, where)
 
@@ -125,7 +127,7 @@ class _PostgresConnection(ReadConnection):
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with _translate_errors(self.where):
-            # Our SQL has no % of its own: patterns are parameters.
+            # Safe because the SQL contains neither % nor a literal ?: patterns are parameters.
             return self._connection.execute(sql.replace("?", "%s").encode(), parameters).fetchall()
 
     def has_table(self, name: str) -> bool:
@@ -137,7 +139,7 @@ def _open_postgres(url: str, where: str) -> Iterator[ReadConnection]:
     try:
         import psycopg
     except ModuleNotFoundError as error:
-        raise refuse_missing_driver(where) from error
+        raise make_missing_driver_error(where) from error
     with _translate_errors(where):
         connection = psycopg.connect(
             url.replace("postgresql+psycopg://", "postgresql://", 1),

@@ -1,4 +1,4 @@
-"""What goes into the database and what comes out of it for a worker, as plain records.
+"""The records that a worker writes to the database and reads from it.
 
 Paths are relative to the root folder; times are aware, in UTC.
 """
@@ -13,7 +13,7 @@ from worker.inference.prediction import Prediction
 
 
 class Status(StrEnum):
-    """Where a photo is in its life."""
+    """The states of a photo, in the order in which it passes through them."""
 
     PENDING = "pending"
     DECIDED = "decided"
@@ -33,7 +33,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is in a file, as far as it could be read; width and height are of the upright picture."""
+    """The content of a file, as far as it could be read; width and height are of the upright picture."""
 
     sha256: str | None
     size_bytes: int
@@ -43,16 +43,16 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Where one photo goes, and why: a verdict, or the reason why there is none.
+    """The destination of one photo with its prediction, or with the reason why it has none.
 
-    `folder` is the name of the label folder, of review or of quarantine; `destination` the exact path.
+    `folder` is the name of a label folder, of review or of quarantine; `destination` is the exact path.
     """
 
     photo_id: int
     folder: str
     destination: Path
     content: Content
-    verdict: Prediction | None
+    prediction: Prediction | None
     reason: Reason | None
     detail: str | None
     decided_at: datetime
@@ -60,7 +60,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A row that is pending or decided: what a worker that was stopped has left.
+    """A pending or decided row that a stopped worker has left.
 
     `destination`, `sha256` and `reason` are None while the row is pending.
     """

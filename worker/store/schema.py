@@ -1,4 +1,4 @@
-"""The tables and the view, as the newest migration leaves them."""
+"""The tables and the view as they are after the newest migration."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -30,10 +30,12 @@ from worker.store.records import Status
 from worker.store.times import format_time, parse_time
 
 ACTIVE = (Status.PENDING, Status.DECIDED)
-"""A photo in one of these is in the hands of a worker, or of one that was stopped."""
+"""The states of a photo that a worker has in hand, or had when it was stopped."""
 
 ORIGINS = ("command", "moved", "web")
+"""How a person corrects a label: by a command, by moving the photo to another folder, on the web page."""
 
+# A migration can drop a constraint only by its name.
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -46,26 +48,27 @@ metadata = MetaData(
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware time, kept as text."""
+    """An aware time, stored as text: both databases sort and compare it alike."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """Write a time."""
+        """Convert a time to text."""
         return None if value is None else format_time(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Read a time."""
+        """Convert text to a time."""
         return None if value is None else parse_time(value)
 
 
-def _check_in(column: str, words: Iterable[str | StrEnum]) -> str:
+def _build_membership_check(column: str, words: Iterable[str | StrEnum]) -> str:
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
 
 
+# None becomes NULL, as in the other columns, and not the JSON value null.
 _JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-_IS_ACTIVE = _check_in("status", ACTIVE)
+_IS_ACTIVE = _build_membership_check("status", ACTIVE)
 
 photos = Table(
     "photos",
@@ -88,12 +91,13 @@ photos = Table(
     Column("received_at", UtcTime, nullable=False),
     Column("decided_at", UtcTime),
     Column("filed_at", UtcTime),
-    CheckConstraint(_check_in("status", Status), name="status"),
-    CheckConstraint(_check_in("reason", Reason), name="reason"),
+    CheckConstraint(_build_membership_check("status", Status), name="status"),
+    CheckConstraint(_build_membership_check("reason", Reason), name="reason"),
     Index(None, "received_at"),
     Index(None, "status"),
 )
 
+# A source path may come again once its photo is finished, and undecodable paths may be displayed alike.
 for _name, _column, _where in (
     ("uq_photos_active_source_path", photos.c.source_path, "source_path_raw IS NULL"),
     ("uq_photos_active_source_path_raw", photos.c.source_path_raw, "source_path_raw IS NOT NULL"),
@@ -138,7 +142,7 @@ corrections = Table(
     Column("previous_label", Text),
     Column("origin", Text, nullable=False),
     Column("corrected_at", UtcTime, nullable=False),
-    CheckConstraint(_check_in("origin", ORIGINS), name="origin"),
+    CheckConstraint(_build_membership_check("origin", ORIGINS), name="origin"),
     Index(None, "photo_id", "id"),
 )
 

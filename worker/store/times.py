@@ -1,4 +1,4 @@
-"""Times as the log keeps them: UTC, ISO 8601, of one width, so that text sorts as time."""
+"""The times of the log as text: UTC, ISO 8601, of one width, so that texts sort as the times do."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What a worker writes in one transaction: photos taken on, decided, filed, missing, tried again."""
+"""The writes of a worker in one transaction: photos taken on, decided, filed, missing or tried again."""
 
 import os
 from collections.abc import Sequence
@@ -34,27 +34,29 @@ from worker.store.schema import ACTIVE, photos, predictions
 _DECIDED = (Status.DECIDED,)
 
 
-def _where(status: tuple[Status, ...]) -> ColumnElement[bool]:
-    return and_(photos.c.id == bindparam("photo_id"), or_(*(photos.c.status == word for word in status)))
+def _match_photo(statuses: tuple[Status, ...]) -> ColumnElement[bool]:
+    # Not IN: SQLAlchemy expands it anew at each execution.
+    is_in_status = or_(*(photos.c.status == status for status in statuses))
+    return and_(photos.c.id == bindparam("photo_id"), is_in_status)
 
 
-# Built once: to build a statement takes SQLAlchemy longer than SQLite takes to run it.
-_FIND: dict[tuple[Status, ...], Select[Any]] = {
-    status: select(photos).where(_where(status)) for status in (ACTIVE, _DECIDED)
+# Built once: SQLAlchemy takes longer to build a statement than SQLite takes to run it.
+_SELECT: dict[tuple[Status, ...], Select[Any]] = {
+    statuses: select(photos).where(_match_photo(statuses)) for statuses in (ACTIVE, _DECIDED)
 }
-_CHANGE: dict[tuple[Status, ...], Update] = {
-    status: update(photos).where(_where(status)) for status in (ACTIVE, _DECIDED)
+_UPDATE: dict[tuple[Status, ...], Update] = {
+    statuses: update(photos).where(_match_photo(statuses)) for statuses in (ACTIVE, _DECIDED)
 }
-_FILE = (
+_UPDATE_FILED = (
     update(photos)
-    .where(_where(_DECIDED))
+    .where(_match_photo(_DECIDED))
     .values(
         status=case((photos.c.reason.is_(None), Status.FILED), else_=Status.QUARANTINED),
         filed_at=bindparam("at"),
     )
 )
-_PREDICT = insert(predictions)
-_FORGET = delete(predictions).where(
+_INSERT_PREDICTION = insert(predictions)
+_DELETE_NEWEST_PREDICTION = delete(predictions).where(
     predictions.c.id
     == select(func.max(predictions.c.id))
     .where(predictions.c.photo_id == bindparam("photo_id"))
@@ -62,43 +64,42 @@ _FORGET = delete(predictions).where(
 )
 
 
-def insert_unless_there(connection: Connection, table: Table) -> Any:
-    """Return an insert that leaves a row alone that a unique index finds already there."""
+def build_insert_or_ignore(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that does nothing where the row violates a unique index."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     return dialect.insert(table).on_conflict_do_nothing()
 
 
 class Turn:
-    """One transaction of `Store.turn`; a photo that is not in hand is refused with LookupError."""
+    """One transaction of a store. Methods raise LookupError for a photo that is not in hand."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._insert = insert_unless_there(connection, photos).returning(photos.c.id)
-        self.taken: set[int] = set()
-        self.finished: set[int] = set()
+        self._insert = build_insert_or_ignore(connection, photos).returning(photos.c.id)
+        self.taken_ids: set[int] = set()
+        self.finished_ids: set[int] = set()
 
     def take_on(self, arrivals: Sequence[Arrival]) -> list[int | None]:
-        """Return the id of each photo's new row, or None where its source path is in hand already."""
-        # In the order of the paths, so that two workers that take on the same ones wait for each other
-        # in turn, and never crosswise.
+        """Insert a row for each photo; return its id, or None where its source path is in hand already."""
+        # In the order of the paths, so that two workers that take on the same photos cannot deadlock.
         order = sorted(range(len(arrivals)), key=lambda index: os.fsencode(arrivals[index].source))
         ids: list[int | None] = [None] * len(arrivals)
         for index in order:
             ids[index] = self._connection.execute(self._insert, _make_photo_row(arrivals[index])).scalar()
-        new = {photo_id for photo_id in ids if photo_id is not None}
-        self.taken |= locks.take_photos(self._connection, new)
+        new_ids = {photo_id for photo_id in ids if photo_id is not None}
+        self.taken_ids |= locks.lock_photos(self._connection, new_ids)
         return ids
 
     def withdraw(self, photo_id: int) -> None:
-        """Take a row back that this turn has made: its file was finished by another worker meanwhile."""
-        row = (photos.c.id == photo_id) & (photos.c.status == Status.PENDING)
-        self._connection.execute(delete(photos).where(row))
-        self.finished.add(photo_id)
+        """Delete a row that this turn has inserted: another worker has finished its file in the meantime."""
+        is_pending = (photos.c.id == photo_id) & (photos.c.status == Status.PENDING)
+        self._connection.execute(delete(photos).where(is_pending))
+        self.finished_ids.add(photo_id)
 
     def decide(self, decision: Decision, model_id: int) -> None:
-        """Record where a photo goes and why; a second decision for it takes the place of the first."""
-        self._forget_prediction(decision.photo_id)
-        self._change(
+        """Record where a photo goes and why; a second decision replaces the first."""
+        self._delete_prediction(decision.photo_id)
+        self._update(
             decision.photo_id,
             ACTIVE,
             status=Status.DECIDED,
@@ -109,30 +110,30 @@ class Turn:
             **asdict(decision.content),
             decided_at=decision.decided_at,
         )
-        if decision.verdict is not None:
-            row = _make_prediction_row(decision.photo_id, model_id, decision.verdict, decision.decided_at)
-            self._connection.execute(_PREDICT, row)
+        if decision.prediction is not None:
+            row = _make_prediction_row(decision.photo_id, model_id, decision.prediction, decision.decided_at)
+            self._connection.execute(_INSERT_PREDICTION, row)
 
     def readdress(self, photo_id: int, destination: Path) -> None:
-        """Send a decided photo to another name."""
-        self._change(photo_id, _DECIDED, **_make_path_columns(destination))
+        """Change the destination of a decided photo."""
+        self._update(photo_id, _DECIDED, **_make_path_columns(destination))
 
     def record_filed(self, photo_id: int, at: datetime) -> None:
-        """Record that a decided photo is where it was to go."""
-        self._apply(_FILE, photo_id, _DECIDED, {"at": at})
-        self.finished.add(photo_id)
+        """Record that a decided photo has arrived at its destination."""
+        self._execute_update(_UPDATE_FILED, photo_id, _DECIDED, {"at": at})
+        self.finished_ids.add(photo_id)
 
     def record_missing(self, photo_id: int, detail: str) -> None:
-        """Record that a photo's file has gone."""
-        self._change(photo_id, ACTIVE, status=Status.MISSING, detail=_clean_text(detail))
-        self.finished.add(photo_id)
+        """Record that the file of a photo has gone."""
+        self._update(photo_id, ACTIVE, status=Status.MISSING, detail=_clean_text(detail))
+        self.finished_ids.add(photo_id)
 
     def retry(self, photo_id: int) -> None:
-        """Make a photo pending again; a decision that was not carried out is forgotten."""
-        self._forget_prediction(photo_id)
-        row = self._row(photo_id, ACTIVE)
+        """Make a photo pending again, and discard a decision that was not carried out."""
+        self._delete_prediction(photo_id)
+        row = self._read_row(photo_id, ACTIVE)
         source = restore_path(row.source_path, row.source_path_raw)
-        self._change(
+        self._update(
             photo_id,
             ACTIVE,
             status=Status.PENDING,
@@ -145,26 +146,30 @@ class Turn:
             decided_at=None,
         )
 
-    def _row(self, photo_id: int, status: tuple[Status, ...]) -> Any:
-        row = self._connection.execute(_FIND[status], {"photo_id": photo_id}).first()
+    def _read_row(self, photo_id: int, statuses: tuple[Status, ...]) -> Any:
+        row = self._connection.execute(_SELECT[statuses], {"photo_id": photo_id}).first()
         if row is None:
-            raise LookupError(f"photo {photo_id} is not {' or '.join(status)}")
+            raise _make_lookup_error(photo_id, statuses)
         return row
 
-    def _change(self, photo_id: int, was: tuple[Status, ...], **values: Any) -> None:
-        self._apply(_CHANGE[was], photo_id, was, values)
+    def _update(self, photo_id: int, statuses: tuple[Status, ...], **values: Any) -> None:
+        self._execute_update(_UPDATE[statuses], photo_id, statuses, values)
 
-    def _apply(
-        self, statement: Update, photo_id: int, was: tuple[Status, ...], values: dict[str, Any]
+    def _execute_update(
+        self, statement: Update, photo_id: int, statuses: tuple[Status, ...], values: dict[str, Any]
     ) -> None:
         if self._connection.execute(statement, {"photo_id": photo_id, **values}).rowcount != 1:
-            raise LookupError(f"photo {photo_id} is not {' or '.join(was)}")
+            raise _make_lookup_error(photo_id, statuses)
 
-    def _forget_prediction(self, photo_id: int) -> None:
-        """Remove the prediction of a decision that was not carried out; older ones stay."""
-        row = self._row(photo_id, ACTIVE)
+    def _delete_prediction(self, photo_id: int) -> None:
+        """Delete the prediction of a decision that was not carried out; older ones stay."""
+        row = self._read_row(photo_id, ACTIVE)
         if row.status == Status.DECIDED and row.reason is None:
-            self._connection.execute(_FORGET, {"photo_id": photo_id})
+            self._connection.execute(_DELETE_NEWEST_PREDICTION, {"photo_id": photo_id})
+
+
+def _make_lookup_error(photo_id: int, statuses: tuple[Status, ...]) -> LookupError:
+    return LookupError(f"photo {photo_id} is not {' or '.join(statuses)}")
 
 
 def _make_photo_row(arrival: Arrival) -> dict[str, Any]:
@@ -187,19 +192,21 @@ def _make_path_columns(path: Path) -> dict[str, str | bytes | None]:
 
 
 def _clean_text(detail: str | None) -> str | None:
-    # Libraries quote names and bytes as they found them, and PostgreSQL takes neither of these.
+    # Error messages of libraries quote names and bytes; PostgreSQL accepts neither lone surrogates nor NUL.
     if detail is None:
         return None
     return detail.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
-def _make_prediction_row(photo_id: int, model_id: int, verdict: Prediction, at: datetime) -> dict[str, Any]:
+def _make_prediction_row(
+    photo_id: int, model_id: int, prediction: Prediction, at: datetime
+) -> dict[str, Any]:
     return {
         "photo_id": photo_id,
         "model_id": model_id,
-        "label": verdict.label,
-        "confidence": verdict.confidence,
-        "probabilities": verdict.probabilities,
-        "faces": verdict.faces_to_dicts(),
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "probabilities": prediction.probabilities,
+        "faces": prediction.faces_to_dicts(),
         "predicted_at": at,
     }

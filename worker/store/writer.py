@@ -1,4 +1,4 @@
-"""Write what happens to photos: one worker's connection to the log."""
+"""Write to the log: the connection of one worker."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,14 +15,14 @@ from worker.store.address import describe_address
 from worker.store.engine import connect, translate_errors, translate_start_errors
 from worker.store.records import Status, Unfinished
 from worker.store.schema import ACTIVE, models, photos
-from worker.store.turn import Turn, insert_unless_there
+from worker.store.turn import Turn, build_insert_or_ignore
 from worker.store.upgrade import upgrade_schema
 
 
 def open_store(url: str, lock_seconds: float = 10.0) -> "Store":
-    """Open the log for writing; an empty or older database is brought up to date first.
+    """Open the log for writing, after an upgrade where the database is empty or older.
 
-    A statement waits `lock_seconds` for another program's lock. Raises StoreError where the database is
+    A statement waits `lock_seconds` for the lock of another program. Raises StoreError where the database is
     newer than this program, damaged, foreign or unwritable, and Transient where it is locked or unreachable.
     """
     engine = connect(url, lock_seconds)
@@ -32,16 +32,16 @@ def open_store(url: str, lock_seconds: float = 10.0) -> "Store":
 
 
 class Store:
-    """The log as one worker writes it, over one connection, from one thread.
+    """The log as one worker writes it, over one connection and from one thread.
 
-    After a Transient, open another store: what this one had in hand comes back from `take_unfinished`.
+    After Transient, open another store: its `take_unfinished` returns the photos that this one had in hand.
     """
 
     def __init__(self, connection: Connection, where: str) -> None:
         self.shares_inbox: bool = connection.dialect.name == "postgresql"
         self._connection = connection
         self._where = where
-        self._held: set[int] = set()
+        self._held_ids: set[int] = set()
 
     def use_model(
         self,
@@ -51,7 +51,7 @@ class Store:
         metrics: Mapping[str, Any] | Sequence[Any],
         now: datetime,
     ) -> int:
-        """Return the id of the model's row, which is made on first use."""
+        """Return the id of the row of a model, which is inserted on first use."""
         row = {
             "name": name,
             "version": version,
@@ -59,53 +59,54 @@ class Store:
             "metrics": metrics,
             "first_used_at": now,
         }
-        known = select(models.c.id).where(models.c.name == name, models.c.version == version)
-        with self._transaction() as connection:
-            connection.execute(insert_unless_there(connection, models).values(row))
-            model_id: int = connection.execute(known).scalar_one()
+        select_id = select(models.c.id).where(models.c.name == name, models.c.version == version)
+        with self._begin_transaction() as connection:
+            connection.execute(build_insert_or_ignore(connection, models).values(row))
+            model_id: int = connection.execute(select_id).scalar_one()
         return model_id
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
-        """Do one turn's writing in one transaction, which is durable when the context ends."""
+    def begin_turn(self) -> Iterator[Turn]:
+        """Begin the transaction of one turn; it is durable when the context ends."""
         turn: Turn | None = None
         try:
-            with self._transaction() as connection:
+            with self._begin_transaction() as connection:
                 turn = Turn(connection)
                 yield turn
         except BaseException:
             if turn is not None:
-                self._release(turn.taken)
+                # Locks of a session outlive the rollback of its transaction.
+                self._release(turn.taken_ids)
             raise
-        self._held |= turn.taken
-        self._held -= turn.finished
-        self._release(turn.finished)
+        self._held_ids |= turn.taken_ids
+        self._held_ids -= turn.finished_ids
+        self._release(turn.finished_ids)
 
     def take_unfinished(self) -> list[Unfinished]:
-        """Take over the pending and decided photos that no living worker holds, this one included."""
-        active = select(photos.c.id).where(photos.c.status.in_(ACTIVE))
-        with self._transaction() as connection:
-            there = set(connection.execute(active).scalars()) - self._held
-            taken = locks.take_photos(connection, there)
-            # Read after the lock: its holder may just have finished it.
+        """Take over the pending and decided photos that no running worker has in hand, this one included."""
+        select_ids = select(photos.c.id).where(photos.c.status.in_(ACTIVE))
+        with self._begin_transaction() as connection:
+            active_ids = set(connection.execute(select_ids).scalars()) - self._held_ids
+            locked_ids = locks.lock_photos(connection, active_ids)
+            # Read again under the lock: its former holder may just have finished a photo.
             rows = {
                 row.id: row
                 for row in connection.execute(select(photos).where(photos.c.status.in_(ACTIVE)))
-                if row.id in taken
+                if row.id in locked_ids
             }
-            locks.release_photos(connection, taken - rows.keys())
-        self._held |= rows.keys()
+            locks.unlock_photos(connection, locked_ids - rows.keys())
+        self._held_ids |= rows.keys()
         return [_make_unfinished(row) for _, row in sorted(rows.items())]
 
     def close(self) -> None:
-        """Let go of the database and of every photo in hand."""
+        """Close the connection, which releases every photo in hand."""
         with suppress(DBAPIError):
             self._connection.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _begin_transaction(self) -> Iterator[Connection]:
         if self._connection.invalidated:
-            # Reconnecting would lose the locks without anyone noticing.
+            # SQLAlchemy would reconnect by itself, and the locks would be lost without anyone noticing.
             raise Transient(f"{self._where}: the connection was lost; open it again")
         with translate_errors(self._where), self._connection.begin():
             yield self._connection
@@ -113,9 +114,9 @@ class Store:
     def _release(self, photo_ids: set[int]) -> None:
         if not self.shares_inbox or not photo_ids:
             return
-        # A connection that is lost has let go of them already, and the next transaction says that it is lost.
+        # A lost connection has released its locks already, and the next transaction reports that it is lost.
         with suppress(DBAPIError), self._connection.begin():
-            locks.release_photos(self._connection, photo_ids)
+            locks.unlock_photos(self._connection, photo_ids)
 
 
 def _make_unfinished(row: Any) -> Unfinished:

@@ -21,13 +21,13 @@ class Work:
     now = NOW
 
     def take_on(self, store: Store, *sources: str | Path) -> list[int | None]:
-        with store.turn() as turn:
+        with store.begin_turn() as turn:
             return self.take_on_in(turn, *sources)
 
     def take_on_in(self, turn: Turn, *sources: str | Path) -> list[int | None]:
         return turn.take_on([Arrival(Path(source), 9, NOW) for source in sources])
 
-    def decision(
+    def make_decision(
         self,
         photo_id: int,
         destination: str = "happy/a.jpg",
@@ -35,14 +35,14 @@ class Work:
         confidence: float = 0.9,
         reason: Reason | None = None,
     ) -> Decision:
-        other = "sad" if label == "happy" else "happy"
-        verdict = Prediction(label, confidence, {label: confidence, other: 1 - confidence}, faces=None)
+        other_label = "sad" if label == "happy" else "happy"
+        probabilities = {label: confidence, other_label: 1 - confidence}
         return Decision(
             photo_id=photo_id,
             folder=Path(destination).parts[0],
             destination=Path(destination),
             content=Content(sha256="ab" * 32, size_bytes=10, width=4, height=3),
-            verdict=None if reason else verdict,
+            prediction=None if reason else Prediction(label, confidence, probabilities, faces=None),
             reason=reason,
             detail=f"it is {reason}" if reason else None,
             decided_at=NOW,
@@ -60,9 +60,9 @@ def work() -> Work:
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
+    opened_store = open_store(database_url)
+    yield opened_store
+    opened_store.close()
 
 
 @pytest.fixture

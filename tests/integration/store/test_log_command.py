@@ -37,20 +37,20 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def filled(store: Store, model: int, work: Any) -> None:
     happy, broken, _ = work.take_on(store, "inbox/a.jpg", "inbox/b.jpg", "inbox/c.jpg")
-    with store.turn() as turn:
-        turn.decide(work.decision(happy, "happy/a.jpg"), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(happy, "happy/a.jpg"), model)
         turn.record_filed(happy, work.now)
-        turn.decide(work.decision(broken, "quarantine/b.jpg", reason=Reason.EMPTY), model)
+        turn.decide(work.make_decision(broken, "quarantine/b.jpg", reason=Reason.EMPTY), model)
         turn.record_filed(broken, work.now)
 
 
 def test_json_has_the_views_columns_in_order(filled: None, run: Any) -> None:
     rows = json.loads(run("log", "--format", "json", "--label", "happy"))
     assert [list(row) for row in rows] == [list(COLUMNS)]
-    assert rows[0]["scores"]["happy"] == 0.9
+    assert rows[0]["probabilities"]["happy"] == 0.9
 
 
-def test_json_lines_and_csv_tell_the_same_rows(filled: None, run: Any) -> None:
+def test_json_lines_and_csv_have_the_same_rows(filled: None, run: Any) -> None:
     lines = [json.loads(line) for line in run("log", "--format", "jsonl").splitlines()]
     table = list(csv.DictReader(io.StringIO(run("log", "--format", "csv"))))
     assert [row["id"] for row in table] == [str(row["id"]) for row in lines]
@@ -85,8 +85,8 @@ def test_a_log_without_a_match_is_an_empty_list(filled: None, run: Any) -> None:
     assert json.loads(run("log", "--format", "json", "--label", "angry")) == []
 
 
-def test_a_date_that_is_none_is_a_wrong_use(filled: None, run: Any) -> None:
-    with pytest.raises(ConfigError, match="'soon' is no date or time"):
+def test_an_invalid_date_is_a_usage_error(filled: None, run: Any) -> None:
+    with pytest.raises(ConfigError, match="'soon' is not a date or time"):
         run("log", "--since", "soon")
 
 
@@ -120,20 +120,18 @@ def test_stats_of_an_empty_log_are_empty(store: Store, run: Any) -> None:
     assert json.loads(run("stats", "--format", "json")) == []
 
 
-def test_db_upgrade_makes_the_log_and_current_tells_its_revision(run: Any, database_url: str) -> None:
+def test_db_upgrade_creates_the_log_and_current_shows_its_revision(run: Any, database_url: str) -> None:
     assert f"at revision {HEAD}" in run("db", "upgrade")
     assert f"at revision {HEAD}, the newest" in run("db", "current")
 
 
 def test_db_current_of_an_older_database_names_the_remedy(store: Store, run: Any) -> None:
-    with store.turn() as turn:
+    with store.begin_turn() as turn:
         turn._connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
     assert "`moodsort db upgrade` brings it to" in run("db", "current")
 
 
-def test_a_log_that_is_not_there_is_said_by_log_and_stats(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_and_stats_refuse_a_missing_log(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DATABASE_VARIABLE, sqlite_url)
     for command in ("log", "stats"):
         result = CliRunner().invoke(moodsort, [command])
@@ -142,7 +140,7 @@ def test_a_log_that_is_not_there_is_said_by_log_and_stats(
 
 
 @pytest.mark.parametrize("command", [["log"], ["log", "--format", "json"], ["stats"]])
-def test_a_query_does_not_wait_for_what_it_does_not_need(
+def test_a_query_imports_nothing_that_it_does_not_need(
     filled: None, database_url: str, command: list[str]
 ) -> None:
     heavy = ["numpy", "PIL", "ai_edge_litert", "alembic", "watchdog", "sqlalchemy", "tensorflow"]

@@ -1,5 +1,6 @@
-"""The migrations: what they make, what they keep, and when they are refused."""
+"""The migrations: what they create, what they keep, and when they are refused."""
 
+import errno
 import shutil
 import sqlite3
 from contextlib import closing
@@ -19,11 +20,13 @@ from worker.store.engine import connect, translate_errors
 from worker.store.query import COLUMNS
 from worker.store.revision import HEAD
 from worker.store.schema import PREDICTION_LOG, metadata
-from worker.store.upgrade import migrations_folder, read_current_revision, upgrade_schema
+from worker.store.upgrade import find_migrations_folder, read_current_revision, upgrade_schema
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
-_NEXT = '''
+_FOLLOWING_REVISION = "0003"
+
+_FOLLOWING_MIGRATION = '''
 """Rebuild photos with one more column."""
 
 import sqlalchemy as sa
@@ -46,37 +49,39 @@ def filled_url(database_url: str, work: Any) -> str:
     store = open_store(database_url)
     model = store.use_model("small", "aaa", ["happy", "sad"], [], NOW)
     photo_id, _ = work.take_on(store, "inbox/a.jpg", "inbox/b.jpg")
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id), model)
         turn.record_filed(photo_id, NOW)
     store.close()
     return database_url
 
 
-def _with_next(tmp_path: Path, fault: str = "pass") -> Path:
-    """Return the migrations with one more after the newest."""
+def _add_migration(tmp_path: Path, fault: str = "pass") -> Path:
+    """Return a copy of the migrations with one more after the newest."""
     scripts = tmp_path / "migrations of 100%"
-    shutil.copytree(migrations_folder(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0003_stars.py").write_text(_NEXT.format(fault=fault))
+    shutil.copytree(find_migrations_folder(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    (scripts / "versions" / f"{_FOLLOWING_REVISION}_stars.py").write_text(
+        _FOLLOWING_MIGRATION.format(fault=fault)
+    )
     return scripts
 
 
 def _upgrade(url: str, scripts: Path) -> None:
     with translate_errors(url):
-        upgrade_schema(connect(url, 1.0), url, scripts, head="0003")
+        upgrade_schema(connect(url, 1.0), url, scripts, head=_FOLLOWING_REVISION)
 
 
-def _revision(url: str) -> str | None:
+def _read_revision(url: str) -> str | None:
     with connect(url, 1.0).connect() as connection, connection.begin():
         return read_current_revision(connection)
 
 
-def _backups(tmp_path: Path) -> list[Path]:
+def _list_backups(tmp_path: Path) -> list[Path]:
     return sorted(tmp_path.glob("*backup*"))
 
 
 def test_the_newest_migration_is_the_one_that_the_store_expects() -> None:
-    scripts = ScriptDirectory(str(migrations_folder()))
+    scripts = ScriptDirectory(str(find_migrations_folder()))
     assert scripts.get_current_head() == HEAD
     numbers = [script.revision for script in scripts.walk_revisions()]
     assert numbers == sorted(numbers, reverse=True)
@@ -90,14 +95,15 @@ def test_the_tables_are_those_that_the_code_describes(database_url: str) -> None
         assert compare_metadata(migrated, metadata) == []
 
 
-def _checks(connection: Connection) -> dict[str, set[str | None]]:
-    found = inspect(connection)
+def _read_checks(connection: Connection) -> dict[str, set[str | None]]:
+    inspector = inspect(connection)
     return {
-        table: {check["name"] for check in found.get_check_constraints(table)} for table in metadata.tables
+        table: {check["name"] for check in inspector.get_check_constraints(table)}
+        for table in metadata.tables
     }
 
 
-def _partial_indexes(connection: Connection) -> dict[str, str]:
+def _read_partial_indexes(connection: Connection) -> dict[str, str]:
     dialect = connection.dialect.name
     return {
         str(index["name"]): str(index["dialect_options"][f"{dialect}_where"])
@@ -107,14 +113,14 @@ def _partial_indexes(connection: Connection) -> dict[str, str]:
 
 
 def test_checks_and_partial_indexes_are_those_that_the_code_describes(database_url: str) -> None:
-    """Hold what Alembic does not compare: names and texts, against tables made of the description itself."""
+    """Compare what Alembic does not, names and texts, with tables that are created from the description."""
     open_store(database_url).close()
     with connect(database_url, 1.0).connect() as connection, connection.begin():
-        migrated = _checks(connection), _partial_indexes(connection)
+        migrated = _read_checks(connection), _read_partial_indexes(connection)
         connection.execute(text("DROP VIEW prediction_log"))
         metadata.drop_all(connection)
         metadata.create_all(connection)
-        described = _checks(connection), _partial_indexes(connection)
+        described = _read_checks(connection), _read_partial_indexes(connection)
     assert migrated == described
     assert migrated[0]["photos"] == {"ck_photos_status", "ck_photos_reason"}
     assert set(migrated[1]) == {"uq_photos_active_source_path", "uq_photos_active_source_path_raw"}
@@ -137,32 +143,32 @@ def test_the_view_is_the_one_that_the_code_describes(database_url: str) -> None:
     assert migrated == described
 
 
-def test_an_empty_database_is_made_without_a_backup(database_url: str, tmp_path: Path) -> None:
+def test_an_empty_database_is_set_up_without_a_backup(database_url: str, tmp_path: Path) -> None:
     open_store(database_url).close()
-    assert _revision(database_url) == HEAD
-    assert _backups(tmp_path) == []
+    assert _read_revision(database_url) == HEAD
+    assert _list_backups(tmp_path) == []
 
 
 def test_a_database_that_is_up_to_date_is_left_alone(filled_url: str, work: Any, tmp_path: Path) -> None:
     open_store(filled_url).close()
     assert work.query(filled_url, "SELECT count(*) FROM photos") == [(2,)]
-    assert _backups(tmp_path) == []
+    assert _list_backups(tmp_path) == []
 
 
 def test_an_upgrade_keeps_every_row_and_every_constraint(filled_url: str, tmp_path: Path) -> None:
     query = text(
         "SELECT name, status, label FROM photos LEFT JOIN predictions ON photo_id = photos.id ORDER BY 1"
     )
-    _upgrade(filled_url, _with_next(tmp_path))
+    _upgrade(filled_url, _add_migration(tmp_path))
     with connect(filled_url, 1.0).connect() as connection, connection.begin():
         rows = connection.execute(query).all()
-        checks, partial = _checks(connection), _partial_indexes(connection)
-        stars = [column["name"] for column in inspect(connection).get_columns("photos")][-1]
+        checks, partial_indexes = _read_checks(connection), _read_partial_indexes(connection)
+        newest_column = inspect(connection).get_columns("photos")[-1]["name"]
     assert [tuple(row) for row in rows] == [("a.jpg", "filed", "happy"), ("b.jpg", "pending", None)]
     assert checks["photos"] == {"ck_photos_status", "ck_photos_reason"}
-    assert len(partial) == 2
-    assert stars == "stars"
-    assert _revision(filled_url) == "0002"
+    assert len(partial_indexes) == 2
+    assert newest_column == "stars"
+    assert _read_revision(filled_url) == _FOLLOWING_REVISION
 
 
 def test_an_sqlite_file_is_backed_up_before_it_is_upgraded(
@@ -171,17 +177,17 @@ def test_an_sqlite_file_is_backed_up_before_it_is_upgraded(
     store = open_store(sqlite_url)
     work.take_on(store, "inbox/a.jpg")
     store.close()
-    _upgrade(sqlite_url, _with_next(tmp_path))
-    (backup,) = _backups(tmp_path)
-    assert backup.name.startswith("moodsort.db.backup-0001-")
+    _upgrade(sqlite_url, _add_migration(tmp_path))
+    (backup,) = _list_backups(tmp_path)
+    assert backup.name.startswith(f"moodsort.db.backup-{HEAD}-")
     assert work.query(f"sqlite:///{backup}", "SELECT name FROM photos") == [("a.jpg",)]
 
 
 def test_a_migration_that_fails_changes_nothing(filled_url: str, work: Any, tmp_path: Path) -> None:
-    scripts = _with_next(tmp_path, fault="raise RuntimeError('halfway')")
+    scripts = _add_migration(tmp_path, fault="raise RuntimeError('halfway')")
     with pytest.raises(RuntimeError, match="halfway"):
         _upgrade(filled_url, scripts)
-    assert _revision(filled_url) == "0001"
+    assert _read_revision(filled_url) == HEAD
     assert work.query(filled_url, "SELECT name FROM prediction_log ORDER BY 1") == [("a.jpg",), ("b.jpg",)]
 
 
@@ -189,12 +195,12 @@ def test_a_migration_that_breaks_a_reference_is_undone(sqlite_url: str, tmp_path
     store = open_store(sqlite_url)
     model = store.use_model("small", "aaa", ["happy", "sad"], [], NOW)
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id), model)
     store.close()
-    with pytest.raises(StoreError, match="predictions refers to rows that are not there"):
-        _upgrade(sqlite_url, _with_next(tmp_path, fault="op.execute('DELETE FROM photos')"))
-    assert _revision(sqlite_url) == "0001"
+    with pytest.raises(StoreError, match="predictions refers to rows that are missing"):
+        _upgrade(sqlite_url, _add_migration(tmp_path, fault="op.execute('DELETE FROM photos')"))
+    assert _read_revision(sqlite_url) == HEAD
 
 
 @pytest.mark.parametrize("revision", ["0099", "ab12cd34ef56"])
@@ -203,30 +209,30 @@ def test_a_newer_database_is_refused_and_left_alone(filled_url: str, revision: s
         connection.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
     with pytest.raises(StoreError, match=f"newer moodsort .revision {revision}.*; upgrade moodsort"):
         open_store(filled_url)
-    assert _revision(filled_url) == revision
-    assert _backups(tmp_path) == []
+    assert _read_revision(filled_url) == revision
+    assert _list_backups(tmp_path) == []
 
 
 def test_a_backup_that_cannot_be_written_stops_the_upgrade(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_store(sqlite_url).close()
-    scripts = _with_next(tmp_path)
+    scripts = _add_migration(tmp_path)
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(StoreError, match="the backup failed"):
         _upgrade(sqlite_url, scripts)
-    assert _revision(sqlite_url) == "0001"
-    assert _backups(tmp_path) == []
+    assert _read_revision(sqlite_url) == HEAD
+    assert _list_backups(tmp_path) == []
     assert list(tmp_path.glob(".*partial*")) == []
 
 
 def test_a_file_in_the_mode_of_a_newer_sqlite_is_taken_over(sqlite_url: str) -> None:
     open_store(sqlite_url).close()
-    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as other:
-        assert other.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
+        assert connection.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
     open_store(sqlite_url).close()
-    assert _revision(sqlite_url) == HEAD
+    assert _read_revision(sqlite_url) == HEAD

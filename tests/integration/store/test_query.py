@@ -33,15 +33,15 @@ def filled_url(store: Store, database_url: str, work: Any) -> str:
     """Fill the log with `PHOTOS`, ids 1 to 5; a person has corrected the third from happy to sad."""
     model = store.use_model("small", "aaa", ["happy", "sad"], [], NOW)
     for number, (source, label, confidence, reason) in enumerate(PHOTOS):
-        with store.turn() as turn:
+        with store.begin_turn() as turn:
             (photo_id,) = turn.take_on([Arrival(Path(source), 9, NOW + timedelta(hours=number))])
             if label or reason:
-                decision = work.decision(
+                decision = work.make_decision(
                     photo_id, label=label or "happy", confidence=confidence or 0.0, reason=reason
                 )
                 turn.decide(replace(decision, folder="quarantine" if reason else label), model)
                 turn.record_filed(photo_id, NOW)
-    with store.turn() as turn:
+    with store.begin_turn() as turn:
         row = {
             "photo_id": 3,
             "label": "sad",
@@ -53,11 +53,11 @@ def filled_url(store: Store, database_url: str, work: Any) -> str:
     return database_url
 
 
-def _ids(
+def _read_ids(
     url: str, filters: Filters, order: RowOrder = RowOrder.OLDEST, limit: int | None = None
 ) -> list[int]:
     with open_log(url) as log:
-        return [row["id"] for row in log.rows(filters, order, limit)]
+        return [row["id"] for row in log.read_rows(filters, order, limit)]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def _ids(
         (Filters(labels=("sad",), max_confidence=0.65), [2]),
     ],
 )
-def test_filters_find_what_a_person_means(filled_url: str, filters: Filters, expected: list[int]) -> None:
-    assert _ids(filled_url, filters) == expected
+def test_filters_select_what_a_person_means(filled_url: str, filters: Filters, expected: list[int]) -> None:
+    assert _read_ids(filled_url, filters) == expected
 
 
 @pytest.mark.parametrize(
@@ -98,24 +98,24 @@ def test_filters_find_what_a_person_means(filled_url: str, filters: Filters, exp
 def test_rows_without_a_confidence_come_last_by_confidence(
     filled_url: str, order: RowOrder, expected: list[int]
 ) -> None:
-    assert _ids(filled_url, Filters(), order) == expected
-    assert _ids(filled_url, Filters(), order, limit=2) == expected[:2]
+    assert _read_ids(filled_url, Filters(), order) == expected
+    assert _read_ids(filled_url, Filters(), order, limit=2) == expected[:2]
 
 
 def test_a_row_has_the_views_columns_in_order(filled_url: str) -> None:
     with open_log(filled_url) as log:
-        (row,) = log.rows(Filters(reasons=("damaged",)), RowOrder.NEWEST, None)
-        (judged,) = log.rows(Filters(labels=("happy",)), RowOrder.NEWEST, None)
+        (row,) = log.read_rows(Filters(reasons=("damaged",)), RowOrder.NEWEST, None)
+        (predicted,) = log.read_rows(Filters(labels=("happy",)), RowOrder.NEWEST, None)
     assert tuple(row) == COLUMNS
-    assert (row["label"], row["scores"], row["model"]) == (None, None, None)
-    assert judged["scores"] == {"happy": 0.9, "sad": pytest.approx(0.1)}
+    assert (row["label"], row["probabilities"], row["model"]) == (None, None, None)
+    assert predicted["probabilities"] == {"happy": 0.9, "sad": pytest.approx(0.1)}
 
 
 def test_more_rows_than_are_fetched_at_once_keep_their_order(
     store: Store, database_url: str, work: Any
 ) -> None:
     work.take_on(store, *(f"inbox/{number}.jpg" for number in range(1001)))
-    ids = _ids(database_url, Filters(), RowOrder.NEWEST)
+    ids = _read_ids(database_url, Filters(), RowOrder.NEWEST)
     assert len(ids) == 1001
     assert ids == sorted(ids, reverse=True)
 
@@ -124,7 +124,7 @@ def test_a_slow_reader_holds_no_lock(sqlite_url: str, work: Any) -> None:
     store = open_store(sqlite_url, lock_seconds=0)
     work.take_on(store, *(f"inbox/{number}.jpg" for number in range(600)))
     with open_log(sqlite_url) as log:
-        rows = log.rows(Filters(), RowOrder.NEWEST, None)
+        rows = log.read_rows(Filters(), RowOrder.NEWEST, None)
         next(rows)
         assert None not in work.take_on(store, "inbox/while-read.jpg")
         assert len(list(rows)) == 599
@@ -133,10 +133,10 @@ def test_a_slow_reader_holds_no_lock(sqlite_url: str, work: Any) -> None:
 
 def test_tallies_count_each_group(filled_url: str) -> None:
     with open_log(filled_url) as log:
-        by_label = log.tallies(Filters(), (Group.LABEL,))
-        overview = log.tallies(Filters(since=NOW + timedelta(hours=3)), (Group.LABEL, Group.STATUS))
-    counted = {tally.keys: (tally.photos, tally.judged, tally.corrected) for tally in by_label}
-    assert counted == {("happy",): (1, 1, 0), ("sad",): (2, 2, 1), (None,): (2, 0, 0)}
+        by_label = log.count_groups(Filters(), (Group.LABEL,))
+        overview = log.count_groups(Filters(since=NOW + timedelta(hours=3)), (Group.LABEL, Group.STATUS))
+    counts = {tally.keys: (tally.photos, tally.predicted, tally.corrected) for tally in by_label}
+    assert counts == {("happy",): (1, 1, 0), ("sad",): (2, 2, 1), (None,): (2, 0, 0)}
     means = {tally.keys[0]: tally.mean_confidence for tally in by_label}
     assert means == {"happy": pytest.approx(0.9), "sad": pytest.approx(0.65), None: None}
     assert {tally.keys for tally in overview} == {(None, "quarantined"), (None, "pending")}
@@ -154,27 +154,27 @@ def kathmandu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_days_are_those_of_the_local_time_zone(kathmandu: None, store: Store, database_url: str) -> None:
     midnight = datetime(2026, 3, 1, 18, 15, tzinfo=UTC)
     moments = (midnight - timedelta(seconds=1), midnight, midnight + timedelta(hours=20))
-    with store.turn() as turn:
-        turn.take_on([Arrival(Path(f"inbox/{n}.jpg"), 9, moment) for n, moment in enumerate(moments)])
+    with store.begin_turn() as turn:
+        turn.take_on([Arrival(Path(f"inbox/{index}.jpg"), 9, moment) for index, moment in enumerate(moments)])
     with open_log(database_url) as log:
-        days = log.tallies_by_day(Filters())
+        days = log.count_days(Filters())
     assert days == [Tally(("2026-03-01",), 1, 0, 0, 0.0), Tally(("2026-03-02",), 2, 0, 0, 0.0)]
 
 
-def _refusal(url: str) -> MoodsortError:
+def _expect_refusal(url: str) -> MoodsortError:
     with pytest.raises(MoodsortError) as raised, open_log(url):
         pass
     assert "\n" not in str(raised.value)
     return raised.value
 
 
-def test_a_log_that_is_not_there_yet_is_said_and_not_made(sqlite_url: str) -> None:
-    assert "is not there yet; start the worker" in str(_refusal(sqlite_url))
+def test_a_missing_log_is_refused_and_not_created(sqlite_url: str) -> None:
+    assert "is not there yet; start the worker" in str(_expect_refusal(sqlite_url))
     assert not Path(sqlite_url.removeprefix("sqlite:///")).exists()
 
 
-def test_a_database_without_a_log_is_said(postgres_url: str) -> None:
-    assert "holds no log yet" in str(_refusal(postgres_url))
+def test_a_database_without_a_log_is_refused(postgres_url: str) -> None:
+    assert "holds no log yet" in str(_expect_refusal(postgres_url))
 
 
 @pytest.mark.parametrize(
@@ -183,22 +183,22 @@ def test_a_database_without_a_log_is_said(postgres_url: str) -> None:
 def test_a_log_of_another_revision_is_refused_with_the_remedy(
     store: Store, database_url: str, revision: str, words: str
 ) -> None:
-    with store.turn() as turn:
+    with store.begin_turn() as turn:
         turn._connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
-    refusal = _refusal(database_url)
+    refusal = _expect_refusal(database_url)
     assert isinstance(refusal, StoreError)
     assert words in str(refusal)
 
 
-def test_a_log_that_a_killed_worker_left_half_written_says_how_to_mend_it(
+def test_a_log_that_a_killed_worker_left_half_written_is_refused_with_the_remedy(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     open_store(sqlite_url).close()
     file = Path(sqlite_url.removeprefix("sqlite:///"))
     _leave_a_hot_journal(file, tmp_path)
-    assert "`moodsort db upgrade`" in str(_refusal(sqlite_url))
+    assert "`moodsort db upgrade`" in str(_expect_refusal(sqlite_url))
     open_store(sqlite_url).close()
-    assert _ids(sqlite_url, Filters()) == []
+    assert _read_ids(sqlite_url, Filters()) == []
 
 
 def _leave_a_hot_journal(file: Path, tmp_path: Path) -> None:
@@ -209,13 +209,13 @@ def _leave_a_hot_journal(file: Path, tmp_path: Path) -> None:
         writer.execute("CREATE TABLE half (content TEXT)")
         writer.executemany("INSERT INTO half VALUES (?)", [("x" * 4000,)] * 50)
         journal = file.with_name(f"{file.name}-journal")
-        kept = {path: path.read_bytes() for path in (file, journal)}
+        contents = {path: path.read_bytes() for path in (file, journal)}
         writer.execute("ROLLBACK")
-    for path, content in kept.items():
+    for path, content in contents.items():
         path.write_bytes(content)
 
 
-def test_a_server_that_does_not_answer_is_said_without_the_password(tmp_path: Path) -> None:
-    refusal = _refusal(f"postgresql://ann:secret@/moods?host={tmp_path}")
+def test_an_unreachable_server_is_named_without_the_password(tmp_path: Path) -> None:
+    refusal = _expect_refusal(f"postgresql://ann:secret@/moods?host={tmp_path}")
     assert isinstance(refusal, Transient)
     assert "secret" not in str(refusal)

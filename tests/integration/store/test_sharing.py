@@ -15,24 +15,24 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def one(postgres_url: str) -> Iterator[Store]:
-    opened = open_store(postgres_url, lock_seconds=0.1)
-    yield opened
-    opened.close()
+def first(postgres_url: str) -> Iterator[Store]:
+    store = open_store(postgres_url, lock_seconds=0.1)
+    yield store
+    store.close()
 
 
 @pytest.fixture
-def other(one: Store, postgres_url: str) -> Iterator[Store]:
-    opened = open_store(postgres_url, lock_seconds=0.1)
-    yield opened
-    opened.close()
+def second(first: Store, postgres_url: str) -> Iterator[Store]:
+    store = open_store(postgres_url, lock_seconds=0.1)
+    yield store
+    store.close()
 
 
-def _taken_over(store: Store) -> list[Unfinished]:
-    """Wait for the server to end the session of a worker that has gone, and return what that had in hand."""
-    found: list[Unfinished] = []
-    until(lambda: found.extend(store.unfinished()) or found)
-    return found
+def _take_over(store: Store) -> list[Unfinished]:
+    """Wait for the server to end the session of a worker that has gone; return what that had in hand."""
+    rows: list[Unfinished] = []
+    until(lambda: rows.extend(store.take_unfinished()) or rows)
+    return rows
 
 
 def _end_connections(url: str) -> None:
@@ -43,7 +43,7 @@ def _end_connections(url: str) -> None:
         )
 
 
-def _locks(url: str) -> int:
+def _count_locks(url: str) -> int:
     with psycopg.connect(url) as connection:
         row = connection.execute(
             "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
@@ -54,81 +54,83 @@ def _locks(url: str) -> int:
     return count
 
 
-def test_only_postgresql_shares_an_inbox(one: Store, sqlite_url: str) -> None:
-    alone = open_store(sqlite_url)
-    alone.close()
-    assert one.shares_inbox
-    assert not alone.shares_inbox
+def test_only_postgresql_shares_an_inbox(first: Store, sqlite_url: str) -> None:
+    sqlite_store = open_store(sqlite_url)
+    sqlite_store.close()
+    assert first.shares_inbox
+    assert not sqlite_store.shares_inbox
 
 
 def test_a_photo_in_the_hands_of_one_worker_is_refused_to_the_other(
-    one: Store, other: Store, work: Any
+    first: Store, second: Store, work: Any
 ) -> None:
-    (photo_id,) = work.take_on(one, "inbox/a.jpg")
+    (photo_id,) = work.take_on(first, "inbox/a.jpg")
     assert photo_id is not None
-    assert work.take_on(other, "inbox/a.jpg") == [None]
-    assert other.unfinished() == []
+    assert work.take_on(second, "inbox/a.jpg") == [None]
+    assert second.take_unfinished() == []
 
 
-def test_a_worker_that_dies_leaves_its_photos_to_the_other(one: Store, other: Store, work: Any) -> None:
-    (photo_id,) = work.take_on(one, "inbox/a.jpg")
-    one.close()
-    assert [left.photo_id for left in _taken_over(other)] == [photo_id]
+def test_a_worker_that_dies_leaves_its_photos_to_the_other(first: Store, second: Store, work: Any) -> None:
+    (photo_id,) = work.take_on(first, "inbox/a.jpg")
+    first.close()
+    assert [row.photo_id for row in _take_over(second)] == [photo_id]
 
 
 def test_a_photo_that_was_taken_over_is_not_offered_to_a_third(
-    one: Store, other: Store, postgres_url: str, work: Any
+    first: Store, second: Store, postgres_url: str, work: Any
 ) -> None:
-    work.take_on(one, "inbox/a.jpg")
-    one.close()
-    _taken_over(other)
+    work.take_on(first, "inbox/a.jpg")
+    first.close()
+    _take_over(second)
     third = open_store(postgres_url)
-    left = third.unfinished()
+    rows = third.take_unfinished()
     third.close()
-    assert left == []
+    assert rows == []
 
 
-def test_every_lock_is_released_when_its_photo_is_finished(one: Store, postgres_url: str, work: Any) -> None:
-    model = one.use_model("small", "aaa", ["happy", "sad"], [], NOW)
-    filed, missing = work.take_on(one, "inbox/a.jpg", "inbox/b.jpg")
-    assert _locks(postgres_url) == 2
-    with one.turn() as turn:
-        turn.decide(work.decision(filed), model)
+def test_every_lock_is_released_when_its_photo_is_finished(
+    first: Store, postgres_url: str, work: Any
+) -> None:
+    model = first.use_model("small", "aaa", ["happy", "sad"], [], NOW)
+    filed, missing = work.take_on(first, "inbox/a.jpg", "inbox/b.jpg")
+    assert _count_locks(postgres_url) == 2
+    with first.begin_turn() as turn:
+        turn.decide(work.make_decision(filed), model)
         turn.record_filed(filed, NOW)
         turn.record_missing(missing, "gone")
-    assert _locks(postgres_url) == 0
+    assert _count_locks(postgres_url) == 0
 
 
-def test_a_turn_that_fails_keeps_no_lock(one: Store, postgres_url: str, work: Any) -> None:
+def test_a_turn_that_fails_keeps_no_lock(first: Store, postgres_url: str, work: Any) -> None:
     def fail() -> None:
-        with one.turn() as turn:
+        with first.begin_turn() as turn:
             work.take_on_in(turn, "inbox/a.jpg")
             raise RuntimeError("a defect")
 
     with pytest.raises(RuntimeError, match="a defect"):
         fail()
-    assert _locks(postgres_url) == 0
+    assert _count_locks(postgres_url) == 0
 
 
-def test_a_lost_connection_is_said_and_never_mended_behind_the_locks_back(
-    one: Store, postgres_url: str, work: Any
+def test_a_lost_connection_is_reported_and_never_replaced_without_its_locks(
+    first: Store, postgres_url: str, work: Any
 ) -> None:
-    (photo_id,) = work.take_on(one, "inbox/a.jpg")
+    (photo_id,) = work.take_on(first, "inbox/a.jpg")
     _end_connections(postgres_url)
     for _ in range(2):
         with pytest.raises(Transient, match="the connection was lost"):
-            work.take_on(one, "inbox/b.jpg")
+            work.take_on(first, "inbox/b.jpg")
     again = open_store(postgres_url)
-    left = _taken_over(again)
+    rows = _take_over(again)
     again.close()
-    assert [found.photo_id for found in left] == [photo_id]
+    assert [row.photo_id for row in rows] == [photo_id]
 
 
-def test_a_wait_for_the_other_worker_ends_as_transient(one: Store, other: Store, work: Any) -> None:
-    def crossed() -> None:
-        with one.turn() as turn:
+def test_a_wait_for_the_other_worker_ends_as_transient(first: Store, second: Store, work: Any) -> None:
+    def take_on_twice() -> None:
+        with first.begin_turn() as turn:
             work.take_on_in(turn, "inbox/a.jpg")
-            work.take_on(other, "inbox/a.jpg")
+            work.take_on(second, "inbox/a.jpg")
 
     with pytest.raises(Transient, match="locked by another program"):
-        crossed()
+        take_on_twice()

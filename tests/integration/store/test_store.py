@@ -24,7 +24,7 @@ names = st.binary(min_size=1, max_size=40).filter(
 )
 
 
-def _row(work: Any, url: str, columns: str) -> tuple[Any, ...]:
+def _read_row(work: Any, url: str, columns: str) -> tuple[Any, ...]:
     (row,) = work.query(url, f"SELECT {columns} FROM photos")
     return row
 
@@ -35,7 +35,7 @@ def test_a_photo_that_is_taken_on_is_pending_where_it_came(
     assert work.take_on(store, "inbox/trip/a.jpg") == [1]
     columns = "name, source_path, path, source_path_raw, folder, status, size_bytes, attempts, received_at"
     path = "inbox/trip/a.jpg"
-    assert _row(work, database_url, columns) == (
+    assert _read_row(work, database_url, columns) == (
         "a.jpg", path, path, None, "inbox", "pending", 9, 1, "2026-03-01T12:00:00.000Z",
     )  # fmt: skip
 
@@ -56,8 +56,8 @@ def test_names_that_are_shown_alike_are_two_photos(store: Store, work: Any) -> N
 
 def test_a_path_may_come_again_once_its_photo_is_filed(store: Store, model: int, work: Any) -> None:
     (first,) = work.take_on(store, "inbox/a.jpg")
-    with store.turn() as turn:
-        turn.decide(work.decision(first), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(first), model)
         turn.record_filed(first, NOW)
         (second,) = turn.take_on([Arrival(Path("inbox/a.jpg"), 9, NOW)])
     assert second is not None
@@ -68,8 +68,8 @@ def test_a_decision_is_recorded_with_its_prediction(
     store: Store, model: int, database_url: str, work: Any
 ) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id, "happy/a.jpg"), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id, "happy/a.jpg"), model)
     columns = "path, folder, label, confidence, status, model, sha256, size_bytes, width, height, decided_at"
     (row,) = work.query(database_url, f"SELECT {columns} FROM prediction_log")
     assert row == (
@@ -80,24 +80,26 @@ def test_a_decision_is_recorded_with_its_prediction(
 
 def test_faces_are_kept_with_their_boxes(store: Store, model: int, work: Any) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    scores = {"happy": 0.75, "sad": 0.25}
-    face = FacePrediction(1.04, 2.0, 3.5, 4.0, 0.875, "happy", scores)
-    decision = replace(work.decision(photo_id), verdict=Prediction("happy", 0.75, scores, (face,)))
-    with store.turn() as turn:
+    probabilities = {"happy": 0.75, "sad": 0.25}
+    face = FacePrediction(1.04, 2.0, 3.5, 4.0, 0.875, "happy", probabilities)
+    prediction = Prediction("happy", 0.75, probabilities, (face,))
+    decision = replace(work.make_decision(photo_id), prediction=prediction)
+    with store.begin_turn() as turn:
         turn.decide(decision, model)
-        kept = turn._connection.execute(select(predictions.c.faces)).scalar_one()
-    assert kept == [{"box": [1.0, 2.0, 3.5, 4.0], "score": 0.875, "label": "happy", "scores": scores}]
+        faces = turn._connection.execute(select(predictions.c.faces)).scalar_one()
+    box = [1.0, 2.0, 3.5, 4.0]
+    assert faces == [{"box": box, "score": 0.875, "label": "happy", "probabilities": probabilities}]
 
 
 def test_a_second_decide_does_not_add_a_second_prediction(
     store: Store, model: int, database_url: str, work: Any
 ) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id, "happy/a.jpg"), model)
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id, "happy/a (2).jpg"), model)
-    assert _row(work, database_url, "path") == ("happy/a (2).jpg",)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id, "happy/a.jpg"), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id, "happy/a (2).jpg"), model)
+    assert _read_row(work, database_url, "path") == ("happy/a (2).jpg",)
     assert work.query(database_url, "SELECT photo_id, label FROM predictions") == [(photo_id, "happy")]
 
 
@@ -105,76 +107,80 @@ def test_readdress_changes_only_the_destination(
     store: Store, model: int, database_url: str, work: Any
 ) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id), model)
         turn.readdress(photo_id, Path(os.fsdecode(b"happy/\xfe.jpg")))
-    assert _row(work, database_url, "status, path, path_raw") == (
+    assert _read_row(work, database_url, "status, path, path_raw") == (
         "decided",
         "happy/\\xfe.jpg",
         b"happy/\xfe.jpg",
     )
 
 
-def test_a_photo_without_a_verdict_ends_in_quarantine(
+def test_a_photo_without_a_prediction_ends_in_quarantine(
     store: Store, model: int, database_url: str, work: Any
 ) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id, "quarantine/a.jpg", reason=Reason.DAMAGED), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id, "quarantine/a.jpg", reason=Reason.DAMAGED), model)
         turn.record_filed(photo_id, NOW)
     columns = "status, reason, detail, filed_at"
     expected = ("quarantined", "damaged", "it is damaged", "2026-03-01T12:00:00.000Z")
-    assert _row(work, database_url, columns) == expected
+    assert _read_row(work, database_url, columns) == expected
     assert work.query(database_url, "SELECT count(*) FROM predictions") == [(0,)]
 
 
-def test_a_missing_photo_keeps_why(store: Store, database_url: str, work: Any) -> None:
+def test_a_missing_photo_has_its_cause_as_text_that_both_databases_accept(
+    store: Store, database_url: str, work: Any
+) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    with store.turn() as turn:
+    with store.begin_turn() as turn:
         turn.record_missing(photo_id, "it went \0 away \udcff")
-    assert _row(work, database_url, "status, detail") == ("missing", "it went \\x00 away \\udcff")
+    assert _read_row(work, database_url, "status, detail") == ("missing", "it went \\x00 away \\udcff")
 
 
-def test_retry_forgets_a_decision_that_was_not_carried_out(
+def test_retry_discards_a_decision_that_was_not_carried_out(
     store: Store, model: int, database_url: str, work: Any
 ) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id), model)
         turn.retry(photo_id)
     columns = "status, path, folder, sha256, width, decided_at, attempts"
-    assert _row(work, database_url, columns) == ("pending", "inbox/a.jpg", "inbox", None, None, None, 2)
+    assert _read_row(work, database_url, columns) == ("pending", "inbox/a.jpg", "inbox", None, None, None, 2)
     assert work.query(database_url, "SELECT count(*) FROM predictions") == [(0,)]
 
 
 def test_retry_of_a_pending_photo_counts_the_attempt(store: Store, database_url: str, work: Any) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    with store.turn() as turn:
+    with store.begin_turn() as turn:
         turn.retry(photo_id)
         turn.retry(photo_id)
-    assert _row(work, database_url, "status, attempts") == ("pending", 3)
+    assert _read_row(work, database_url, "status, attempts") == ("pending", 3)
 
 
-@pytest.mark.parametrize("act", ["decide", "readdress", "record_filed", "record_missing", "retry"])
-def test_a_photo_that_is_not_in_hand_cannot_be_changed(store: Store, model: int, work: Any, act: str) -> None:
+@pytest.mark.parametrize("method", ["decide", "readdress", "record_filed", "record_missing", "retry"])
+def test_a_photo_that_is_not_in_hand_cannot_be_changed(
+    store: Store, model: int, work: Any, method: str
+) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
     arguments: dict[str, tuple[Any, ...]] = {
-        "decide": (work.decision(photo_id), model),
+        "decide": (work.make_decision(photo_id), model),
         "readdress": (photo_id, Path("sad/a.jpg")),
         "record_filed": (photo_id, NOW),
         "record_missing": (photo_id, "gone"),
         "retry": (photo_id,),
     }
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id), model)
         turn.record_filed(photo_id, NOW)
-    with pytest.raises(LookupError, match=f"photo {photo_id} is not "), store.turn() as turn:
-        getattr(turn, act)(*arguments[act])
+    with pytest.raises(LookupError, match=f"photo {photo_id} is not "), store.begin_turn() as turn:
+        getattr(turn, method)(*arguments[method])
 
 
 def test_a_turn_that_fails_leaves_nothing_behind(store: Store, database_url: str, work: Any) -> None:
     def fail() -> None:
-        with store.turn() as turn:
+        with store.begin_turn() as turn:
             turn.take_on([Arrival(Path("inbox/a.jpg"), 9, NOW)])
             raise RuntimeError("a defect")
 
@@ -187,8 +193,8 @@ def test_a_turn_that_fails_leaves_nothing_behind(store: Store, database_url: str
 def test_a_model_has_one_row_for_each_version(store: Store, database_url: str, work: Any) -> None:
     first = store.use_model("small", "aaa", ["happy", "sad"], [], NOW)
     again = store.use_model("small", "aaa", ["happy", "sad"], [], NOW + timedelta(days=1))
-    other = store.use_model("small", "bbb", ["happy", "sad"], {"accuracy": 1.0}, NOW)
-    assert first == again != other
+    second = store.use_model("small", "bbb", ["happy", "sad"], {"accuracy": 1.0}, NOW)
+    assert first == again != second
     rows = work.query(database_url, "SELECT version, first_used_at FROM models ORDER BY id")
     assert rows == [("aaa", "2026-03-01T12:00:00.000Z"), ("bbb", "2026-03-01T12:00:00.000Z")]
 
@@ -197,26 +203,26 @@ def test_what_a_stopped_worker_left_comes_back_once(database_url: str, work: Any
     stopped = open_store(database_url)
     model = stopped.use_model("small", "aaa", ["happy", "sad"], [], NOW)
     pending, decided, filed = work.take_on(stopped, "inbox/p.jpg", "inbox/d.jpg", "inbox/f.jpg")
-    with stopped.turn() as turn:
-        turn.decide(work.decision(decided, "quarantine/d.jpg", reason=Reason.EMPTY), model)
-        turn.decide(work.decision(filed), model)
+    with stopped.begin_turn() as turn:
+        turn.decide(work.make_decision(decided, "quarantine/d.jpg", reason=Reason.EMPTY), model)
+        turn.decide(work.make_decision(filed), model)
         turn.record_filed(filed, NOW)
-    assert stopped.unfinished() == []
+    assert stopped.take_unfinished() == []
     stopped.close()
 
     started = open_store(database_url)
-    left = {found.photo_id: found for found in started.unfinished()}
-    assert started.unfinished() == []
+    rows = {row.photo_id: row for row in started.take_unfinished()}
+    assert started.take_unfinished() == []
     started.close()
-    assert set(left) == {pending, decided}
-    assert left[pending].status is Status.PENDING
-    assert left[pending].source == Path("inbox/p.jpg")
-    assert left[pending].destination is None
-    assert left[decided].status is Status.DECIDED
-    assert left[decided].destination == Path("quarantine/d.jpg")
-    assert left[decided].sha256 == "ab" * 32
-    assert left[decided].reason is Reason.EMPTY
-    assert left[decided].attempts == 1
+    assert set(rows) == {pending, decided}
+    assert rows[pending].status is Status.PENDING
+    assert rows[pending].source == Path("inbox/p.jpg")
+    assert rows[pending].destination is None
+    assert rows[decided].status is Status.DECIDED
+    assert rows[decided].destination == Path("quarantine/d.jpg")
+    assert rows[decided].sha256 == "ab" * 32
+    assert rows[decided].reason is Reason.EMPTY
+    assert rows[decided].attempts == 1
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -227,17 +233,17 @@ def test_any_name_comes_back_byte_for_byte(
     store = open_store(database_url)
     model = store.use_model("small", "aaa", ["happy", "sad"], [], NOW)
     (photo_id,) = work.take_on(store, Path(os.fsdecode(b"inbox/" + source)))
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id, os.fsdecode(b"happy/" + destination)), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id, os.fsdecode(b"happy/" + destination)), model)
     store.close()
     store = open_store(database_url)
-    (found,) = store.unfinished()
-    with store.turn() as turn:
+    (row,) = store.take_unfinished()
+    with store.begin_turn() as turn:
         turn.record_filed(photo_id, NOW)
     store.close()
-    assert os.fsencode(found.source) == b"inbox/" + source
-    assert found.destination is not None
-    assert os.fsencode(found.destination) == b"happy/" + destination
+    assert os.fsencode(row.source) == b"inbox/" + source
+    assert row.destination is not None
+    assert os.fsencode(row.destination) == b"happy/" + destination
 
 
 @pytest.mark.parametrize("confidence", [-0.1, 1.1])
@@ -245,27 +251,28 @@ def test_a_confidence_out_of_range_is_refused_by_the_database(
     store: Store, model: int, work: Any, confidence: float
 ) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    with pytest.raises(IntegrityError, match="ck_predictions_confidence"), store.turn() as turn:
-        turn.decide(work.decision(photo_id, confidence=confidence), model)
+    with pytest.raises(IntegrityError, match="ck_predictions_confidence"), store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id, confidence=confidence), model)
 
 
 def test_an_sqlite_log_is_durable_and_keeps_its_references(sqlite_url: str) -> None:
     store = open_store(sqlite_url)
-    asked = {
+    values = {
         pragma: store._connection.connection.execute(f"PRAGMA {pragma}").fetchone()[0]  # type: ignore[attr-defined]
         for pragma in ("synchronous", "foreign_keys", "busy_timeout")
     }
     store.close()
-    assert asked == {"synchronous": 3, "foreign_keys": 1, "busy_timeout": 10_000}
+    assert values == {"synchronous": 3, "foreign_keys": 1, "busy_timeout": 10_000}
 
 
 def test_the_log_reads_well_with_sqlite_alone(sqlite_url: str, work: Any) -> None:
     store = open_store(sqlite_url)
     model = store.use_model("small", "aaa", ["happy", "sad"], [], NOW)
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
-    with store.turn() as turn:
-        turn.decide(work.decision(photo_id), model)
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id), model)
     store.close()
     with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
-        rows = connection.execute("SELECT name, label, confidence, scores FROM prediction_log").fetchall()
+        query = "SELECT name, label, confidence, probabilities FROM prediction_log"
+        rows = connection.execute(query).fetchall()
     assert rows == [("a.jpg", "happy", 0.9, '{"happy": 0.9, "sad": 0.09999999999999998}')]

@@ -16,8 +16,8 @@ NOBODY = 65534
 
 
 @contextmanager
-def _without_privileges() -> Iterator[None]:
-    """Drop the privileges of root, whom no permission stops."""
+def _drop_privileges() -> Iterator[None]:
+    """Drop the privileges of root, whom no permission stops, until the context ends."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(NOBODY)
@@ -34,13 +34,13 @@ def file(sqlite_url: str) -> Path:
 
 
 @contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
+def _lock(file: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
         yield
 
 
-def _refusal(url: str) -> MoodsortError:
+def _expect_refusal(url: str) -> MoodsortError:
     with pytest.raises(MoodsortError) as raised:
         open_store(url, lock_seconds=0)
     assert "\n" not in str(raised.value)
@@ -51,15 +51,15 @@ def test_a_locked_database_is_transient_and_the_store_goes_on_after(
     file: Path, sqlite_url: str, work: Any
 ) -> None:
     store = open_store(sqlite_url, lock_seconds=0)
-    with _locked(file), pytest.raises(Transient, match="is locked by another program"):
+    with _lock(file), pytest.raises(Transient, match="is locked by another program"):
         work.take_on(store, "inbox/a.jpg")
     assert None not in work.take_on(store, "inbox/a.jpg")
     store.close()
 
 
 def test_a_database_that_is_locked_at_start_is_transient(file: Path, sqlite_url: str) -> None:
-    with _locked(file):
-        refusal = _refusal(sqlite_url)
+    with _lock(file):
+        refusal = _expect_refusal(sqlite_url)
     assert isinstance(refusal, Transient)
     assert "is locked by another program" in str(refusal)
 
@@ -87,7 +87,7 @@ def test_a_database_whose_file_was_taken_away_is_transient(file: Path, sqlite_ur
 def test_a_file_that_is_not_a_database_is_refused_and_left_alone(sqlite_url: str) -> None:
     file = Path(sqlite_url.removeprefix("sqlite:///"))
     file.write_bytes(b"a letter, not a database " * 100)
-    refusal = _refusal(sqlite_url)
+    refusal = _expect_refusal(sqlite_url)
     assert isinstance(refusal, StoreError)
     assert "moodsort.db: is not a moodsort database" in str(refusal)
     assert file.read_bytes() == b"a letter, not a database " * 100
@@ -95,10 +95,10 @@ def test_a_file_that_is_not_a_database_is_refused_and_left_alone(sqlite_url: str
 
 def test_another_programs_database_is_refused_and_left_alone(sqlite_url: str) -> None:
     file = Path(sqlite_url.removeprefix("sqlite:///"))
-    with closing(sqlite3.connect(file)) as other:
-        other.execute("CREATE TABLE bookmarks (url TEXT)")
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
     before = file.read_bytes()
-    refusal = _refusal(sqlite_url)
+    refusal = _expect_refusal(sqlite_url)
     assert isinstance(refusal, StoreError)
     assert "another program's tables (bookmarks)" in str(refusal)
     assert file.read_bytes() == before
@@ -108,13 +108,13 @@ def test_a_damaged_database_is_not_called_transient(file: Path, sqlite_url: str,
     content = bytearray(file.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     file.write_bytes(content)
-    refusal = _refusal(sqlite_url)
+    refusal = _expect_refusal(sqlite_url)
     assert isinstance(refusal, StoreError)
     assert "is damaged" in str(refusal)
 
 
 def test_a_database_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    refusal = _refusal(f"sqlite:///{tmp_path / 'nowhere' / 'moodsort.db'}")
+    refusal = _expect_refusal(f"sqlite:///{tmp_path / 'nowhere' / 'moodsort.db'}")
     assert isinstance(refusal, StoreError)
     assert "cannot be opened; check that its folder is there" in str(refusal)
 
@@ -125,15 +125,15 @@ def test_a_database_that_cannot_be_written_is_refused(file: Path, sqlite_url: st
         folder.chmod(0o755)
     file.chmod(0o444)
     before = file.read_bytes()
-    with _without_privileges():
-        refusal = _refusal(sqlite_url)
+    with _drop_privileges():
+        refusal = _expect_refusal(sqlite_url)
     assert isinstance(refusal, StoreError)
     assert "cannot be written" in str(refusal)
     assert file.read_bytes() == before
 
 
 def test_a_server_that_does_not_answer_is_transient(tmp_path: Path) -> None:
-    refusal = _refusal(f"postgresql://ann:secret@/moods?host={tmp_path}")
+    refusal = _expect_refusal(f"postgresql://ann:secret@/moods?host={tmp_path}")
     assert isinstance(refusal, Transient)
     assert "check that the server runs" in str(refusal)
     assert "secret" not in str(refusal)

@@ -1,4 +1,4 @@
-"""What every command has in common."""
+"""What all commands have in common."""
 
 from collections.abc import Iterator
 
@@ -8,18 +8,18 @@ import pytest
 from worker.cli import moodsort
 
 
-def _commands(group: click.Group, above: str = "") -> Iterator[tuple[str, click.Command]]:
+def _list_commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
-            yield from _commands(command, f"{above}{name} ")
+            yield from _list_commands(command, f"{prefix}{name} ")
         else:
-            yield above + name, command
+            yield prefix + name, command
 
 
-COMMANDS = dict(_commands(moodsort))
+COMMANDS = dict(_list_commands(moodsort))
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -34,7 +34,7 @@ def test_every_command_takes_a_configuration_and_says_what_it_does(name: str) ->
     "name",
     ["log", "stats", "classify", "doctor", "evaluate", "dataset check", "dataset split", "dataset faces"],
 )
-def test_every_command_that_lists_takes_the_four_formats(name: str) -> None:
-    (listed,) = (each for each in COMMANDS[name].params if "--format" in each.opts)
-    assert isinstance(listed.type, click.Choice)
-    assert tuple(listed.type.choices) == ("table", "json", "jsonl", "csv")
+def test_every_command_that_lists_rows_takes_the_four_formats(name: str) -> None:
+    (option,) = (option for option in COMMANDS[name].params if "--format" in option.opts)
+    assert isinstance(option.type, click.Choice)
+    assert tuple(option.type.choices) == ("table", "json", "jsonl", "csv")

@@ -19,7 +19,7 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def _utc(month: int, day: int, hour: int, minute: int = 0) -> datetime:
+def _make_utc(month: int, day: int, hour: int, minute: int = 0) -> datetime:
     return datetime(2026, month, day, hour, minute, tzinfo=UTC)
 
 
@@ -41,14 +41,14 @@ def test_a_number_with_a_unit_is_that_long_ago(text: str, ago: timedelta) -> Non
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
-        ("2026-03-01", _utc(2, 28, 23)),
-        ("2026-07-01", _utc(6, 30, 22)),
-        ("2026-03-01 14:30", _utc(3, 1, 13, 30)),
-        ("2026-07-01T14:30", _utc(7, 1, 12, 30)),
-        ("2026-03-01T14:30Z", _utc(3, 1, 14, 30)),
-        ("2026-03-01T14:30+05:00", _utc(3, 1, 9, 30)),
-        ("14:30", _utc(3, 1, 13, 30)),
-        ("9:30", _utc(3, 1, 8, 30)),
+        ("2026-03-01", _make_utc(2, 28, 23)),
+        ("2026-07-01", _make_utc(6, 30, 22)),
+        ("2026-03-01 14:30", _make_utc(3, 1, 13, 30)),
+        ("2026-07-01T14:30", _make_utc(7, 1, 12, 30)),
+        ("2026-03-01T14:30Z", _make_utc(3, 1, 14, 30)),
+        ("2026-03-01T14:30+05:00", _make_utc(3, 1, 9, 30)),
+        ("14:30", _make_utc(3, 1, 13, 30)),
+        ("9:30", _make_utc(3, 1, 8, 30)),
     ],
 )
 def test_a_date_or_time_without_an_offset_is_local(text: str, moment: datetime) -> None:
@@ -56,18 +56,18 @@ def test_a_date_or_time_without_an_offset_is_local(text: str, moment: datetime) 
 
 
 def test_until_a_date_includes_its_day() -> None:
-    assert parse_end("2026-03-01", NOW) == _utc(3, 1, 23)
+    assert parse_end("2026-03-01", NOW) == _make_utc(3, 1, 23)
 
 
 def test_the_day_on_which_clocks_change_ends_at_midnight() -> None:
-    assert parse_end("2026-03-29", NOW) == _utc(3, 29, 22)
+    assert parse_end("2026-03-29", NOW) == _make_utc(3, 29, 22)
 
 
 def test_until_a_time_is_that_time() -> None:
-    assert parse_end("2026-03-01 14:30", NOW) == _utc(3, 1, 13, 30)
+    assert parse_end("2026-03-01 14:30", NOW) == _make_utc(3, 1, 13, 30)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "25:00", "2y", "99999999999w", "-3d"])
-def test_what_is_no_moment_is_a_wrong_use(text: str) -> None:
-    with pytest.raises(ConfigError, match="no date or time"):
+def test_an_invalid_moment_is_a_usage_error(text: str) -> None:
+    with pytest.raises(ConfigError, match="not a date or time"):
         parse_start(text, NOW)

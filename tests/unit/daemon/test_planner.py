@@ -72,7 +72,7 @@ def test_a_refusal_says_why_and_keeps_the_hash() -> None:
     leg, decision = plan_move(PHOTO, refused(), CONFIG, set(), AT)
     assert (decision.reason, decision.detail) == (Reason.DAMAGED, "it is cut off")
     assert decision.content.sha256 == READ.sha256
-    assert decision.verdict is None
+    assert decision.prediction is None
     assert leg.told["reason"] == "damaged"
 
 

@@ -1,4 +1,4 @@
-"""When a candidate is settled, over all that can be known of it."""
+"""When a candidate is settled, over everything that can be known of it."""
 
 from dataclasses import replace
 
@@ -18,20 +18,20 @@ AHEAD = replace(OLD, changed_ns=int((WALL + 3600) * 1e9))
 identities = st.builds(
     FileIdentity, st.just(1), st.integers(1, 3), st.integers(0, 3), st.integers(0, 2 * int(WALL * 1e9))
 )
-looks = st.builds(Inspection, st.none() | identities, st.sampled_from(Writer))
+inspections = st.builds(Inspection, st.none() | identities, st.sampled_from(Writer))
 hints = st.sampled_from(Hint)
 times = st.floats(0, 1e7)
 
 
-def settled(
-    identity: FileIdentity | None, hint: Hint, writer: Writer, still: float = 0.0, wall: float = WALL
+def check_settled(
+    identity: FileIdentity | None, hint: Hint, writer: Writer, unchanged: float = 0.0, wall: float = WALL
 ) -> bool:
     candidate = Candidate(hint, identity, 100.0)
-    return is_settled(candidate, Inspection(identity, writer), 100.0 + still, wall, SETTLE)
+    return is_settled(candidate, Inspection(identity, writer), 100.0 + unchanged, wall, SETTLE)
 
 
 @pytest.mark.parametrize(
-    ("identity", "hint", "writer", "still", "expected"),
+    ("identity", "hint", "writer", "unchanged", "expected"),
     [
         (FRESH, Hint.WHOLE, Writer.NONE, 0.0, True),  # closed or renamed in
         (FRESH, Hint.WHOLE, Writer.PRESENT, 99.0, False),
@@ -41,7 +41,7 @@ def settled(
         (FRESH, Hint.SEEN, Writer.NONE, 2.0, True),
         (OLD, Hint.SEEN, Writer.NONE, 0.0, True),  # lay there before the worker came
         (OLD, Hint.SEEN, Writer.PRESENT, 99.0, False),
-        (OLD, Hint.SEEN, Writer.UNKNOWN, 0.0, False),  # its age is another machine's word
+        (OLD, Hint.SEEN, Writer.UNKNOWN, 0.0, False),  # its ctime comes from another machine's clock
         (AHEAD, Hint.SEEN, Writer.NONE, 1.9, False),  # our clock was set back
         (AHEAD, Hint.SEEN, Writer.NONE, 2.0, True),
         (AHEAD, Hint.WHOLE, Writer.NONE, 0.0, True),
@@ -52,51 +52,55 @@ def settled(
     ],
 )
 def test_a_candidate_is_settled_once_no_one_writes_it(
-    identity: FileIdentity | None, hint: Hint, writer: Writer, still: float, expected: bool
+    identity: FileIdentity | None, hint: Hint, writer: Writer, unchanged: float, expected: bool
 ) -> None:
-    assert settled(identity, hint, writer, still) is expected
+    assert check_settled(identity, hint, writer, unchanged) is expected
 
 
 @pytest.mark.parametrize("wall", [0.0, WALL - 1e6, WALL + 1e9])
-def test_a_clock_that_is_wrong_never_keeps_a_still_file_waiting(wall: float) -> None:
+def test_a_wrong_clock_never_keeps_an_unchanged_file_waiting(wall: float) -> None:
     for hint in Hint:
         for writer in (Writer.NONE, Writer.UNKNOWN):
-            assert settled(FRESH, hint, writer, SETTLE, wall)
+            assert check_settled(FRESH, hint, writer, SETTLE, wall)
 
 
-@given(st.lists(st.tuples(looks, hints, st.floats(0, 100)), min_size=1, max_size=8), times, times)
+@given(st.lists(st.tuples(inspections, hints, st.floats(0, 100)), min_size=1, max_size=8), times, times)
 def test_a_candidate_with_a_present_writer_is_never_settled(
-    story: list[tuple[Inspection, Hint, float]], now: float, wall: float
+    history: list[tuple[Inspection, Hint, float]], now: float, wall: float
 ) -> None:
     candidate = None
-    for look, hint, passed in story:
-        now += passed
-        candidate = observe_candidate(candidate, hint, look, now)
-        if look.writer is Writer.PRESENT or look.identity is None:
-            assert not is_settled(candidate, look, now, wall, SETTLE)
+    for inspection, hint, seconds in history:
+        now += seconds
+        candidate = observe_candidate(candidate, hint, inspection, now)
+        if inspection.writer is Writer.PRESENT or inspection.identity is None:
+            assert not is_settled(candidate, inspection, now, wall, SETTLE)
 
 
-@given(st.lists(st.tuples(looks, st.floats(0, 1.9)), min_size=2, max_size=8), times)
-def test_without_a_writer_to_ask_for_only_a_file_that_lay_still_is_settled(
-    story: list[tuple[Inspection, float]], now: float
+@given(st.lists(st.tuples(inspections, st.floats(0, 1.9)), min_size=2, max_size=8), times)
+def test_where_writers_are_unknown_only_a_file_that_stays_unchanged_is_settled(
+    history: list[tuple[Inspection, float]], now: float
 ) -> None:
-    candidate, unchanged, before = None, 0.0, None
-    for look, passed in story:
-        now += passed
-        look = replace(look, writer=Writer.UNKNOWN)
-        unchanged = unchanged + passed if look.identity == before and candidate else 0.0
-        candidate, before = observe_candidate(candidate, Hint.WHOLE, look, now), look.identity
-        if is_settled(candidate, look, now, WALL, SETTLE):
+    candidate, unchanged, previous_identity = None, 0.0, None
+    for inspection, seconds in history:
+        now += seconds
+        inspection = replace(inspection, writer=Writer.UNKNOWN)
+        is_same = candidate and inspection.identity == previous_identity
+        unchanged = unchanged + seconds if is_same else 0.0
+        candidate = observe_candidate(candidate, Hint.WHOLE, inspection, now)
+        previous_identity = inspection.identity
+        if is_settled(candidate, inspection, now, WALL, SETTLE):
             assert unchanged >= SETTLE * 0.999999
 
 
-def test_a_change_starts_the_wait_again() -> None:
+def test_a_change_restarts_the_wait() -> None:
     first = observe_candidate(None, Hint.SEEN, Inspection(FRESH, Writer.UNKNOWN), 10.0)
     grown = Inspection(replace(FRESH, size_bytes=200), Writer.UNKNOWN)
-    assert observe_candidate(first, Hint.SEEN, grown, 11.5).still_since == 11.5
-    assert observe_candidate(first, Hint.SEEN, Inspection(FRESH, Writer.UNKNOWN), 11.5).still_since == 10.0
+    assert observe_candidate(first, Hint.SEEN, grown, 11.5).unchanged_since == 11.5
+    assert (
+        observe_candidate(first, Hint.SEEN, Inspection(FRESH, Writer.UNKNOWN), 11.5).unchanged_since == 10.0
+    )
 
 
-def test_a_writer_takes_back_that_the_file_is_whole() -> None:
+def test_a_candidate_with_a_writer_is_no_longer_whole() -> None:
     whole = observe_candidate(None, Hint.WHOLE, Inspection(FRESH, Writer.NONE), 10.0)
     assert observe_candidate(whole, Hint.WHOLE, Inspection(FRESH, Writer.PRESENT), 11.0).hint is Hint.SEEN

@@ -1,4 +1,4 @@
-"""Which file systems are watched by looking again and again."""
+"""Which file systems are polled."""
 
 from pathlib import Path
 
@@ -34,6 +34,6 @@ def test_a_folder_is_on_the_network_where_its_nearest_mount_is(folder: str, expe
     assert is_on_network(Path(folder), MOUNTS) is expected
 
 
-def test_the_later_of_two_mounts_on_one_point_is_the_one_that_is_seen() -> None:
-    both = "nas:/a /mnt/a nfs rw 0 0\n/dev/sdd1 /mnt/a ext4 rw 0 0\n"
-    assert not is_on_network(Path("/mnt/a/inbox"), both)
+def test_of_two_mounts_at_one_point_the_later_counts() -> None:
+    mounts = "nas:/a /mnt/a nfs rw 0 0\n/dev/sdd1 /mnt/a ext4 rw 0 0\n"
+    assert not is_on_network(Path("/mnt/a/inbox"), mounts)

@@ -1,4 +1,4 @@
-"""A verdict that is drawn on its photo can be read, whatever the photo's shape."""
+"""A prediction that is drawn on its photo can be read, whatever the photo's shape."""
 
 import numpy as np
 import pytest
@@ -7,72 +7,72 @@ from PIL import Image
 from worker.inference.overlay import draw_prediction
 from worker.inference.prediction import FacePrediction, Prediction
 
-SCORES = {"happy": 0.75, "sad": 0.25}
-
-FACE = FacePrediction(20.0, 30.0, 60.0, 60.0, 0.9, "happy", SCORES)
+PROBABILITIES = {"happy": 0.75, "sad": 0.25}
 
 LIGHT_YELLOW, LIGHT_BLUE = (255, 194, 77), (109, 179, 255)
 
 
-def drawn_on(
+def make_face(left: float, top: float, side: float, label: str = "sad") -> FacePrediction:
+    return FacePrediction(left, top, side, side, 0.9, label, PROBABILITIES)
+
+
+def draw(
     size: tuple[int, int], ground: int, *faces: FacePrediction, full_width: int | None = None
 ) -> Image.Image:
     pixels = np.full((size[1], size[0], 3), ground, np.uint8)
-    return draw_prediction(pixels, full_width or size[0], Prediction("happy", 0.75, SCORES, faces))
+    return draw_prediction(pixels, full_width or size[0], Prediction("happy", 0.75, PROBABILITIES, faces))
 
 
-def pixels_of(image: Image.Image, colour: tuple[int, int, int]) -> int:
+def count_pixels(image: Image.Image, colour: tuple[int, int, int]) -> int:
     return int((np.asarray(image) == colour).all(axis=2).sum())
 
 
 @pytest.mark.parametrize(
     "size", [(1280, 853), (853, 1280), (1280, 43), (43, 1280), (8, 8), (1, 1), (700, 700)], ids=str
 )
-def test_the_verdict_is_in_a_band_below_a_photo_of_any_shape(size: tuple[int, int]) -> None:
-    image = drawn_on(size, 128)
+def test_the_prediction_is_in_a_band_below_a_photo_of_any_shape(size: tuple[int, int]) -> None:
+    image = draw(size, 128)
     assert image.width >= 360
     assert 480 <= max(size[0], size[1], 480) <= max(image.size)
     band = image.crop((0, image.height - 40, image.width, image.height))
-    assert pixels_of(band, LIGHT_YELLOW) > 20
-    assert pixels_of(band, (20, 23, 29)) > band.width * band.height / 3
+    assert count_pixels(band, LIGHT_YELLOW) > 20
+    assert count_pixels(band, (20, 23, 29)) > band.width * band.height / 3
 
 
 @pytest.mark.parametrize("ground", [0, 128, 255])
-def test_a_face_has_a_square_and_a_tag_in_its_labels_colour(ground: int) -> None:
-    sad = FacePrediction(300.0, 200.0, 100.0, 100.0, 0.9, "sad", {"happy": 0.4, "sad": 0.6})
-    without, one = drawn_on((640, 480), ground), drawn_on((640, 480), ground, sad)
-    assert pixels_of(one, LIGHT_BLUE) - pixels_of(without, LIGHT_BLUE) > 1500
-    square = np.asarray(one)[200:300, 300:400]
-    assert (square[50, 0] == LIGHT_BLUE).all()
-    assert (square[50, 50] == ground).all()
+def test_a_face_has_a_box_and_a_tag_in_its_labels_colour(ground: int) -> None:
+    face = FacePrediction(300.0, 200.0, 100.0, 100.0, 0.9, "sad", {"happy": 0.4, "sad": 0.6})
+    without_face, with_face = draw((640, 480), ground), draw((640, 480), ground, face)
+    assert count_pixels(with_face, LIGHT_BLUE) - count_pixels(without_face, LIGHT_BLUE) > 1500
+    box = np.asarray(with_face)[200:300, 300:400]
+    assert (box[50, 0] == LIGHT_BLUE).all()
+    assert (box[50, 50] == ground).all()
 
 
-def test_a_square_lies_where_the_face_is_in_the_full_photo() -> None:
-    reduced = drawn_on(
-        (640, 480), 0, FacePrediction(1200.0, 800.0, 400.0, 400.0, 0.9, "sad", SCORES), full_width=2560
-    )
+def test_a_box_lies_where_the_face_is_in_the_full_photo() -> None:
+    reduced = draw((640, 480), 0, make_face(1200.0, 800.0, 400.0), full_width=2560)
     assert (np.asarray(reduced)[250, 300] == LIGHT_BLUE).all()
 
 
 @pytest.mark.parametrize(("left", "top"), [(0.0, 0.0), (1180.0, 0.0), (0.0, 620.0), (1180.0, 620.0)], ids=str)
 def test_the_tag_of_a_face_at_an_edge_stays_in_the_photo(left: float, top: float) -> None:
-    face = FacePrediction(left, top, 100.0, 100.0, 0.9, "sad", SCORES)
-    without, one = drawn_on((1280, 720), 0), drawn_on((1280, 720), 0, face)
-    middle = drawn_on((1280, 720), 0, FacePrediction(500.0, 300.0, 100.0, 100.0, 0.9, "sad", SCORES))
-    bare = pixels_of(without, LIGHT_BLUE)
-    assert pixels_of(one, LIGHT_BLUE) - bare > 0.75 * (pixels_of(middle, LIGHT_BLUE) - bare)
+    without_face = draw((1280, 720), 0)
+    at_edge = draw((1280, 720), 0, make_face(left, top, 100.0))
+    in_middle = draw((1280, 720), 0, make_face(500.0, 300.0, 100.0))
+    background = count_pixels(without_face, LIGHT_BLUE)
+    assert count_pixels(at_edge, LIGHT_BLUE) - background > 0.75 * (
+        count_pixels(in_middle, LIGHT_BLUE) - background
+    )
 
 
 def test_hundreds_of_faces_and_one_larger_than_the_photo_are_drawn() -> None:
-    crowd = [
-        FacePrediction(6.0 * (n % 100), 30.0 * (n // 100), 5.0, 5.0, 0.9, "sad", SCORES) for n in range(300)
-    ]
-    image = drawn_on((640, 480), 90, FacePrediction(0.0, 0.0, 640.0, 480.0, 0.9, "happy", SCORES), *crowd)
-    assert pixels_of(image, LIGHT_BLUE) > 1000
+    crowd = [make_face(6.0 * (index % 100), 30.0 * (index // 100), 5.0) for index in range(300)]
+    image = draw((640, 480), 90, FacePrediction(0.0, 0.0, 640.0, 480.0, 0.9, "happy", PROBABILITIES), *crowd)
+    assert count_pixels(image, LIGHT_BLUE) > 1000
 
 
 def test_a_label_that_is_too_long_for_the_band_is_shortened() -> None:
     label = "n" * 255
-    verdict = Prediction(label, 1.0, {label: 1.0, "sad": 0.0}, None)
-    image = draw_prediction(np.zeros((480, 480, 3), np.uint8), 480, verdict)
+    prediction = Prediction(label, 1.0, {label: 1.0, "sad": 0.0}, None)
+    image = draw_prediction(np.zeros((480, 480, 3), np.uint8), 480, prediction)
     assert image.width == 480

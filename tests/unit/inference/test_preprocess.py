@@ -1,4 +1,4 @@
-"""What a stage reads of a picture: its shape, its place, and the same pixels by every way."""
+"""What a network reads of a picture: its shape, its placement, and the same pixels by every way."""
 
 from typing import Literal
 
@@ -7,15 +7,16 @@ import pytest
 from PIL import Image, ImageOps
 
 from tests.drawing import draw_pixels
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 from worker.inference.preprocess import SourceImage, compute_placement, resize_to_input
 
 
 @pytest.mark.parametrize("colour", ["rgb", "grey"])
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])
-def test_a_stage_is_given_the_shape_that_it_reads(colour: str, resize: str) -> None:
-    spec = InputSpec(40, 24, colour, resize)  # type: ignore[arg-type]
-    pixels = resize_to_input(draw_pixels(7), spec)
+def test_an_input_has_the_shape_that_its_network_takes(
+    colour: Literal["rgb", "grey"], resize: Literal["stretch", "letterbox"]
+) -> None:
+    pixels = resize_to_input(draw_pixels(7), InputSpec(40, 24, colour, resize))
     assert pixels.shape == (24, 40, 3 if colour == "rgb" else 1)
     assert pixels.dtype == np.uint8
 
@@ -31,18 +32,18 @@ def test_a_letterboxed_picture_keeps_its_shape_between_grey_bars() -> None:
 @pytest.mark.parametrize("size", [(64, 48), (48, 64), (50, 50), (300, 10), (7, 333), (1, 1)], ids=str)
 def test_a_letterbox_is_pillows_own(size: tuple[int, int], colour: Literal["rgb", "grey"]) -> None:
     pixels = draw_pixels(0, size)
-    grey = Image.fromarray(pixels).convert("L" if colour == "grey" else "RGB")
+    image = Image.fromarray(pixels).convert("L" if colour == "grey" else "RGB")
     bars = 128 if colour == "grey" else (128, 128, 128)
-    expected = ImageOps.pad(grey, (40, 32), Image.Resampling.BILINEAR, color=bars)
+    expected = ImageOps.pad(image, (40, 32), Image.Resampling.BILINEAR, color=bars)
 
-    fitted = resize_to_input(pixels, InputSpec(40, 32, colour, "letterbox"))
+    letterbox = resize_to_input(pixels, InputSpec(40, 32, colour, "letterbox"))
 
-    assert (fitted == np.asarray(expected).reshape(32, 40, -1)).all()
+    assert (letterbox == np.asarray(expected).reshape(32, 40, -1)).all()
 
 
 def test_a_picture_that_is_far_too_long_for_a_letterbox_is_a_line_in_it() -> None:
-    fitted = resize_to_input(np.full((1, 600, 3), 255, np.uint8), InputSpec(32, 32, "rgb", "letterbox"))
-    assert (fitted == 255).all(axis=(1, 2)).sum() == 1
+    letterbox = resize_to_input(np.full((1, 600, 3), 255, np.uint8), InputSpec(32, 32, "rgb", "letterbox"))
+    assert (letterbox == 255).all(axis=(1, 2)).sum() == 1
 
 
 SPECS = (
@@ -54,28 +55,29 @@ SPECS = (
 
 
 @pytest.mark.parametrize("size", [(100, 60), (320, 240), (640, 427), (961, 33), (1, 1300)], ids=str)
-def test_stages_that_share_a_view_read_what_each_would_read_alone(size: tuple[int, int]) -> None:
+def test_networks_that_share_a_picture_read_what_each_would_read_alone(size: tuple[int, int]) -> None:
     pixels = draw_pixels(1, size)
-    for shared, spec in zip(SourceImage.of(pixels).resize_all(SPECS), SPECS, strict=True):
+    for shared, spec in zip(SourceImage.from_pixels(pixels).resize_all(SPECS), SPECS, strict=True):
         assert (shared == resize_to_input(pixels, spec)).all()
 
 
-def test_a_view_of_a_part_shows_nothing_of_what_is_around_it() -> None:
+def test_a_crop_shows_nothing_of_what_is_around_it() -> None:
     pixels = draw_pixels(2, (700, 500))
-    part = SourceImage.of(pixels).cut(20, 30, 690, 431)
-    for cut, spec in zip(part.resize_all(SPECS), SPECS, strict=True):
-        assert (cut == resize_to_input(pixels[30:431, 20:690], spec)).all()
+    crop = SourceImage.from_pixels(pixels).crop(20, 30, 690, 431)
+    for resized, spec in zip(crop.resize_all(SPECS), SPECS, strict=True):
+        assert (resized == resize_to_input(pixels[30:431, 20:690], spec)).all()
 
 
 @pytest.mark.parametrize("size", [(640, 480), (641, 427), (427, 1023), (1999, 1000), (5000, 7)], ids=str)
 @pytest.mark.parametrize("spec", SPECS, ids=str)
-def test_a_picture_that_is_averaged_first_looks_as_it_would_otherwise(
+def test_a_picture_that_is_reduced_first_looks_as_it_would_otherwise(
     spec: InputSpec, size: tuple[int, int]
 ) -> None:
     pixels = draw_pixels(3, size)
-    place = compute_placement(*size, spec)
+    placement = compute_placement(*size, spec)
     image = Image.fromarray(pixels).convert("L" if spec.colour == "grey" else "RGB")
-    at_once = np.asarray(image.resize((place.width, place.height), Image.Resampling.BILINEAR), int)
-    bottom, right = place.top + place.height, place.left + place.width
-    shown = resize_to_input(pixels, spec)[place.top : bottom, place.left : right].reshape(at_once.shape)
-    assert np.abs(shown - at_once).mean() < 1
+    at_once = np.asarray(image.resize((placement.width, placement.height), Image.Resampling.BILINEAR), int)
+    rows = slice(placement.top, placement.top + placement.height)
+    columns = slice(placement.left, placement.left + placement.width)
+    reduced_first = resize_to_input(pixels, spec)[rows, columns].reshape(at_once.shape)
+    assert np.abs(reduced_first - at_once).mean() < 1

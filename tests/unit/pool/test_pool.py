@@ -1,4 +1,4 @@
-"""How many photos a process is given at a time."""
+"""How many photos go to a process at a time."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from worker.pool.pool import compute_share
 @pytest.mark.parametrize(
     ("due", "processes", "share"), [(0, 2, 0), (1, 4, 1), (4, 4, 1), (44, 2, 22), (64, 2, 32), (1000, 2, 32)]
 )
-def test_a_process_is_given_its_share_and_no_more_than_a_batch(due: int, processes: int, share: int) -> None:
+def test_a_process_has_its_share_and_no_more_than_a_batch(due: int, processes: int, share: int) -> None:
     assert compute_share(due, processes, batch_size=32) == share
 
 

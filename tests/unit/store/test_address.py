@@ -17,7 +17,7 @@ from worker.store.address import describe_address, find_sqlite_file
         ),
     ],
 )
-def test_a_place_never_shows_a_password(url: str, shown: str) -> None:
+def test_an_address_never_shows_a_password(url: str, shown: str) -> None:
     assert describe_address(url) == shown
 
 

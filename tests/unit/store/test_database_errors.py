@@ -6,7 +6,7 @@ from worker.errors import MoodsortError, StoreError, Transient
 from worker.store.database_errors import translate_postgres_error, translate_sqlite_error
 
 
-def _sqlite_error(code: int) -> sqlite3.OperationalError:
+def _make_sqlite_error(code: int) -> sqlite3.OperationalError:
     error = sqlite3.OperationalError("as the driver says it")
     error.sqlite_errorcode = code
     return error
@@ -29,16 +29,16 @@ class _PostgresError(Exception):
         (sqlite3.SQLITE_NOTADB, StoreError, "not a moodsort database"),
     ],
 )
-def test_what_sqlite_refuses_is_one_line(code: int, kind: type[MoodsortError], words: str) -> None:
-    failure = translate_sqlite_error("moodsort.db", _sqlite_error(code))
+def test_an_error_of_sqlite_becomes_one_line(code: int, kind: type[MoodsortError], words: str) -> None:
+    failure = translate_sqlite_error("moodsort.db", _make_sqlite_error(code))
     assert type(failure) is kind
     assert str(failure).startswith("moodsort.db: ")
     assert words in str(failure)
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT_CHECK])
-def test_a_defect_of_ours_is_not_called_a_failure_of_sqlite(code: int) -> None:
-    assert translate_sqlite_error("moodsort.db", _sqlite_error(code)) is None
+def test_an_error_in_our_sql_is_not_taken_for_one_of_sqlite(code: int) -> None:
+    assert translate_sqlite_error("moodsort.db", _make_sqlite_error(code)) is None
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_defect_of_ours_is_not_called_a_failure_of_sqlite(code: int) -> None:
         (None, Transient, "server closed the connection"),
     ],
 )
-def test_what_postgresql_refuses_is_one_line(
+def test_an_error_of_postgresql_becomes_one_line(
     sqlstate: str | None, kind: type[MoodsortError], words: str
 ) -> None:
     failure = translate_postgres_error("postgresql://host", _PostgresError(sqlstate), is_operational=True)
@@ -61,7 +61,7 @@ def test_what_postgresql_refuses_is_one_line(
     assert "\n" not in str(failure)
 
 
-def test_a_defect_of_ours_is_not_called_a_failure_of_postgresql() -> None:
+def test_an_error_in_our_sql_is_not_taken_for_one_of_postgresql() -> None:
     assert (
         translate_postgres_error("postgresql://host", _PostgresError("42P01"), is_operational=False) is None
     )

@@ -5,11 +5,11 @@ import pytest
 from worker.store.filters import Filters, build_where, make_like_pattern
 
 
-def test_no_filters_ask_for_nothing() -> None:
+def test_without_filters_there_is_no_condition() -> None:
     assert build_where(Filters()) == ("", ())
 
 
-def test_values_of_one_field_are_alternatives_and_fields_add_up() -> None:
+def test_values_of_one_field_are_alternatives_and_fields_are_combined() -> None:
     clause, parameters = build_where(Filters(statuses=("filed", "missing"), folders=("happy",)))
     assert clause == " WHERE status IN (?, ?) AND folder IN (?)"
     assert parameters == ("filed", "missing", "happy")
@@ -27,7 +27,7 @@ def test_a_confidence_of_zero_is_a_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "pattern"),
+    ("text", "pattern"),
     [
         ("Beach", "%beach%"),
         ("IMG_1", "%img!_1%"),
@@ -37,5 +37,5 @@ def test_a_confidence_of_zero_is_a_bound() -> None:
         ("img_???.png", "img!____.png"),
     ],
 )
-def test_a_name_is_a_part_unless_it_is_a_pattern(wanted: str, pattern: str) -> None:
-    assert make_like_pattern(wanted) == pattern
+def test_a_name_is_a_substring_unless_it_is_a_pattern(text: str, pattern: str) -> None:
+    assert make_like_pattern(text) == pattern

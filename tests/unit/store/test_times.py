@@ -22,10 +22,10 @@ def test_a_time_without_a_zone_is_refused() -> None:
 
 
 @given(_moments, _moments)
-def test_times_sort_as_text_as_they_do_as_times(one: datetime, other: datetime) -> None:
-    texts = format_time(one), format_time(other)
+def test_times_sort_as_text_as_they_do_as_times(first: datetime, second: datetime) -> None:
+    texts = format_time(first), format_time(second)
     assert len(texts[0]) == len(texts[1])
-    if one.astimezone(UTC) < other.astimezone(UTC):
+    if first.astimezone(UTC) < second.astimezone(UTC):
         assert texts[0] <= texts[1]
 
 

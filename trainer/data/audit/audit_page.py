@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,17 +11,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from trainer.data.audit.examination import WORKING_SIDE, Examination
+from trainer.data.audit.examination import Examination
 from trainer.data.audit.findings import CERTAIN, AuditFinding, AuditReport, FindingKind
-from trainer.data.dataset import read_image
+from trainer.data.images import WORKING_SIDE, read_image
 from worker.errors import BadPhoto, ConfigError, MoodsortError
+from worker.fileio import replace_file
 from worker.paths import escape_unprintable, format_path
 
-_MOST_FINDINGS = 60
-_MOST_PICTURES = 8
+_MAX_FINDINGS = 60
+_MAX_PICTURES = 8
 """Of each kind and of each finding: with 4 kB a picture the page stays under about 10 MB."""
 
-_SMALL_ENOUGH = 250_000_000
+_MAX_PIXELS = 250_000_000
 """Pixels of the largest picture that is worth the time that its thumbnail takes."""
 
 _THUMBNAIL_SIDE = 150
@@ -30,11 +30,11 @@ _THUMBNAIL_SIDE = 150
 TITLES = {
     FindingKind.UNREADABLE: "Unreadable files",
     FindingKind.TWO_CLASSES: "The same file in two classes",
-    FindingKind.ACROSS_PARTS: "The same file in two parts",
+    FindingKind.ACROSS_SPLITS: "The same file in two splits",
     FindingKind.EXACT_DUPLICATE: "Exact duplicates",
     FindingKind.FEW_PICTURES: "Classes of too few pictures",
     FindingKind.NEAR_TWO_CLASSES: "Near-duplicates in two classes",
-    FindingKind.NEAR_ACROSS_PARTS: "Near-duplicates in two parts",
+    FindingKind.NEAR_ACROSS_SPLITS: "Near-duplicates in two splits",
     FindingKind.WRONG_LABEL: "Likely wrong labels",
     FindingKind.NEAR_DUPLICATE: "Near-duplicates",
     FindingKind.RARE_CLASS: "Rare classes",
@@ -44,31 +44,35 @@ TITLES = {
 }
 
 _ADVICE = {
-    FindingKind.UNREADABLE: "Training leaves them out, and the worker would quarantine them. --fix moves them away.",
+    FindingKind.UNREADABLE: "Training leaves them out, the worker quarantines them. --fix moves them away.",
     FindingKind.TWO_CLASSES: "One of the classes is wrong. Keep the picture in the right one.",
-    FindingKind.ACROSS_PARTS: "What was learned by heart is no test. --fix keeps the copy of the test.",
-    FindingKind.EXACT_DUPLICATE: "Copies weigh a picture more than others. --fix keeps one of each.",
+    FindingKind.ACROSS_SPLITS: "What was learned by heart is no test. --fix keeps the copy in test.",
+    FindingKind.EXACT_DUPLICATE: "Copies make a picture count more than others. --fix keeps one of each.",
     FindingKind.FEW_PICTURES: "Training refuses such a class. Add pictures, or take its folder away.",
-    FindingKind.NEAR_TWO_CLASSES: "Resized, re-encoded, cropped or mirrored copies with different labels: keep one.",
-    FindingKind.NEAR_ACROSS_PARTS: "Figures measured on them flatter. Move them to one part.",
+    FindingKind.NEAR_TWO_CLASSES: "Resized, re-encoded or mirrored copies with different labels: keep one.",
+    FindingKind.NEAR_ACROSS_SPLITS: "Metrics measured on them flatter. Move them to one split.",
     FindingKind.WRONG_LABEL: "A simple model of the other pictures disagrees. Many are right: look at each.",
-    FindingKind.NEAR_DUPLICATE: "Training keeps them in one part, which is enough unless they are many.",
-    FindingKind.RARE_CLASS: "Training weighs classes alike, but a rare one is known by few examples: add pictures.",
+    FindingKind.NEAR_DUPLICATE: "Training keeps them in one split, which is enough unless they are many.",
+    FindingKind.RARE_CLASS: "Training weighs classes alike, but a rare one has few examples: add pictures.",
     FindingKind.TINY: "Little can be seen in them. Look for larger versions.",
     FindingKind.DARK: "Little can be seen in them.",
-    FindingKind.BLURRED: "Useful where the photos to be judged are blurred as well, else not.",
+    FindingKind.BLURRED: "Useful where the photos to be classified are blurred as well, else not.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Thumbnail:
+    """A picture on the page: `data_uri` is None where it cannot be read."""
+
     folder: str
     name: str
-    thumbnail: str | None
+    data_uri: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class _ShownFinding:
+class _FindingView:
+    """A finding on the page; `more` counts its pictures that are not."""
+
     detail: str
     pictures: tuple[_Thumbnail, ...]
     more: int
@@ -76,17 +80,19 @@ class _ShownFinding:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
+    """The findings of one kind; `more` counts those that are not on the page."""
+
     kind: FindingKind
     title: str
     advice: str
     is_certain: bool
     count: int
-    findings: tuple[_ShownFinding, ...]
+    findings: tuple[_FindingView, ...]
     more: int
 
 
 def check_page_path(path: Path) -> None:
-    """Raise ConfigError where the page would not be one, or would take another file's place."""
+    """Raise ConfigError where the page cannot go: it must not replace a picture or a folder."""
     if path.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{format_path(path)}: a page ends in .html; give --page another name")
     if path.is_dir():
@@ -97,8 +103,9 @@ def check_page_path(path: Path) -> None:
         )
 
 
-def write_page(path: Path, data: Sequence[Path], examination: Examination, judged: AuditReport) -> None:
+def write_page(path: Path, data: Sequence[Path], examination: Examination, report: AuditReport) -> None:
     """Write the page; an older one stays until the new one is whole. Raises MoodsortError."""
+    # Only `--page` needs it, and the command says so where it is missing.
     from jinja2 import Environment
 
     # Names are hostile: everything but the template is escaped.
@@ -108,15 +115,12 @@ def write_page(path: Path, data: Sequence[Path], examination: Examination, judge
     text = template.render(
         title=", ".join(_format_text(folder) for folder in data),
         summary=summarize(examination),
-        notes=judged.notes,
-        sections=list(_make_sections(judged.findings, data)),
+        notes=report.notes,
+        sections=list(_make_sections(report.findings, data)),
     )
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text, "utf-8")
-        draft.replace(path)
+        replace_file(path, text.encode())
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise MoodsortError(
             f"{format_path(path)}: cannot be written ({error.strerror}); check --page"
         ) from error
@@ -124,44 +128,44 @@ def write_page(path: Path, data: Sequence[Path], examination: Examination, judge
 
 def summarize(examination: Examination) -> str:
     """Say how many pictures there are of each class."""
-    labels = Counter(picture.file.label for picture in examination.pictures)
-    counts = ", ".join(f"{labels[name]} {escape_unprintable(name)}" for name in examination.classes)
-    unread = len(examination.unreadable)
-    also = f" and {unread} unreadable {'file' if unread == 1 else 'files'}" if unread else ""
-    return f"{labels.total()} pictures ({counts}){also}"
+    counts = Counter(picture.file.label for picture in examination.pictures)
+    pictures = ", ".join(f"{counts[label]} {escape_unprintable(label)}" for label in examination.classes)
+    unreadable = len(examination.unreadable)
+    rest = f" and {unreadable} unreadable {'file' if unreadable == 1 else 'files'}" if unreadable else ""
+    return f"{counts.total()} pictures ({pictures}){rest}"
 
 
 def _make_sections(findings: Sequence[AuditFinding], data: Sequence[Path]) -> Iterator[_Section]:
-    for kind, each in groupby(findings, key=lambda finding: finding.kind):
-        of_kind = list(each)
+    for kind, kind_findings in groupby(findings, key=lambda finding: finding.kind):
+        group = list(kind_findings)
         yield _Section(
             kind=kind,
             title=TITLES[kind],
             advice=_ADVICE[kind],
             is_certain=kind in CERTAIN,
-            count=len(of_kind),
-            findings=tuple(_show_finding(finding, data) for finding in of_kind[:_MOST_FINDINGS]),
-            more=max(0, len(of_kind) - _MOST_FINDINGS),
+            count=len(group),
+            findings=tuple(_make_view(finding, data) for finding in group[:_MAX_FINDINGS]),
+            more=max(0, len(group) - _MAX_FINDINGS),
         )
 
 
-def _show_finding(finding: AuditFinding, data: Sequence[Path]) -> _ShownFinding:
-    pictures = tuple(_make_picture(path, data) for path in islice(finding.paths, _MOST_PICTURES))
-    return _ShownFinding(
-        escape_unprintable(finding.detail), pictures, max(0, len(finding.paths) - _MOST_PICTURES)
+def _make_view(finding: AuditFinding, data: Sequence[Path]) -> _FindingView:
+    thumbnails = tuple(_make_thumbnail(path, data) for path in islice(finding.paths, _MAX_PICTURES))
+    return _FindingView(
+        escape_unprintable(finding.detail), thumbnails, max(0, len(finding.paths) - _MAX_PICTURES)
     )
 
 
-def _make_picture(path: Path, data: Sequence[Path]) -> _Thumbnail:
-    above = next((folder for folder in data if path.is_relative_to(folder)), path.parent)
-    folder = path.parent.relative_to(above) if len(data) == 1 else path.parent
-    return _Thumbnail(_format_text(folder), _format_text(Path(path.name)), _make_thumbnail(path))
+def _make_thumbnail(path: Path, data: Sequence[Path]) -> _Thumbnail:
+    source = next((folder for folder in data if path.is_relative_to(folder)), path.parent)
+    folder = path.parent.relative_to(source) if len(data) == 1 else path.parent
+    return _Thumbnail(_format_text(folder), _format_text(Path(path.name)), _make_data_uri(path))
 
 
-def _make_thumbnail(path: Path) -> str | None:
-    """Return the picture as a data: URI, or None where there is none."""
+def _make_data_uri(path: Path) -> str | None:
+    """Return the picture as a small JPEG in a data: URI, or None where it cannot be read."""
     try:
-        _, picture = read_image(path, max_pixels=_SMALL_ENOUGH, max_side=WORKING_SIDE)
+        _, picture = read_image(path, max_pixels=_MAX_PIXELS, max_side=WORKING_SIDE)
     except BadPhoto:
         return None
     image = Image.fromarray(picture.pixels)

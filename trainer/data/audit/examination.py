@@ -1,31 +1,23 @@
 """Read every file of the class folders once, and measure what the findings rest on."""
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data.class_folders import ClassFile
-from trainer.data.dataset import UnreadableFile, read_image
+from trainer.data.images import WORKING_SIDE, DecodedFile, UnreadableFile, read_images
 from trainer.data.near_duplicates import Bits, hash_differences
-from worker.errors import BadPhoto
 from worker.inference.bundle import InputSpec
 from worker.inference.decode import Pixels
 from worker.inference.preprocess import resize_to_input
-
-WORKING_SIDE = 320
-"""Longest side in pixels of what is measured, as the shipped bundles read pictures."""
 
 VIEW = InputSpec(width=48, height=48, colour="rgb", resize="stretch")
 """What labels are guessed by: faces of 48 × 48 pixels are what people labelled FER2013 by."""
 
 _SHARPNESS_SIDE = 64
-"""Longest side at which sharpness is measured: what is unsharp there is unsharp to a small network too."""
+"""Longest side at which sharpness is measured: what is blurred there is blurred to a small network too."""
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601, as Pillow's grey."""
@@ -36,7 +28,7 @@ class ExaminedImage:
     """A picture and what was measured of it.
 
     `width` and `height` are those of the file, upright. `brightest` is the 99th percentile of its luminance,
-    0 to 1; `sharpness` see `measure_sharpness`. `view` is uint8 (48, 48, 3), RGB. `bits` and `mirrored_bits`
+    0 to 1; `sharpness` see `measure_sharpness`. `view` is uint8 (48, 48, 3), RGB. `bits` and `mirror_bits`
     are its difference hash and its mirror image's, uint64 (8,).
     """
 
@@ -48,32 +40,40 @@ class ExaminedImage:
     sharpness: float
     view: Pixels
     bits: Bits
-    mirrored_bits: Bits
+    mirror_bits: Bits
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """All the files of all classes: the pictures, and what is none."""
+    """All the files of all classes: the pictures, and the files that cannot be read."""
 
     classes: tuple[str, ...]
     pictures: tuple[ExaminedImage, ...]
     unreadable: tuple[UnreadableFile, ...]
 
+    def make_labels(self) -> NDArray[np.int64]:
+        """Return the label of each picture, int64 (N,), positions in the classes."""
+        indices = {label: index for index, label in enumerate(self.classes)}
+        return np.array([indices[picture.file.label] for picture in self.pictures], np.int64)
 
-def examine(files: dict[str, list[ClassFile]], on_file: Callable[[], None], max_pixels: int) -> Examination:
-    """Read the files of each class, as `find_classes` gives them; `on_file` is told of each.
 
-    A picture of more than `max_pixels` counts as unreadable, as in training.
+def examine_files(
+    files_by_class: Mapping[str, Sequence[ClassFile]], on_file: Callable[[], None], max_pixels: int
+) -> Examination:
+    """Read the files of each class, as `find_classes` gives them; `on_file` is called after each.
+
+    A picture of more than `max_pixels` pixels counts as unreadable, as in training.
     """
+    files = [file for class_files in files_by_class.values() for file in class_files]
     pictures: list[ExaminedImage] = []
-    unread: list[UnreadableFile] = []
-    for outcome in _examine_all([file for each in files.values() for file in each], max_pixels):
+    unreadable: list[UnreadableFile] = []
+    for result in read_images(files, _examine, max_pixels=max_pixels, max_side=WORKING_SIDE):
         on_file()
-        if isinstance(outcome, ExaminedImage):
-            pictures.append(outcome)
+        if isinstance(result, UnreadableFile):
+            unreadable.append(result)
         else:
-            unread.append(outcome)
-    return Examination(tuple(files), tuple(pictures), tuple(unread))
+            pictures.append(result)
+    return Examination(tuple(files_by_class), tuple(pictures), tuple(unreadable))
 
 
 def measure_sharpness(grey: NDArray[np.float32]) -> float:
@@ -89,36 +89,25 @@ def measure_sharpness(grey: NDArray[np.float32]) -> float:
     return float(laplacian.var() / grey.var())
 
 
-def _examine_all(files: Sequence[ClassFile], max_pixels: int) -> Iterator[ExaminedImage | UnreadableFile]:
-    # Pillow decodes without Python's lock, so threads are enough.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(partial(_examine, max_pixels=max_pixels), files)
-
-
-def _examine(file: ClassFile, max_pixels: int) -> ExaminedImage | UnreadableFile:
-    try:
-        data, picture = read_image(file.path, max_pixels=max_pixels, max_side=WORKING_SIDE)
-    except BadPhoto as error:
-        return UnreadableFile(file, error.reason, error.detail)
-    bits, mirrored_bits = hash_differences(picture.pixels)
-    small = resize_to_input(picture.pixels, _fit_within(picture.pixels.shape, _SHARPNESS_SIDE)).astype(
-        np.float32
-    )
+def _examine(image: DecodedFile) -> ExaminedImage:
+    pixels = image.picture.pixels
+    bits, mirror_bits = hash_differences(pixels)
+    small = resize_to_input(pixels, _fit_within(pixels.shape, _SHARPNESS_SIDE)).astype(np.float32)
     grey = small @ _LUMINANCE
     return ExaminedImage(
-        file=file,
-        sha256=hashlib.sha256(data).hexdigest(),
-        width=picture.width,
-        height=picture.height,
+        file=image.file,
+        sha256=image.sha256,
+        width=image.picture.width,
+        height=image.picture.height,
         brightest=float(np.percentile(grey, 99)) / 255,
         sharpness=measure_sharpness(grey),
-        view=resize_to_input(picture.pixels, VIEW),
+        view=resize_to_input(pixels, VIEW),
         bits=bits,
-        mirrored_bits=mirrored_bits,
+        mirror_bits=mirror_bits,
     )
 
 
-def _fit_within(shape: tuple[int, ...], longest: int) -> InputSpec:
-    scale = min(1.0, longest / max(shape[:2]))
+def _fit_within(shape: tuple[int, ...], max_side: int) -> InputSpec:
+    scale = min(1.0, max_side / max(shape[:2]))
     height, width = (max(1, round(side * scale)) for side in shape[:2])
     return InputSpec(width, height, "rgb", "stretch")

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,27 +12,24 @@ from numpy.typing import NDArray
 
 from trainer.data.audit.examination import Examination, ExaminedImage
 from trainer.data.audit.label_issues import LabelIssues
-from trainer.data.near_duplicates import group_near_duplicates
+from trainer.data.dataset import MIN_PICTURES
 from trainer.data.splits import measure_leakage
 
-TINIEST_SIDE = 32
-"""Pixels of the shorter side under which people, too, begin to fail: Torralba, Fergus & Freeman 2008, "80
+_MIN_SIDE = 32
+"""Pixels of the shorter side below which people, too, begin to fail: Torralba, Fergus & Freeman 2008, "80
 million tiny images", fig. 2."""
 
-DARKEST = 0.32
-"""The 99th percentile of luminance under which nothing in a picture is light: CleanVision's threshold.
-Measured: 0.4 % of 5509 web photos and 0.03 % of 9342 faces are under it."""
+_MIN_BRIGHTEST = 0.32
+"""The 99th percentile of luminance below which nothing in a picture is light: CleanVision's threshold.
+Measured: 0.4 % of 5509 web photos and 0.03 % of 9342 faces are below it."""
 
-BLURRIEST = 0.04
+_MIN_SHARPNESS = 0.04
 """Measured: 0.1 % of 5509 web photos, none of 9342 faces of 48 pixels and 0.8 % of 5960 soft press photos of
-faces are under it; of the same blurred by a Gaussian of 3 % of their side, 96, 91 and 100 %."""
+faces are below it; of the same blurred by a Gaussian of 3 % of their side, 96, 91 and 100 %."""
 
-RAREST = 0.25
-"""The share of the largest class under which a class is rare: of two classes one of less than a fifth of all
+_MIN_CLASS_SHARE = 0.25
+"""The share of the largest class below which a class is rare: of two classes one of less than a fifth of all
 pictures, from which on Google's machine learning course calls imbalance moderate rather than mild."""
-
-FEWEST_PICTURES = 3
-"""One for each of training, validation and test; training refuses a class of less."""
 
 
 class FindingKind(StrEnum):
@@ -39,11 +37,11 @@ class FindingKind(StrEnum):
 
     UNREADABLE = "unreadable"
     TWO_CLASSES = "two_classes"
-    ACROSS_PARTS = "across_parts"
+    ACROSS_SPLITS = "across_splits"
     EXACT_DUPLICATE = "exact_duplicate"
     FEW_PICTURES = "few_pictures"
     NEAR_TWO_CLASSES = "near_two_classes"
-    NEAR_ACROSS_PARTS = "near_across_parts"
+    NEAR_ACROSS_SPLITS = "near_across_splits"
     WRONG_LABEL = "wrong_label"
     NEAR_DUPLICATE = "near_duplicate"
     RARE_CLASS = "rare_class"
@@ -56,12 +54,12 @@ CERTAIN = frozenset(
     {
         FindingKind.UNREADABLE,
         FindingKind.TWO_CLASSES,
-        FindingKind.ACROSS_PARTS,
+        FindingKind.ACROSS_SPLITS,
         FindingKind.EXACT_DUPLICATE,
         FindingKind.FEW_PICTURES,
     }
 )
-"""The kinds that no look at the pictures can make good: the same bytes are the same picture."""
+"""The kinds that no look at the pictures can refute: the same bytes are the same picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,16 @@ class AuditFinding:
         """Whether it is beyond doubt."""
         return self.kind in CERTAIN
 
+    def is_unresolved(self, moved: AbstractSet[Path]) -> bool:
+        """Tell whether it is beyond doubt and still true now that these files have been moved away."""
+        if not self.is_certain:
+            return False
+        if self.kind is FindingKind.FEW_PICTURES:
+            return True
+        remaining = len(set(self.paths) - moved)
+        # One unreadable file is one too many; of copies one may stay.
+        return remaining > (0 if self.kind is FindingKind.UNREADABLE else 1)
+
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
@@ -86,107 +94,95 @@ class AuditReport:
     notes: tuple[str, ...]
 
 
-def collect_labels(examination: Examination) -> NDArray[np.int64]:
-    """Return the label of each picture, int64 (N,), positions in the classes."""
-    number = {name: place for place, name in enumerate(examination.classes)}
-    return np.array([number[picture.file.label] for picture in examination.pictures], np.int64)
-
-
-def group_images(pictures: Sequence[ExaminedImage]) -> NDArray[np.int64]:
-    """Return the number of each picture's group of near-duplicates, int64 (N,)."""
-    if not pictures:
-        return np.zeros(0, np.int64)
-    return group_near_duplicates(
-        np.stack([picture.bits for picture in pictures]),
-        np.stack([picture.mirrored_bits for picture in pictures]),
-        [picture.sha256 for picture in pictures],
-    )
-
-
 def collect_findings(
-    examination: Examination, groups: NDArray[np.int64], doubts: LabelIssues | None
+    examination: Examination, groups: NDArray[np.int64], label_issues: LabelIssues | None
 ) -> AuditReport:
-    """Gather every finding: what the files are, which are the same, and what each picture is like."""
-    found = [
+    """Gather every finding: what the files are, which are the same, and what each picture is like.
+
+    `groups` is int64 (N,), the number of each picture's group of near-duplicates.
+    """
+    findings = [
         *_find_unreadable(examination),
         *_find_exact_duplicates(examination.pictures),
         *_find_near_duplicates(examination.pictures, groups),
-        *(_find_label_issues(examination, doubts) if doubts else ()),
+        *(_find_label_issues(examination, label_issues) if label_issues else ()),
         *_check_class_sizes(examination),
         *_find_poor_images(examination.pictures),
     ]
-    order = {kind: place for place, kind in enumerate(FindingKind)}
-    found.sort(key=lambda finding: order[finding.kind])
-    parts = [picture.file.split for picture in examination.pictures]
-    notes = [f"leakage: {leakage}" for leakage in (measure_leakage(parts, groups) if any(parts) else ())]
-    if doubts:
-        notes.append(str(doubts))
-    return AuditReport(tuple(found), tuple(notes))
+    order = {kind: index for index, kind in enumerate(FindingKind)}
+    findings.sort(key=lambda finding: order[finding.kind])
+    splits = [picture.file.split for picture in examination.pictures]
+    notes = [f"leakage: {leakage}" for leakage in (measure_leakage(splits, groups) if any(splits) else ())]
+    if label_issues:
+        notes.append(str(label_issues))
+    return AuditReport(tuple(findings), tuple(notes))
 
 
 def _find_unreadable(examination: Examination) -> Iterator[AuditFinding]:
-    for unread in examination.unreadable:
-        yield AuditFinding(FindingKind.UNREADABLE, (unread.path,), unread.detail)
+    for file in examination.unreadable:
+        yield AuditFinding(FindingKind.UNREADABLE, (file.path,), file.detail)
 
 
 def _find_exact_duplicates(pictures: Sequence[ExaminedImage]) -> Iterator[AuditFinding]:
-    by_hash: dict[str, list[ExaminedImage]] = defaultdict(list)
+    pictures_by_hash: dict[str, list[ExaminedImage]] = defaultdict(list)
     for picture in pictures:
-        by_hash[picture.sha256].append(picture)
-    for same in by_hash.values():
-        if len(same) > 1:
+        pictures_by_hash[picture.sha256].append(picture)
+    for copies in pictures_by_hash.values():
+        if len(copies) > 1:
             kind = _choose_kind(
-                same, FindingKind.TWO_CLASSES, FindingKind.ACROSS_PARTS, FindingKind.EXACT_DUPLICATE
+                copies, FindingKind.TWO_CLASSES, FindingKind.ACROSS_SPLITS, FindingKind.EXACT_DUPLICATE
             )
-            yield AuditFinding(kind, _list_paths(same), f"the same bytes {_describe_locations(same)}")
+            yield AuditFinding(kind, _list_paths(copies), f"the same bytes {_describe_locations(copies)}")
 
 
 def _find_near_duplicates(
     pictures: Sequence[ExaminedImage], groups: NDArray[np.int64]
 ) -> Iterator[AuditFinding]:
-    by_group: dict[int, list[ExaminedImage]] = defaultdict(list)
+    pictures_by_group: dict[int, list[ExaminedImage]] = defaultdict(list)
     for picture, group in zip(pictures, groups.tolist(), strict=True):
-        by_group[group].append(picture)
-    for twins in by_group.values():
-        if len({picture.sha256 for picture in twins}) > 1:
+        pictures_by_group[group].append(picture)
+    for copies in pictures_by_group.values():
+        if len({picture.sha256 for picture in copies}) > 1:
             kind = _choose_kind(
-                twins, FindingKind.NEAR_TWO_CLASSES, FindingKind.NEAR_ACROSS_PARTS, FindingKind.NEAR_DUPLICATE
+                copies,
+                FindingKind.NEAR_TWO_CLASSES,
+                FindingKind.NEAR_ACROSS_SPLITS,
+                FindingKind.NEAR_DUPLICATE,
             )
-            yield AuditFinding(
-                kind, _list_paths(twins), f"nearly the same picture {_describe_locations(twins)}"
-            )
+            detail = f"nearly the same picture {_describe_locations(copies)}"
+            yield AuditFinding(kind, _list_paths(copies), detail)
 
 
 def _choose_kind(
-    twins: Sequence[ExaminedImage],
+    copies: Sequence[ExaminedImage],
     two_classes: FindingKind,
-    across_parts: FindingKind,
+    across_splits: FindingKind,
     otherwise: FindingKind,
 ) -> FindingKind:
-    if len({picture.file.label for picture in twins}) > 1:
+    if len({picture.file.label for picture in copies}) > 1:
         return two_classes
-    return across_parts if len({picture.file.split for picture in twins}) > 1 else otherwise
+    return across_splits if len({picture.file.split for picture in copies}) > 1 else otherwise
 
 
-def _describe_locations(twins: Sequence[ExaminedImage]) -> str:
-    places = Counter(
+def _describe_locations(copies: Sequence[ExaminedImage]) -> str:
+    counts = Counter(
         f"{picture.file.split}/{picture.file.label}" if picture.file.split else picture.file.label
-        for picture in twins
+        for picture in copies
     )
     times = {1: "", 2: "twice "}
-    counted = [f"{times.get(count, f'{count} times ')}in {name}" for name, count in places.items()]
-    return " and ".join(counted)
+    locations = [f"{times.get(count, f'{count} times ')}in {name}" for name, count in counts.items()]
+    return " and ".join(locations)
 
 
 def _list_paths(pictures: Iterable[ExaminedImage]) -> tuple[Path, ...]:
     return tuple(picture.file.path for picture in pictures)
 
 
-def _find_label_issues(examination: Examination, doubts: LabelIssues) -> Iterator[AuditFinding]:
-    for doubt in doubts.found:
-        picture = examination.pictures[doubt.position]
-        likely = examination.classes[doubt.likely]
-        detail = f"filed as {picture.file.label}, looks like {likely} ({doubt.probability:.0%})"
+def _find_label_issues(examination: Examination, label_issues: LabelIssues) -> Iterator[AuditFinding]:
+    for issue in label_issues.issues:
+        picture = examination.pictures[issue.position]
+        likely = examination.classes[issue.likely]
+        detail = f"filed as {picture.file.label}, looks like {likely} ({issue.probability:.0%})"
         yield AuditFinding(FindingKind.WRONG_LABEL, (picture.file.path,), detail)
 
 
@@ -195,27 +191,24 @@ def _check_class_sizes(examination: Examination) -> Iterator[AuditFinding]:
         picture.file.label for picture in examination.pictures
     )
     largest = max(counts, key=counts.__getitem__)
-    for name, count in counts.items():
-        if count < FEWEST_PICTURES:
-            detail = (
-                f"class {name} has {count} readable of the {FEWEST_PICTURES} pictures that training needs"
-            )
+    for label, count in counts.items():
+        if count < MIN_PICTURES:
+            detail = f"class {label} has {count} readable of the {MIN_PICTURES} pictures that training needs"
             yield AuditFinding(FindingKind.FEW_PICTURES, (), detail)
-        elif count < RAREST * counts[largest]:
-            detail = f"class {name} has {count} pictures, {largest} has {counts[largest]}"
+        elif count < _MIN_CLASS_SHARE * counts[largest]:
+            detail = f"class {label} has {count} pictures, {largest} has {counts[largest]}"
             yield AuditFinding(FindingKind.RARE_CLASS, (), detail)
 
 
 def _find_poor_images(pictures: Sequence[ExaminedImage]) -> Iterator[AuditFinding]:
+    # One finding a picture: a tiny or dark one is mostly blurred as well.
     for picture in pictures:
         path = (picture.file.path,)
-        if min(picture.width, picture.height) < TINIEST_SIDE:
+        if min(picture.width, picture.height) < _MIN_SIDE:
             yield AuditFinding(FindingKind.TINY, path, f"{picture.width} × {picture.height} pixels")
-        elif picture.brightest < DARKEST:
-            yield AuditFinding(
-                FindingKind.DARK, path, f"its brightest parts reach {picture.brightest:.0%} of white"
-            )
-        elif picture.sharpness < BLURRIEST:
-            yield AuditFinding(
-                FindingKind.BLURRED, path, f"sharpness {picture.sharpness:.3f} of the {BLURRIEST} wanted"
-            )
+        elif picture.brightest < _MIN_BRIGHTEST:
+            detail = f"its brightest areas reach {picture.brightest:.0%} of white"
+            yield AuditFinding(FindingKind.DARK, path, detail)
+        elif picture.sharpness < _MIN_SHARPNESS:
+            detail = f"its sharpness is {picture.sharpness:.3f}, below {_MIN_SHARPNESS}"
+            yield AuditFinding(FindingKind.BLURRED, path, detail)

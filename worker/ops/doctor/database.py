@@ -10,7 +10,7 @@ from worker.ops.doctor.result import CheckResult, CheckState, report_error, repo
 from worker.paths import format_path
 from worker.store.address import describe_address, find_sqlite_file
 from worker.store.read_connection import read_revision
-from worker.store.revision import RevisionState, compare_revision, refuse_newer
+from worker.store.revision import RevisionState, compare_revision, make_newer_revision_error
 
 
 def check_database(url: str, revision: Callable[[str], str | None] = read_revision) -> Iterator[CheckResult]:
@@ -39,7 +39,7 @@ def check_database(url: str, revision: Callable[[str], str | None] = read_revisi
                 "database", CheckState.WARN, text, "moodsort db upgrade (the worker does it when it starts)"
             )
         case RevisionState.NEWER:
-            yield report_error("database", refuse_newer(describe_address(url), found))
+            yield report_error("database", make_newer_revision_error(describe_address(url), found))
 
 
 def check_sqlite(url: str, version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Iterator[CheckResult]:

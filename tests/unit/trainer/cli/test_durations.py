@@ -13,6 +13,6 @@ def test_a_time_is_read_as_people_write_it(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "20", "0s", "m", "-5m", "5m1h", "1 day"])
-def test_what_is_no_time_is_refused_with_an_example(text):
+def test_what_is_not_a_time_is_refused_with_an_example(text):
     with pytest.raises(click.BadParameter, match="20m or 1h30m"):
         Duration().convert(text, None, None)

@@ -1,7 +1,7 @@
-"""Workers that kill themselves, each a fork of this process, which has imported everything already.
+"""Start workers that kill themselves, each a fork of this process, which has imported everything already.
 
 A line of JSON on standard input asks for one: ``[config, step, passings, file_system]``. It files what is in
-the inbox and dies by SIGKILL when it passes the step ("before link", "after judged", or "any") for the n-th
+the inbox and dies by SIGKILL when it passes the step ("before link", "after collect", or "any") for the n-th
 time; without a step it ends when all is filed. Its exit status is printed. The file system "without-links"
 refuses hard links, as exFAT does.
 """
@@ -14,7 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.faults.wrapping import told_worker
+from tests.faults.observed_worker import open_observed_worker
 from worker.config import load_config
 from worker.daemon.clock import Clock
 from worker.daemon.service import SingleRun, run_worker
@@ -22,7 +22,7 @@ from worker.daemon.signals import Signals
 from worker.daemon.worker import Worker
 from worker.filing import FileOperations
 
-_IMPORTED_LATE = ("alembic.command", "worker.store.writer", "sqlalchemy.dialects.sqlite")
+_LAZY_IMPORTS = ("alembic.command", "worker.store.writer", "sqlalchemy.dialects.sqlite")
 
 
 class Fuse:
@@ -30,13 +30,13 @@ class Fuse:
 
     def __init__(self, step: str, passings: int) -> None:
         self._step = step
-        self._left = passings
+        self._passings_left = passings
 
     def __call__(self, step: str) -> None:
         if self._step not in (step, "any"):
             return
-        self._left -= 1
-        if self._left == 0:
+        self._passings_left -= 1
+        if self._passings_left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -45,25 +45,25 @@ def refuse_links(source: Path, destination: Path) -> None:
 
 
 def file_until_killed(config_file: Path, step: str, passings: int, file_system: str) -> None:
-    do = FileOperations(link=refuse_links) if file_system == "without-links" else FileOperations()
-    with told_worker(load_config(config_file), Fuse(step, passings), do) as worker:
+    operations = FileOperations(link=refuse_links) if file_system == "without-links" else FileOperations()
+    with open_observed_worker(load_config(config_file), Fuse(step, passings), operations) as worker:
         run_worker(
             worker,
             Signals(),
             Clock(),
             after_step=lambda _worker: None,
-            is_done=lambda _now: not worker.in_hand and not worker.waiting,
+            is_done=lambda _now: not worker.in_hand and not worker.candidates,
         )
 
 
 def file_all(config_file: Path) -> None:
-    left: list[Worker] = []
-    SingleRun(load_config(config_file), Signals(), observe=lambda _worker: None).run(report=left.append)
-    assert [worker.in_hand for worker in left] == [0]
+    workers: list[Worker] = []
+    SingleRun(load_config(config_file), Signals(), observe=lambda _worker: None).run(report=workers.append)
+    assert [worker.in_hand for worker in workers] == [0]
 
 
 def main() -> None:
-    for name in _IMPORTED_LATE:
+    for name in _LAZY_IMPORTS:
         importlib.import_module(name)
     for line in sys.stdin:
         config_file, step, passings, file_system = json.loads(line)

@@ -107,7 +107,7 @@ def test_every_command_and_option_is_documented(context: click.Context) -> None:
     section = next((text for text in sections if text.partition("\n")[0] == context.command_path), "")
     assert section, f"{context.command_path} is missing from {PAGE.name}; type: make docs"
     documented = set(re.findall(r"--?[a-z][a-z-]*", section))
-    assert not set(list_options(context.command)) - documented
+    assert set(list_options(context.command)) - documented == set()
 
 
 def test_the_documents_show_commands() -> None:
@@ -162,7 +162,7 @@ def list_anchors(document: Path) -> set[str]:
 @pytest.mark.parametrize("document", CURRENT, ids=lambda path: path.name)
 def test_every_module_that_is_named_exists(document: Path) -> None:
     names = {name for span in read_code_spans(document) for name in _MODULE.findall(span) if "/" not in span}
-    assert not {name for name in names if not is_defined(name)}
+    assert {name for name in names if not is_defined(name)} == set()
 
 
 def test_every_symbol_of_the_architecture_is_in_the_code() -> None:
@@ -171,7 +171,7 @@ def test_every_symbol_of_the_architecture_is_in_the_code() -> None:
     assert {"Worker", "plan_recovery", "min_confidence"} <= symbols
     sources = [path for folder in ("worker", "trainer") for path in (PROJECT / folder).rglob("*.py")]
     words = {word for path in sources for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
-    assert not symbols - words
+    assert symbols - words == set()
 
 
 def is_symbol(word: str) -> bool:
@@ -210,7 +210,7 @@ def test_the_reason_for_every_dependency_is_given() -> None:
     text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", text.partition("## Why each dependency")[2], re.MULTILINE)
     explained = {name for row in rows for name in re.split(r", | \(", row)}
-    assert not names - explained
+    assert names - explained == set()
 
 
 def test_the_pictures_of_the_documents_are_small() -> None:

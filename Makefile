@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check bench accuracy clean
+.PHONY: run test check docs pictures bench accuracy clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/moodsort run
@@ -20,6 +20,13 @@ check: $(VENV)/.test-ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.test-ready
+	$(BIN)/python -m docs.write_commands
+
+pictures: $(VENV)/.test-ready
+	tests/setup-system
+	$(BIN)/python -m docs.draw_pictures
 
 bench: $(VENV)/.bench-ready
 	$(BIN)/python -m tests.bench.runtime $(PHOTOS)

@@ -61,7 +61,7 @@ def _describe_test(dataset: Dataset, splits: SplitIndices) -> str:
 
 
 def _choose_pictures(
-    config: TrainingConfig, dataset: Dataset, splits: SplitIndices, trained: Trained
+    config: TrainingConfig, dataset: Dataset, splits: SplitIndices, trained: TrainedNetwork
 ) -> StudyPictures:
     samples = _choose_by_class(dataset.labels, splits.training, config.seed)
     pixels = dataset.pixels[samples]

@@ -1,4 +1,4 @@
-"""Names as bytes: shown, restored, and numbered where they are taken."""
+"""Names as bytes: printed, restored, and numbered where they are taken."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.paths import NAME_MAX, encode_undecodable, format_path, number_name, restore_path
+from worker.paths import (
+    NAME_MAX,
+    encode_undecodable,
+    escape_unprintable,
+    find_free_path,
+    format_path,
+    number_name,
+    restore_path,
+)
 
 NAMES = st.binary(min_size=1, max_size=NAME_MAX).filter(
     lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b"..")
@@ -28,18 +36,31 @@ def test_any_name_is_restored_from_what_is_stored_of_it(name: bytes) -> None:
 
 
 @given(NAMES)
-def test_what_is_shown_of_a_name_is_always_utf8(name: bytes) -> None:
+def test_the_text_of_a_name_is_always_utf8(name: bytes) -> None:
     format_path(Path(os.fsdecode(name))).encode("utf-8")
 
 
 @given(TEXTS)
-def test_a_name_in_utf8_is_shown_as_it_is_and_kept_once(name: str) -> None:
+def test_a_name_in_utf8_is_its_own_text_and_stored_once(name: str) -> None:
     assert format_path(Path(name)) == str(Path(name))
     assert encode_undecodable(Path(name)) is None
 
 
-def test_bytes_that_are_not_utf8_are_shown_as_such() -> None:
+def test_bytes_that_are_not_utf8_are_escaped() -> None:
     assert format_path(Path(os.fsdecode(b"f\xfcr.jpg"))) == r"f\xfcr.jpg"
+
+
+def test_control_characters_are_escaped_and_printable_ones_are_not() -> None:
+    assert escape_unprintable("café \x1b[2J\n") == r"café \x1b[2J\n"
+
+
+def test_a_free_name_is_kept() -> None:
+    assert find_free_path(Path("happy/a.jpg"), lambda _: False) == Path("happy/a.jpg")
+
+
+def test_a_taken_name_gets_the_first_number_that_is_free() -> None:
+    taken = {Path("happy/a.jpg"), Path("happy/a (2).jpg"), Path("happy/a (4).jpg")}
+    assert find_free_path(Path("happy/a.jpg"), taken.__contains__) == Path("happy/a (3).jpg")
 
 
 @pytest.mark.parametrize(
@@ -65,11 +86,11 @@ def test_a_number_goes_before_the_extension(name: str, number: int, expected: st
 @example("ü".encode() * 125 + b".jpeg", 10)
 @example(b"\xff" * 255, 2)
 def test_a_numbered_name_fits_and_differs(name: bytes, number: int) -> None:
-    found = os.fsencode(number_name(os.fsdecode(name), number))
-    assert len(found) <= NAME_MAX
-    assert found != name
-    assert b"/" not in found
-    assert found != os.fsencode(number_name(os.fsdecode(name), number + 1))
+    numbered = os.fsencode(number_name(os.fsdecode(name), number))
+    assert len(numbered) <= NAME_MAX
+    assert numbered != name
+    assert b"/" not in numbered
+    assert numbered != os.fsencode(number_name(os.fsdecode(name), number + 1))
 
 
 @given(NAMES, st.sampled_from([b".jpg", b".jpeg", b".HEIC", b".\xfc"]))

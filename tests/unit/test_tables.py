@@ -1,4 +1,4 @@
-"""Tables read without leniency: every problem told, one sentence each."""
+"""Tables are read without leniency: every problem is reported, in one sentence each."""
 
 import math
 from dataclasses import dataclass
@@ -47,29 +47,29 @@ GOOD: dict[str, Any] = {
 }
 
 
-def problems_of(changes: dict[str, Any]) -> list[str]:
+def find_problems(changes: dict[str, Any]) -> list[str]:
     problems = Problems()
-    found = read_table(Sample, GOOD | changes, problems)
-    assert (found is None) is bool(problems)
+    sample = read_table(Sample, GOOD | changes, problems)
+    assert (sample is None) is bool(problems)
     assert all("\n" not in problem for problem in problems)
     return problems
 
 
 def test_a_whole_table_is_read() -> None:
     problems = Problems()
-    found = read_table(Sample, GOOD, problems)
-    assert found == Sample("a", 0.5, 3, "fast", True, ("x",), Inner(1), {"k": "v"}, None)
+    sample = read_table(Sample, GOOD, problems)
+    assert sample == Sample("a", 0.5, 3, "fast", True, ("x",), Inner(1), {"k": "v"}, None)
 
 
-def test_a_whole_number_is_taken_where_a_number_is_wanted() -> None:
-    found = read_table(Sample, GOOD | {"ratio": 1}, Problems())
-    assert found is not None
-    assert found.ratio == 1.0
-    assert isinstance(found.ratio, float)
+def test_a_whole_number_is_accepted_where_a_float_is_expected() -> None:
+    sample = read_table(Sample, GOOD | {"ratio": 1}, Problems())
+    assert sample is not None
+    assert sample.ratio == 1.0
+    assert isinstance(sample.ratio, float)
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "sentence"),
     [
         ("name", 5, "name is 5, but takes text in quotes"),
         ("ratio", "half", "ratio is 'half', but takes a number"),
@@ -96,33 +96,37 @@ def test_a_whole_number_is_taken_where_a_number_is_wanted() -> None:
         ("two\nlines", 1, "is not a key here"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_key_and_what_is_allowed(key: str, value: object, told: str) -> None:
-    (problem,) = problems_of({key: value})
-    assert told in problem
+def test_a_wrong_value_is_reported_with_its_key_and_what_is_allowed(
+    key: str, value: object, sentence: str
+) -> None:
+    (problem,) = find_problems({key: value})
+    assert sentence in problem
 
 
-def test_an_unknown_key_is_told_with_the_nearest_one() -> None:
-    assert problems_of({"cuont": 3}) == ["cuont is not a key here; did you mean count?"]
+def test_an_unknown_key_is_reported_with_the_nearest_one() -> None:
+    assert find_problems({"cuont": 3}) == ["cuont is not a key here; did you mean count?"]
 
 
-def test_a_key_like_no_other_is_told_with_all_of_them() -> None:
-    (problem,) = problems_of({"zzz": 3})
+def test_a_key_like_no_other_is_reported_with_all_of_them() -> None:
+    (problem,) = find_problems({"zzz": 3})
     assert problem.startswith("zzz is not a key here; known are name, ratio")
 
 
 @pytest.mark.parametrize("key", GOOD)
-def test_a_missing_key_without_a_default_is_told(key: str) -> None:
+def test_a_missing_key_without_a_default_is_reported(key: str) -> None:
     problems = Problems()
     assert read_table(Sample, {name: GOOD[name] for name in GOOD if name != key}, problems) is None
     assert problems == [f"{key} is missing"]
 
 
-def test_every_problem_is_told_at_once() -> None:
-    assert len(problems_of({"name": 1, "ratio": 2, "mode": "x", "unheard": 1, "inner": {"size": None}})) == 5
+def test_every_problem_is_reported_at_once() -> None:
+    assert (
+        len(find_problems({"name": 1, "ratio": 2, "mode": "x", "unknown": 1, "inner": {"size": None}})) == 5
+    )
 
 
 @pytest.mark.parametrize("table", [None, [], "text", 3])
-def test_what_is_no_table_is_told(table: object) -> None:
+def test_what_is_no_table_is_reported(table: object) -> None:
     problems = Problems()
     assert read_table(Sample, table, problems) is None
     assert problems == [f"the file is {table!r}, but takes a table"]
@@ -136,5 +140,5 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)) | st.text(max_size=6), VALUES, max_size=5))
-def test_whatever_a_table_holds_it_is_read_or_its_problems_are_told(changes: dict[str, Any]) -> None:
-    problems_of(changes)
+def test_whatever_a_table_holds_it_is_read_or_its_problems_are_reported(changes: dict[str, Any]) -> None:
+    find_problems(changes)

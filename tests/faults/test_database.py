@@ -10,7 +10,7 @@ import psutil
 import psycopg
 
 from tests.drawing import photo_bytes
-from tests.home import Home, until
+from tests.home import Home, wait_until
 from worker.config import load_config
 from worker.daemon.locks import find_lock_holder, hold_locks, list_lock_files
 
@@ -27,36 +27,36 @@ def locked(home: Home) -> Iterator[None]:
 
 
 def test_photos_are_filed_when_a_locked_database_is_free_again(home: Home) -> None:
-    with home.watched() as running:
+    with home.watch() as running:
         with locked(home):
             home.drop("a.jpg", photo_bytes(1))
-            until(lambda: running.told("backing_off"))
-            assert "is locked by another program" in running.told("backing_off")[0]["detail"]
-        until(home.are_filed)
+            wait_until(lambda: running.find_events("backing_off"))
+            assert "is locked by another program" in running.find_events("backing_off")[0]["detail"]
+        wait_until(home.is_all_filed)
         assert running.end() == 0
     home.check_promises()
 
 
 def test_a_worker_stops_within_five_seconds_while_the_database_is_locked(home: Home) -> None:
-    with home.watched() as running, locked(home):
+    with home.watch() as running, locked(home):
         home.drop("a.jpg", photo_bytes(1))
-        until(lambda: running.told("backing_off"))
+        wait_until(lambda: running.find_events("backing_off"))
         # The next worker starts its classifier process, then stands at the lock.
-        until(psutil.Process(running.popen.pid).children)
+        wait_until(psutil.Process(running.popen.pid).children)
         assert running.end(seconds=PROMISED_SECONDS) == 0
     assert (home.inbox / "a.jpg").exists()
 
 
 def test_photos_are_filed_when_the_database_can_be_written_again(home: Home) -> None:
-    with home.watched() as running:
+    with home.watch() as running:
         # From outside, as a full disk would: files may not grow, nor be written beyond their first pages.
         before = resource.prlimit(running.popen.pid, resource.RLIMIT_FSIZE, (16384, resource.RLIM_INFINITY))
         home.drop("a.jpg", photo_bytes(1))
-        until(lambda: running.told("backing_off"))
-        assert "moodsort.db" in running.told("backing_off")[0]["detail"]
+        wait_until(lambda: running.find_events("backing_off"))
+        assert "moodsort.db" in running.find_events("backing_off")[0]["detail"]
         assert (home.inbox / "a.jpg").exists()
         resource.prlimit(running.popen.pid, resource.RLIMIT_FSIZE, before)
-        until(home.are_filed)
+        wait_until(home.is_all_filed)
         assert running.end() == 0
     home.check_promises()
 
@@ -75,14 +75,14 @@ def test_a_full_disk_does_not_keep_a_worker_from_its_lock(home: Home) -> None:
 def test_photos_are_filed_when_a_lost_connection_is_there_again(home: Home, postgres_url: str) -> None:
     home.database_url = postgres_url
     home.configure()
-    with home.watched() as running:
+    with home.watch() as running:
         with psycopg.connect(postgres_url, autocommit=True) as connection:
             others = "datname = current_database() AND pid <> pg_backend_pid()"
             connection.execute(
                 f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}".encode()
             )
         home.drop("a.jpg", photo_bytes(1))
-        until(home.are_filed)
-        assert running.told("backing_off")
+        wait_until(home.is_all_filed)
+        assert running.find_events("backing_off")
         assert running.end(signal.SIGTERM) == 0
     home.check_promises()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.drawing import photo_bytes
-from tests.driving import driven
+from tests.driver import open_driver
 from tests.home import Home
 from worker.filing import FileOperations
 
@@ -62,21 +62,21 @@ def test_a_photo_that_the_disk_refuses_waits_and_holds_up_no_other(
     failing = Failing(getattr(FileOperations(), operation), is_meant)
     failing.cause = CAUSES[0]
     with (
-        driven(home, replace(FileOperations(), **{operation: failing})) as hand,
+        open_driver(home, replace(FileOperations(), **{operation: failing})) as hand,
         caplog.at_level(logging.WARNING),
     ):
-        hand.until(lambda: home.statuses() == {"filed": 1, "decided": 1})
+        hand.step_until(lambda: home.count_statuses() == {"filed": 1, "decided": 1})
         for cause in CAUSES:
             failing.cause = cause
             for _ in range(3):
                 hand.time.ahead += 61
                 hand.worker.step(hand.time.clock.monotonic())
-        assert photo_bytes(1) in home.files().values()
+        assert photo_bytes(1) in home.read_files().values()
         told = [record.detail for record in caplog.records if record.event == "hindered"]
         assert [sum(os.strerror(cause) in detail for detail in told) for cause in CAUSES] == [1, 1, 1]
         failing.cause = None
         hand.time.ahead += 61
-        hand.until(home.are_filed)
+        hand.step_until(home.is_all_filed)
     home.check_promises()
 
 
@@ -84,9 +84,9 @@ def test_a_photo_is_still_in_the_inbox_while_its_destination_is_full(home: Home)
     path = home.drop("refused.jpg", photo_bytes(1))
     failing = Failing(FileOperations().link, lambda _: True)
     failing.cause = errno.ENOSPC
-    with driven(home, FileOperations(link=failing)) as hand:
-        hand.until(lambda: home.statuses() == {"decided": 1})
-        hand.until_idle()
+    with open_driver(home, FileOperations(link=failing)) as hand:
+        hand.step_until(lambda: home.count_statuses() == {"decided": 1})
+        hand.step_until_idle()
     assert path.read_bytes() == photo_bytes(1)
 
 
@@ -94,9 +94,9 @@ def test_a_photo_that_is_hindered_when_the_worker_stops_is_filed_by_the_next(hom
     home.drop("refused.jpg", photo_bytes(1))
     failing = Failing(FileOperations().unlink, lambda _: True)
     failing.cause = errno.EIO
-    with driven(home, FileOperations(unlink=failing)) as hand:
-        hand.until(lambda: home.statuses() == {"decided": 1})
-        hand.until_idle()
+    with open_driver(home, FileOperations(unlink=failing)) as hand:
+        hand.step_until(lambda: home.count_statuses() == {"decided": 1})
+        hand.step_until_idle()
     home.run_once()
     home.check_promises()
 
@@ -106,10 +106,10 @@ def test_a_run_that_the_disk_hinders_to_the_end_says_so_and_fails(home: Home) ->
     home.run_once()
     home.drop("trip/refused.jpg", photo_bytes(9))
     for label in ("happy", "sad"):
-        home.place(f"{label}/trip", b"a file where the folder would be")
-    done = home.moodsort("run", "--once")
+        home.add_bystander(f"{label}/trip", b"a file where the folder would be")
+    done = home.run_command("run", "--once")
     assert done.returncode == 1
     assert "1 photo could not be finished" in done.stdout
     assert done.stderr.count("hindered") == 1
     assert (home.inbox / "trip/refused.jpg").exists()
-    assert home.statuses() == Counter(filed=2, decided=1)
+    assert home.count_statuses() == Counter(filed=2, decided=1)

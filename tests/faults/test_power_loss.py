@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.drawing import photo_bytes
-from tests.driving import Later, drive
+from tests.driver import MovableClock, drive
 from tests.faults.wrapping import told_worker
 from tests.home import Home
 from worker.config import load_config
@@ -15,9 +15,9 @@ from worker.store.engine import can_corrupt_wal, connect
 def steps_of_one_photo(home: Home) -> list[str]:
     home.drop("a.jpg", photo_bytes(1))
     steps: list[str] = []
-    later = Later()
+    later = MovableClock()
     with drive(told_worker(load_config(home.config), steps.append, clock=later.clock), later) as hand:
-        hand.until(home.are_filed)
+        hand.step_until(home.is_all_filed)
     return steps
 
 
@@ -38,12 +38,12 @@ def test_the_database_names_the_destination_when_the_file_gets_there(home: Home)
 
     def look(step: str) -> None:
         if step == "after link":
-            (row,) = home.rows()
+            (row,) = home.read_rows()
             seen.append((row.status, (home.root / row.path).exists()))
 
-    later = Later()
+    later = MovableClock()
     with drive(told_worker(load_config(home.config), look, clock=later.clock), later) as hand:
-        hand.until(home.are_filed)
+        hand.step_until(home.is_all_filed)
     assert seen == [("decided", True)]
 
 

@@ -53,7 +53,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     folder.mkdir()
     for name, picture in PICTURES.items():
         (folder / f"{name}.png").write_bytes(encoded(picture, "PNG"))
-    done = home.moodsort("classify", folder, "--format", "json")
+    done = home.run_command("classify", folder, "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     return {Path(row["path"]).stem: row for row in json.loads(done.stdout)}
 

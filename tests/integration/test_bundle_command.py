@@ -116,7 +116,7 @@ def test_classify_judges_with_it(done, home: Home):
     home.drop("sad.png", encoded(draw_people((64, 96, SAD), (320, 160, SAD), ground=GREEN), "PNG"))
     home.drop("nobody.png", encoded(draw_people(ground=GREEN), "PNG"))
 
-    process = home.moodsort("classify", home.inbox, "--format", "json")
+    process = home.run_command("classify", home.inbox, "--format", "json")
 
     assert (process.returncode, process.stderr) == (0, "")
     rows = {Path(row["path"]).name: row for row in json.loads(process.stdout)}

@@ -195,7 +195,7 @@ def test_faces_are_recorded_with_the_prediction(home: Home, face_bundle: Path) -
 
 
 def classified(home: Home, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return home.moodsort("classify", *arguments)
+    return home.run_command("classify", *arguments)
 
 
 @pytest.fixture
@@ -318,7 +318,9 @@ def test_every_stage_is_shown_and_listed(home: Home, face_bundle: Path) -> None:
     assert stages[0] == {"role": "finder", "view": "whole", "reads": "256 × 192 rgb, letterbox"}
     assert [stage["view"] for stage in stages] == ["whole", "face", "whole"]
     assert "whole finder, face reader, whole reader" in said(home, "model", "list")
-    assert "(whole finder, face reader, whole reader) passes its self-test" in home.moodsort("doctor").stdout
+    assert (
+        "(whole finder, face reader, whole reader) passes its self-test" in home.run_command("doctor").stdout
+    )
 
 
 # In the trainer.

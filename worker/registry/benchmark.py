@@ -12,8 +12,6 @@ from worker.config import Config, Limits
 from worker.errors import ConfigError
 from worker.inbox.scanner import make_ignore_test, scan_folder
 from worker.inference.bundle import Bundle, load_bundle
-from worker.inference.decode import decode_photo
-from worker.inference.predictor import Predictor
 from worker.paths import format_path
 from worker.pool.batch import check_task, run_batch
 from worker.pool.prediction_task import PredictionTask
@@ -39,6 +37,10 @@ class MeasurementTask:
 
     def load(self, limits: Limits) -> Callable[[bytes], Measurement]:
         """Load the bundle, without its self-test. Raises BundleError."""
+        # Imported in the child process alone: the parent only sends this task.
+        from worker.inference.decode import decode_photo
+        from worker.inference.predictor import Predictor
+
         bundle = load_bundle(self.bundle_folder)
         predictor = Predictor(bundle)
         max_side = bundle.manifest.max_side

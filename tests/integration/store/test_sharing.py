@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.home import until
+from tests.home import wait_until
 from worker.errors import Transient
 from worker.store import Store, Unfinished, open_store
 
@@ -31,7 +31,7 @@ def other(one: Store, postgres_url: str) -> Iterator[Store]:
 def _taken_over(store: Store) -> list[Unfinished]:
     """Wait for the server to end the session of a worker that has gone, and return what that had in hand."""
     found: list[Unfinished] = []
-    until(lambda: found.extend(store.unfinished()) or found)
+    wait_until(lambda: found.extend(store.unfinished()) or found)
     return found
 
 

@@ -88,6 +88,13 @@ def test_a_wheel_gives_a_working_worker_without_tensorflow(installed: Path, tmp_
     assert not re.search("tensorflow|keras|torch|matplotlib", packages)
 
 
+def test_a_wheel_holds_the_templates_of_the_unit(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").touch()
+    unit = _run(installed / "moodsort", "service", "show", "--system", "--user-name", "ada", cwd=tmp_path)
+    assert f"ExecStart=:{installed / 'moodsort'} run --config {tmp_path / 'config.toml'}\n" in unit
+    assert "ProtectSystem=strict\n" in unit
+
+
 def test_without_tensorflow_train_says_how_to_install_it(installed: Path, tmp_path: Path) -> None:
     command = [installed / "moodsort", "train", tmp_path, "--out", tmp_path / "bundle"]
     process = subprocess.run(command, cwd=tmp_path, env=_make_environment(), capture_output=True, text=True)

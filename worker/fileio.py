@@ -33,9 +33,9 @@ class FileIdentity:
     size_bytes: int
     changed_ns: int
 
-    def is_same_file(self, other: "FileIdentity") -> bool:
+    def is_same_file(self, identity: "FileIdentity") -> bool:
         """Tell whether both are one inode, whatever has been written to it in between."""
-        return (self.device, self.inode) == (other.device, other.inode)
+        return (self.device, self.inode) == (identity.device, identity.inode)
 
 
 def identify_file(status: os.stat_result) -> FileIdentity | None:

@@ -54,18 +54,18 @@ def read_table(kind: type[T], table: object, problems: Problems, prefix: str = "
     if not isinstance(table, Mapping):
         problems.reject(prefix.rstrip(".") or "the file", table, "a table")
         return None
-    before = len(problems)
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    problem_count = len(problems)
+    fields_by_name = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind, include_extras=True)
     for key in table:
-        if key not in known:
-            problems.append(_describe_unknown(prefix, key, list(known)))
+        if key not in fields_by_name:
+            problems.append(_describe_unknown(prefix, key, list(fields_by_name)))
     values = {
         name: _read_value(hints[name], field, table, problems, f"{prefix}{name}")
-        for name, field in known.items()
+        for name, field in fields_by_name.items()
         if name in table or _is_required(field)
     }
-    return kind(**values) if len(problems) == before else None
+    return kind(**values) if len(problems) == problem_count else None
 
 
 def _describe_unknown(prefix: str, key: object, known: list[str]) -> str:

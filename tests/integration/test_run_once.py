@@ -186,34 +186,34 @@ def test_a_file_that_somebody_is_writing_is_left_and_reported(home: Home) -> Non
 
 @contextmanager
 def open_terminal() -> Iterator[tuple[int, int]]:
-    ours, theirs = pty.openpty()
+    our_end, worker_end = pty.openpty()
     try:
-        yield ours, theirs
+        yield our_end, worker_end
     finally:
-        os.close(ours)
+        os.close(our_end)
 
 
-def read_screen(ours: int) -> str:
+def read_screen(our_end: int) -> str:
     screen = b""
     while True:
         try:
-            screen += os.read(ours, 65536)
+            screen += os.read(our_end, 65536)
         except OSError:  # the other end is closed
             return screen.decode()
 
 
 def test_a_terminal_shows_a_bar_and_then_the_summary_alone(home: Home) -> None:
     home.drop_photos(20)
-    with open_terminal() as (ours, theirs):
+    with open_terminal() as (our_end, worker_end):
         popen = subprocess.Popen(
             [COMMAND, "run", "--once", "--config", home.config],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=theirs,
+            stderr=worker_end,
             env=home.make_environment(TERM="xterm", COLUMNS="100"),
         )
-        os.close(theirs)
-        screen = read_screen(ours)
+        os.close(worker_end)
+        screen = read_screen(our_end)
         printed, _ = popen.communicate(timeout=LONG_SECONDS)
     assert popen.returncode == 0
     assert "filing" in screen

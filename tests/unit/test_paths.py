@@ -59,8 +59,8 @@ def test_a_free_name_is_kept() -> None:
 
 
 def test_a_taken_name_gets_the_first_number_that_is_free() -> None:
-    taken = {Path("happy/a.jpg"), Path("happy/a (2).jpg"), Path("happy/a (4).jpg")}
-    assert find_free_path(Path("happy/a.jpg"), taken.__contains__) == Path("happy/a (3).jpg")
+    paths = {Path("happy/a.jpg"), Path("happy/a (2).jpg"), Path("happy/a (4).jpg")}
+    assert find_free_path(Path("happy/a.jpg"), paths.__contains__) == Path("happy/a (3).jpg")
 
 
 @pytest.mark.parametrize(

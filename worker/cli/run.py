@@ -83,17 +83,17 @@ def _show_progress(config: Config) -> Iterator[Callable[[Worker], None]]:
         task = progress.add_task("filing", total=None, counts="")
 
         def observe(worker: Worker) -> None:
-            done = worker.tally.total()
-            total = done + worker.in_hand + worker.candidates
-            progress.update(task, completed=done, total=total, counts=_format_counts(worker))
+            finished = worker.tally.total()
+            total = finished + worker.in_hand + worker.candidates
+            progress.update(task, completed=finished, total=total, counts=_format_counts(worker))
 
         yield observe
 
 
 def _summarize(worker: Worker, seconds: float) -> str:
-    done = worker.tally.total()
-    rate = f" ({done / seconds:.0f} a second)" if seconds > 1 and done > 1 else ""
-    parts = [f"{_format_photos(done)} in {seconds:.1f} s{rate}"]
+    count = worker.tally.total()
+    rate = f" ({count / seconds:.0f} a second)" if seconds > 1 and count > 1 else ""
+    parts = [f"{_format_photos(count)} in {seconds:.1f} s{rate}"]
     if worker.tally:
         parts[0] += f": {_format_counts(worker)}"
     if worker.in_hand:

@@ -43,7 +43,7 @@ def run_worker(
             return LoopEnd.RELOAD
         if is_done(now):
             return LoopEnd.DONE
-        pause = min(worker.next_due() - clock.monotonic(), longest_pause)
+        pause = min(worker.compute_next_due() - clock.monotonic(), longest_pause)
         if pause > 0:
             wait([*worker.connections, signals.fileno()], timeout=None if math.isinf(pause) else pause)
             signals.clear()
@@ -55,6 +55,6 @@ def finish_batch(worker: Worker, clock: Clock) -> None:
     worker.drain()
     while worker.has_batch_in_hand and (seconds := give_up_at - clock.monotonic()) > 0:
         worker.step(clock.monotonic())
-        pause = min(worker.next_due() - clock.monotonic(), seconds)
+        pause = min(worker.compute_next_due() - clock.monotonic(), seconds)
         if worker.has_batch_in_hand and pause > 0:
             wait(worker.connections, timeout=pause)

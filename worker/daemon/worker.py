@@ -133,18 +133,18 @@ class Worker:
             self.resume_unfinished(now)
         self._submit(now)
         settled = self._inbox.take_settled(now, self._room) if not self._is_draining else []
-        if settled or now >= self._next_write():
+        if settled or now >= self._compute_next_write():
             self._write(settled)
         # Once more: a process that has finished during the transaction need not wait for the moves as well.
         self._collect(now)
         self._submit(now)
         self._move(now)
 
-    def next_due(self) -> float:
+    def compute_next_due(self) -> float:
         """Return the time of the next step, unless news comes before."""
         if any(move.photo.tries == 0 for move in self._photos.moves):
             return -math.inf
-        times = [self._next_write(), self._pool.next_deadline()]
+        times = [self._compute_next_write(), self._pool.next_deadline()]
         times += [move.photo.not_before for move in self._photos.moves]
         if not self._is_draining:
             if self._pool.room:
@@ -162,7 +162,7 @@ class Worker:
         room = 2 * self._pool.size * batch - self._photos.count_fresh() - len(self._photos.predicting)
         return room if room >= batch else 0
 
-    def _next_write(self) -> float:
+    def _compute_next_write(self) -> float:
         """Return when to write; moves wait for the decisions on the batch that is in the processes."""
         if self._photos.has_news or (self._photos.arrivals and not self._pool.is_busy):
             return -math.inf
@@ -214,14 +214,14 @@ class Worker:
             for photo in self._photos.retries:
                 turn.retry(photo.photo_id)
             for move in self._photos.readdressed:
-                turn.readdress(move.photo.photo_id, self._relative(move.destination))
+                turn.readdress(move.photo.photo_id, self._make_relative(move.destination))
             for _, decision in plans:
                 turn.decide(decision, self._model_id)
             photos = self._take_on(turn, settled, at)
         self._finish_turn([move for move, _ in plans], photos)
 
     def _take_on(self, turn: "Turn", settled: list[Settled], at: datetime) -> list[Photo]:
-        arrivals = [Arrival(self._relative(file.path), file.identity.size_bytes, at) for file in settled]
+        arrivals = [Arrival(self._make_relative(file.path), file.identity.size_bytes, at) for file in settled]
         photos = []
         for file, photo_id in zip(settled, turn.take_on(arrivals), strict=True):
             if photo_id is None:  # another worker has it
@@ -243,7 +243,7 @@ class Worker:
         for photo in self._photos.gone:
             self._inbox.let_go(photo.source)
             self.tally["missing"] += 1
-            path = self._relative(photo.source)
+            path = self._make_relative(photo.source)
             logger.warning("missing", extra={"event": "missing", "photo_id": photo.photo_id, "path": path})
         self._photos.advance_recorded(moves, photos)
 
@@ -274,7 +274,7 @@ class Worker:
             case DestinationTaken():
                 reserved = self._photos.list_reserved()
                 move.destination = choose_destination(move.photo, move.folder, self._config, reserved)
-                move.log_fields["to"] = self._relative(move.destination)
+                move.log_fields["to"] = self._make_relative(move.destination)
                 self._photos.readdressed.append(move)
             case SourceChanged():
                 move.photo.not_before = now + self._config.inbox.settle_seconds
@@ -284,7 +284,7 @@ class Worker:
                 self._photos.moves.append(move)
                 _log_hindrance(move.photo, f"it cannot be moved to {move.destination}: {detail}")
 
-    def _relative(self, path: Path) -> Path:
+    def _make_relative(self, path: Path) -> Path:
         return path.relative_to(self._config.root)
 
 

@@ -62,7 +62,7 @@ class Spread:
     p95: float
 
     @classmethod
-    def of(cls, seconds: Sequence[float]) -> "Spread":
+    def summarize(cls, seconds: Sequence[float]) -> "Spread":
         """Return the spread of one or more times; the percentile is the nearest rank."""
         ascending = sorted(seconds)
         return cls(statistics.median(ascending), ascending[math.ceil(0.95 * len(ascending)) - 1])
@@ -116,8 +116,8 @@ def measure_cost(config: Config, folder: Path, photos: Sequence[Path]) -> Cost:
     return Cost(
         bundle=bundle,
         load_seconds=load_seconds,
-        photo=Spread.of([result.seconds for result in completed]),
-        predict=Spread.of([result.result.predict_seconds for result in completed]),
+        photo=Spread.summarize([result.seconds for result in completed]),
+        predict=Spread.summarize([result.result.predict_seconds for result in completed]),
         memory_bytes=max(result.result.peak_bytes for result in completed),
         photos=len(completed),
         left_out=len(results) - len(completed),

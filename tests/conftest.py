@@ -1,4 +1,4 @@
-"""A temporary PostgreSQL server, an empty database of either kind, and a home for a worker."""
+"""A temporary PostgreSQL server, an empty database of either kind, a home for a worker, a bundle."""
 
 import os
 import shutil
@@ -29,10 +29,10 @@ def postgres_server() -> Iterator[Path]:
     data = folder / "data"
     settings = f"-k {folder} -c listen_addresses= -c fsync=off -c full_page_writes=off"
     try:
-        _postgres("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", user=user)
-        _postgres("pg_ctl", "-D", data, "-l", folder / "log", "-o", settings, "-w", "start", user=user)
+        _run_postgres("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", user=user)
+        _run_postgres("pg_ctl", "-D", data, "-l", folder / "log", "-o", settings, "-w", "start", user=user)
         yield folder
-        _postgres("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop", user=user)
+        _run_postgres("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop", user=user)
     finally:
         shutil.rmtree(folder)
 
@@ -62,7 +62,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left_behind() -> Iterator[None]:
+def _check_leaks() -> Iterator[None]:
+    """Fail a test that leaves threads, descriptors or child processes behind."""
     this = psutil.Process()
     before = set(threading.enumerate()), this.num_fds(), this.children(recursive=True)
     yield
@@ -70,19 +71,15 @@ def _nothing_is_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """Give a worker's home, and see that nothing of the worker outlives the test."""
-    this = psutil.Process()
-    before = threading.active_count(), this.num_fds(), len(this.children(recursive=True))
-    yield Home(tmp_path)
-    after = threading.active_count(), this.num_fds(), len(this.children(recursive=True))
-    assert after == before, "threads, descriptors or child processes were left behind"
+def home(tmp_path: Path) -> Home:
+    """Give a worker's home."""
+    return Home(tmp_path)
 
 
-def _postgres(program: str, *arguments: str | Path, user: str | None) -> None:
+def _run_postgres(program: str, *arguments: str | Path, user: str | None) -> None:
     # DEVNULL: the server would keep a pipe open after pg_ctl has ended.
-    done = subprocess.run(
-        [_binary(program), *map(str, arguments)],
+    process = subprocess.run(
+        [_find_program(program), *map(str, arguments)],
         user=user,
         cwd="/",
         stdin=subprocess.DEVNULL,
@@ -90,22 +87,22 @@ def _postgres(program: str, *arguments: str | Path, user: str | None) -> None:
         stderr=subprocess.DEVNULL,
         check=False,
     )
-    if done.returncode:
-        pytest.fail(f"{program} ended with {done.returncode}")
+    if process.returncode:
+        pytest.fail(f"{program} ended with {process.returncode}")
 
 
-def _binary(program: str) -> str:
+def _find_program(program: str) -> str:
     """Find a program of PostgreSQL; Debian keeps those of the server out of PATH."""
     installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
-    found = shutil.which(program) or (str(installed[-1]) if installed else None)
-    if found is None:
+    path = shutil.which(program) or (str(installed[-1]) if installed else None)
+    if path is None:
         pytest.fail(
             f"{program} is not installed: these tests need a PostgreSQL server (apt install postgresql)"
         )
-    return found
+    return path
 
 
 @pytest.fixture(scope="session")
 def face_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of a bundle that finds and reads drawn faces; not to be changed."""
+    """Give the folder of a bundle that detects and classifies drawn faces; not to be changed."""
     return make_face_bundle(tmp_path_factory.mktemp("face_bundle"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.drawing import encoded
+from tests.drawing import encode_image
 
 
 def draw_distinct_picture(seed: int, size: tuple[int, int] = (120, 90)) -> Image.Image:
@@ -27,6 +27,6 @@ def write_file(path: Path, content: bytes) -> Path:
 def fill_folder(folder: Path, first: int, count: int = 5) -> list[Path]:
     """Write a JPEG for each of the seeds from `first` on, named by its seed."""
     return [
-        write_file(folder / f"{seed}.jpg", encoded(draw_distinct_picture(seed), "JPEG", quality=92))
+        write_file(folder / f"{seed}.jpg", encode_image(draw_distinct_picture(seed), "JPEG", quality=92))
         for seed in range(first, first + count)
     ]

@@ -51,39 +51,39 @@ def draw_noise(seed: int = 0, size: tuple[int, int] = (96, 64)) -> Image.Image:
     return Image.fromarray((draw_pixels(seed, size) + noise).clip(0, 255).astype(np.uint8))
 
 
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+def encode_image(image: Image.Image, kind: str, **options: object) -> bytes:
     """Encode a picture, `kind` by Pillow's name of the format."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
-def turned(image: Image.Image, orientation: int, kind: str, **options: object) -> bytes:
+def encode_rotated(image: Image.Image, orientation: int, kind: str, **options: object) -> bytes:
     """Encode a picture rotated or mirrored, with the EXIF orientation that makes it upright."""
     exif = Image.Exif()
     exif[_ORIENTATION_TAG] = orientation
     stored = image.transpose(_STORED_AS[orientation]) if orientation in _STORED_AS else image
-    return encoded(stored, kind, exif=exif, **options)
+    return encode_image(stored, kind, exif=exif, **options)
 
 
-def photo_bytes(seed: int = 0, size: tuple[int, int] = (96, 64)) -> bytes:
+def draw_jpeg(seed: int = 0, size: tuple[int, int] = (96, 64)) -> bytes:
     """Draw a photo as it comes from a camera, a JPEG."""
-    return encoded(draw_photo(seed, size), "JPEG", quality=90)
+    return encode_image(draw_photo(seed, size), "JPEG", quality=90)
 
 
-def png_chunk(name: bytes, body: bytes) -> bytes:
+def build_png_chunk(name: bytes, body: bytes) -> bytes:
     """Make one chunk of a PNG."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def png(width: int, height: int, bits: int, colour: int, rows: bytes) -> bytes:
+def build_png(width: int, height: int, bits: int, colour: int, rows: bytes) -> bytes:
     """Make a PNG by hand: `rows` are as the format stores them, each after its filter byte."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(build_png_chunk(*chunk) for chunk in chunks)
 
 
-def pixel_bomb(side: int = 40_000) -> bytes:
+def build_pixel_bomb(side: int = 40_000) -> bytes:
     """Make a small PNG of a white square that is so large that its pixels would fill the memory."""
     compressor = zlib.compressobj(9)
     row = b"\0" + b"\xff" * (-(-side // 8))
@@ -91,4 +91,4 @@ def pixel_bomb(side: int = 40_000) -> bytes:
     compressed = b"".join(compressor.compress(block) for _ in range(side // 1000)) + compressor.flush()
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
     chunks = (b"IHDR", header), (b"IDAT", compressed), (b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(build_png_chunk(*chunk) for chunk in chunks)

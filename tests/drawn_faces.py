@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from tests.drawing import encoded
+from tests.drawing import encode_image
 from trainer.data.class_folders import Split
 from worker.inference.decode import Picture
 from worker.inference.detector import Detection
@@ -66,7 +66,7 @@ def draw_photo(
 def write_picture(path: Path, picture: Image.Image) -> Path:
     """Write a PNG, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(picture, "PNG"))
+    path.write_bytes(encode_image(picture, "PNG"))
     return path
 
 

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
-from tests.drawing import photo_bytes
+from tests.drawing import draw_jpeg
 from worker.errors import StoreError
 from worker.paths import restore_path
 from worker.store.read_connection import open_read_connection
@@ -24,7 +24,7 @@ PROJECT = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).with_name("moodsort")
 
 LONG_SECONDS = 40.0
-"""How long something may take that is not promised to be quick: test machines are busy."""
+"""How long something may take for which no time is promised: test machines are busy."""
 
 Tables = Mapping[str, Mapping[str, Any]]
 
@@ -34,11 +34,11 @@ _QUICK: Tables = {
 }
 
 
-def until(condition: Callable[[], object], seconds: float = LONG_SECONDS) -> None:
-    """Ask again and again until the condition holds; fail where it does not within the time."""
-    end = time.monotonic() + seconds
+def wait_until(condition: Callable[[], object], seconds: float = LONG_SECONDS) -> None:
+    """Poll the condition until it holds; fail where it does not in time."""
+    give_up_at = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "what was waited for did not come"
+        assert time.monotonic() < give_up_at, "what was waited for did not come"
         time.sleep(0.01)
 
 
@@ -58,27 +58,27 @@ class Row:
     predictions: int
 
 
-class Running:
-    """A `moodsort run` in a process group of its own, and what it has said so far."""
+class WorkerProcess:
+    """A `moodsort run` in a process group of its own, and what it has logged so far."""
 
-    def __init__(self, popen: "subprocess.Popen[bytes]", said: Path) -> None:
+    def __init__(self, popen: "subprocess.Popen[bytes]", log: Path) -> None:
         self.popen = popen
-        self._said = said
+        self._log = log
 
     @property
     def events(self) -> list[dict[str, Any]]:
         """The lines that it has logged."""
-        *whole, _rest = self._said.read_bytes().split(b"\n")
-        return [json.loads(line) for line in whole]
+        *lines, _unfinished = self._log.read_bytes().split(b"\n")
+        return [json.loads(line) for line in lines]
 
-    def told(self, event: str) -> list[dict[str, Any]]:
-        """Return the lines about one event."""
+    def find_events(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines about one kind of event."""
         return [line for line in self.events if line.get("event") == event]
 
     def is_ready(self) -> bool:
         """Tell whether it watches; fail where it has ended instead."""
-        assert self.popen.poll() is None, self._said.read_text()
-        return bool(self.told("ready"))
+        assert self.popen.poll() is None, self._log.read_text()
+        return bool(self.find_events("ready"))
 
     def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = LONG_SECONDS) -> int:
         """Send a signal to its whole process group, as a terminal does; return the exit status."""
@@ -103,10 +103,10 @@ class Home:
         self.configure()
 
     def configure(self, **tables: Mapping[str, Any]) -> Self:
-        """Write a configuration that suits tests, but for what is given here."""
+        """Write a configuration that suits tests, with these tables on top."""
         merged: dict[str, dict[str, Any]] = {"database": {"url": self.database_url}}
-        for given in (_QUICK, tables):
-            for name, table in given.items():
+        for layer in (_QUICK, tables):
+            for name, table in layer.items():
                 merged.setdefault(name, {}).update(table)
         lines = []
         for name, table in merged.items():
@@ -124,112 +124,109 @@ class Home:
         self.dropped[path.relative_to(self.root)] = data
         return path
 
-    def drop_photos(self, many: int, first: int = 0) -> None:
+    def drop_photos(self, count: int, first: int = 0) -> None:
         """Move some photos into the inbox, each another picture."""
-        for number in range(first, first + many):
-            self.drop(f"{number}.jpg", photo_bytes(number))
+        for number in range(first, first + count):
+            self.drop(f"{number}.jpg", draw_jpeg(number))
 
-    def place(self, relative: str, data: bytes) -> Path:
-        """Put a file of somebody else's into a label folder."""
+    def add_bystander(self, relative: str, data: bytes) -> Path:
+        """Put a file below the root that the worker has nothing to do with."""
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         self.bystanders[Path(relative)] = data
         return path
 
-    def environment(self, **more: str) -> dict[str, str]:
-        """Return the environment of this process without what would steer a worker."""
-        steering = ("MOODSORT_", "NOTIFY_", "WATCHDOG_")
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(steering)}
-        return kept | more
+    def make_environment(self, **variables: str) -> dict[str, str]:
+        """Return the environment of this process without what would steer a worker, and with `variables`."""
+        prefixes = ("MOODSORT_", "NOTIFY_", "WATCHDOG_")
+        return {key: value for key, value in os.environ.items() if not key.startswith(prefixes)} | variables
 
-    def moodsort(self, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    def run_command(self, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
         command, *rest = arguments
         return subprocess.run(
             [COMMAND, command, "--config", self.config, *rest],
             capture_output=True,
             text=True,
-            env=self.environment(),
+            env=self.make_environment(),
             check=False,
             timeout=LONG_SECONDS,
         )
 
     def run_once(self) -> "subprocess.CompletedProcess[str]":
         """File what is in the inbox; fail where the command does."""
-        done = self.moodsort("run", "--once")
-        assert done.returncode == 0, done.stderr
-        return done
+        completed = self.run_command("run", "--once")
+        assert completed.returncode == 0, completed.stderr
+        return completed
 
     @contextmanager
-    def running(self, **environment: str) -> Iterator[Running]:
+    def run_worker(self, **environment: str) -> Iterator[WorkerProcess]:
         """Run a worker until the context ends, however it ends."""
         number = next(self._numbers)
-        said = self.folder / f"said-{number}"
-        with said.open("wb") as errors, (self.folder / f"printed-{number}").open("wb") as output:
+        log = self.folder / f"stderr-{number}"
+        with log.open("wb") as errors, (self.folder / f"stdout-{number}").open("wb") as output:
             popen = subprocess.Popen(
                 [COMMAND, "run", "--config", self.config],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
-                env=self.environment(**environment),
+                env=self.make_environment(**environment),
                 process_group=0,
             )
         try:
-            yield Running(popen, said)
+            yield WorkerProcess(popen, log)
         finally:
             popen.kill()
             popen.wait()
 
     @contextmanager
-    def watched(self, **environment: str) -> Iterator[Running]:
+    def watch(self, **environment: str) -> Iterator[WorkerProcess]:
         """Run a worker that watches by the time the context is entered."""
-        with self.running(**environment) as running:
-            until(running.is_ready)
-            yield running
+        with self.run_worker(**environment) as worker:
+            wait_until(worker.is_ready)
+            yield worker
 
-    def rows(self) -> list[Row]:
+    def read_rows(self) -> list[Row]:
         """Return the rows of the log, the oldest first."""
         columns = "id, source_path, source_path_raw, path, path_raw, folder, status, reason, detail, sha256"
         predictions = "(SELECT count(*) FROM predictions WHERE photo_id = photos.id)"
         with open_read_connection(self.database_url) as reader:
-            found = reader.query(f"SELECT {columns}, attempts, {predictions} FROM photos ORDER BY id")
+            rows = reader.query(f"SELECT {columns}, attempts, {predictions} FROM photos ORDER BY id")
         return [
             Row(photo_id, restore_path(source, source_raw), restore_path(path, path_raw), *rest)
-            for photo_id, source, source_raw, path, path_raw, *rest in found
+            for photo_id, source, source_raw, path, path_raw, *rest in rows
         ]
 
-    def statuses(self) -> Counter[str]:
-        """Count the rows by their status; there are none before there is a log."""
+    def count_statuses(self) -> Counter[str]:
+        """Count the rows by their status; before there is a log, there are none."""
         try:
-            return Counter(row.status for row in self.rows())
+            return Counter(row.status for row in self.read_rows())
         except StoreError:
             return Counter()
 
-    def are_filed(self) -> bool:
-        """Tell whether all that was dropped is filed."""
-        return self.statuses()["filed"] == len(self.dropped)
+    def is_all_filed(self) -> bool:
+        """Tell whether everything that was dropped is filed."""
+        return self.count_statuses()["filed"] == len(self.dropped)
 
-    def files(self) -> dict[Path, bytes]:
+    def read_files(self) -> dict[Path, bytes]:
         """Return every regular file below the root, hidden ones too, but not the worker's lock."""
-        found = (
-            Path(folder, name) for folder, _, names in os.walk(self.root, followlinks=True) for name in names
-        )
-        kept = (path for path in found if path.is_file() and not path.is_symlink())
+        walk = os.walk(self.root, followlinks=True)
+        paths = {Path(folder, name) for folder, _, names in walk for name in names}
         return {
             path.relative_to(self.root): path.read_bytes()
-            for path in kept
-            if path != self.root / ".inbox.lock"
+            for path in paths - {self.root / ".inbox.lock"}
+            if path.is_file() and not path.is_symlink()
         }
 
     def check_promises(self) -> None:
-        """Check that all that was dropped is filed: one place, one row, and not a byte changed."""
-        files = self.files()
+        """Check that everything that was dropped is filed: in one place, with one row, unchanged."""
+        files = self.read_files()
         assert Counter(files.values()) == Counter([*self.dropped.values(), *self.bystanders.values()])
         assert {path: files.get(path) for path in self.bystanders} == self.bystanders
         assert not [path for path in files if path.is_relative_to("inbox")]
         assert not [path for path in files if path.name.startswith(".moodsort")]
-        rows = self.rows()
+        rows = self.read_rows()
         assert Counter(row.source for row in rows) == Counter(self.dropped.keys())
         assert {row.path for row in rows} == files.keys() - self.bystanders.keys()
         for row in rows:

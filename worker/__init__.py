@@ -1,1 +1,1 @@
-"""Watch a folder of photos, judge each with a network, file it and record the decision."""
+"""Watch a folder of photos, classify each with neural networks, file it and record the decision."""

@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
+from itertools import permutations
 from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
@@ -43,7 +44,7 @@ class InboxConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Which bundle judges, and how the work is cut."""
+    """Which bundle predicts, in how many processes, and from which confidence a label counts."""
 
     bundle: str = "default"
     processes: Annotated[int, Range(0, 1024)] = 0
@@ -53,7 +54,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one photo may cost."""
+    """How large a photo may be, and what decoding it may take."""
 
     max_file_bytes: Annotated[int, Range(1, 2**40)] = 268_435_456
     max_pixels: Annotated[int, Range(1, 2**40)] = 250_000_000
@@ -70,7 +71,7 @@ class DatabaseConfig:
 
 @dataclass(frozen=True, slots=True)
 class LogConfig:
-    """What is said on standard error while running."""
+    """What is written to standard error while running."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
@@ -78,14 +79,14 @@ class LogConfig:
 
 @dataclass(frozen=True, slots=True)
 class MetricsConfig:
-    """Where /metrics and /healthz are served; nowhere while empty."""
+    """Where /metrics and /healthz are served, as HOST:PORT; nowhere where `listen` is empty."""
 
     listen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything a worker needs to know, and where it was read from."""
+    """Everything that a worker has to know; paths are absolute once `load_config` has read them."""
 
     folders: Folders = field(default_factory=Folders)
     inbox: InboxConfig = field(default_factory=InboxConfig)
@@ -107,7 +108,7 @@ class Config:
 
     @property
     def lock_files(self) -> dict[str, Path]:
-        """The files that a worker locks, by what they stand for: the inbox, and an SQLite database."""
+        """The files that a worker locks, by what each stands for: the inbox, then an SQLite database."""
         files = {f"the inbox {self.inbox_folder}": self.root / f".{self.inbox_folder.name}.lock"}
         if database := self.database_file:
             files[f"the database {database}"] = database.with_name(f".{database.name}.lock")
@@ -120,7 +121,7 @@ class Config:
 
     @property
     def processes(self) -> int:
-        """How many classifier processes to run: as configured, or one for each core we may use."""
+        """How many child processes to run: as configured, or one for each core that may be used."""
         return self.model.processes or _count_usable_cores()
 
     @property
@@ -130,41 +131,41 @@ class Config:
         return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
-def find_config(given: Path | None) -> Path | None:
-    """Return the configuration file to read: as given, as in the environment, or ./config.toml if there."""
-    if given is not None:
-        return given
-    if named := os.environ.get(CONFIG_VARIABLE):
-        return Path(named)
+def find_config(path: Path | None) -> Path | None:
+    """Return the configuration file to read: `path`, else the environment's, else ./config.toml if there."""
+    if path is not None:
+        return path
+    if variable := os.environ.get(CONFIG_VARIABLE):
+        return Path(variable)
     default = Path(DEFAULT_NAME)
     return default if default.exists() else None
 
 
-def load_config(given: Path | None = None) -> Config:
-    """Read the configuration; its relative paths come back absolute.
+def load_config(path: Path | None = None) -> Config:
+    """Read the configuration from `path`, else from where `find_config` looks; make its paths absolute.
 
-    Raises ConfigError naming every problem of the file, one to a line.
+    Raises ConfigError with every problem of the file, one to a line.
     """
-    path = find_config(given)
-    base = (path.parent if path else Path()).absolute()
-    shown = str(path) if path else "the defaults"
-    config = _parse(path) if path else Config()
-    _refuse(shown, _find_problems(config))
+    file = find_config(path)
+    base = (file.parent if file else Path()).absolute()
+    config = _parse(file) if file else Config()
+    _raise_problems(str(file) if file else "the defaults", _find_problems(config))
     if url := os.environ.get(DATABASE_VARIABLE):
         config = replace(config, database=DatabaseConfig(url))
-        _refuse(DATABASE_VARIABLE, _find_problems(config))
+        _raise_problems(DATABASE_VARIABLE, _find_problems(config))
     return _resolve_paths(config, base)
 
 
 def _find_problems(config: Config) -> Problems:
     problems = Problems()
+    # Not extend, which would put the sentences in without escaping them.
     for problem in _check_folders(config.folders) + _check_database(config.database):
         problems.append(problem)
     if config.metrics.listen and not _LISTEN.fullmatch(config.metrics.listen):
-        problems.wrong("metrics.listen", config.metrics.listen, 'HOST:PORT, as in "127.0.0.1:9464", or ""')
+        problems.reject("metrics.listen", config.metrics.listen, 'HOST:PORT, as in "127.0.0.1:9464", or ""')
     for key, path in _list_paths(config):
         if not _is_path(path):
-            problems.wrong(key, path, "a path; no such user's folder is known")
+            problems.reject(key, path, "a path; no such user's folder is known")
     return problems
 
 
@@ -189,31 +190,31 @@ def _parse(path: Path) -> Config:
         raise ConfigError(f"{path}: there is no such file; name one with --config") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check what it is") from error
-    except (ValueError, RecursionError) as error:  # also of numbers and nesting beyond all measure
+    except (ValueError, RecursionError) as error:
+        # Not TOMLDecodeError alone: numbers of thousands of digits, bytes that are not UTF-8, deep nesting.
         raise ConfigError(f"{path}: is not TOML: {error}; correct it there") from error
     problems = Problems()
     config = read_table(Config, table, problems)
-    _refuse(str(path), problems)
+    _raise_problems(str(path), problems)
     assert config is not None
     return config
 
 
-def _refuse(shown: str, problems: Problems) -> None:
+def _raise_problems(source: str, problems: Problems) -> None:
     if problems:
-        raise ConfigError("\n".join(f"{shown}: {problem}" for problem in problems))
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems))
 
 
 def _check_folders(folders: Folders) -> list[str]:
     problems = []
-    named = {key: getattr(folders, key) for key in ("inbox", "review", "quarantine")}
-    for key, name in named.items():
+    names = {key: getattr(folders, key) for key in ("inbox", "review", "quarantine")}
+    for key, name in names.items():
         parts = PurePath(name).parts
         if not parts or PurePath(name).is_absolute() or ".." in parts or "\0" in name:
             problems.append(f"folders.{key} is {name!r}, but takes the name of a folder below root")
-    for key, name in named.items():
-        for other, above in named.items():
-            if key != other and PurePath(name).is_relative_to(above):
-                problems.append(f"folders.{key} lies in folders.{other}; give each its own folder")
+    for (key, name), (outer_key, outer_name) in permutations(names.items(), 2):
+        if PurePath(name).is_relative_to(outer_name):
+            problems.append(f"folders.{key} lies in folders.{outer_key}; give each its own folder")
     return problems
 
 
@@ -228,7 +229,7 @@ def _check_database(database: DatabaseConfig) -> list[str]:
 
 
 def _hide_password(url: str) -> str:
-    # In a URL that is wrong, a password may be anywhere.
+    # A password may be anywhere in a URL that is wrong, so nothing is shown after its scheme.
     scheme, separator, _ = url.rpartition("://")
     return f"{scheme.partition(':')[0]}{separator}…" if "@" in url or "?" in url else url
 
@@ -249,6 +250,7 @@ def _resolve_paths(config: Config, base: Path) -> Config:
 
 
 def _count_usable_cores() -> int:
+    # cpu_count also counts the cores that a container or taskset keeps from this process; macOS has no more.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,10 +1,10 @@
-"""Every error that moodsort raises on purpose, one class for each thing a caller can do about it."""
+"""Every error that moodsort raises on purpose, one class for each thing that a caller can do about it."""
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a file could not be judged; the code that its row and its quarantine carry."""
+    """Why a file has no prediction: the code in its row, by which quarantined files can be queried."""
 
     EMPTY = "empty"
     NOT_AN_IMAGE = "not_an_image"
@@ -18,40 +18,46 @@ class Reason(StrEnum):
 
 
 class MoodsortError(Exception):
-    """Say on one line what is wrong, where, and what mends it."""
+    """Base class of the errors below. The message is one line for each problem: what, where; remedy.
+
+    MoodsortError
+    ├── ConfigError    refuse to start; somebody has to change the configuration or the command
+    ├── BundleError    refuse to start; somebody has to choose another bundle
+    ├── StoreError     refuse to start; a service that has run before tries again
+    ├── InboxInUse     refuse to start; another worker is running
+    ├── Transient      release what is in hand, back off, and try again
+    └── BadPhoto       quarantine the photo with its reason code, and go on
+    """
 
     exit_status = 1
 
 
 class ConfigError(MoodsortError):
-    """Refuse to start: the configuration, or the way a command was called, is wrong."""
+    """The configuration is wrong, or a command was called in a wrong way."""
 
-    exit_status = 2
+    exit_status = 2  # as click has it for wrong usage
 
 
 class BundleError(MoodsortError):
-    """Refuse to start: the bundle is damaged, foreign, or newer than this program."""
+    """The bundle is damaged, does not fit this machine or program, or fails its self-test."""
 
 
 class StoreError(MoodsortError):
-    """Refuse to start: the database cannot be opened, or is newer than this program."""
+    """The database cannot be opened, or is newer than this program."""
 
 
 class InboxInUse(MoodsortError):
-    """Refuse to start: another worker has the inbox or the database."""
+    """Another worker holds the inbox or the database."""
 
 
 class Transient(MoodsortError):
-    """Release what is in hand, back off and try again."""
+    """The cause may pass by itself: a locked database, a lost connection, a full disk."""
 
 
 class BadPhoto(MoodsortError):
-    """Quarantine the photo with its reason code and a sentence about it."""
+    """A file has no prediction and never will: it is no picture, damaged, or too large."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
-
-    def __reduce__(self) -> tuple[type["BadPhoto"], tuple[Reason, str]]:
-        return BadPhoto, (self.reason, self.detail)

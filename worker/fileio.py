@@ -1,4 +1,4 @@
-"""The primitives of the file system: identities, hashes, durable writes, renames, locks and descriptors."""
+"""The primitives of the file system: identities, hashes, durable writes, renames, locks, descriptors."""
 
 import ctypes
 import errno
@@ -18,13 +18,14 @@ _RENAME_EXCHANGE = 2
 """From linux/fcntl.h and linux/fs.h; renameat2(2)."""
 
 _PID_BYTES = 32
+"""More than a process id has digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """A regular file at one moment: any write, rename-over or link changes one of these.
+    """A regular file at one moment: whatever writes to it, links it or replaces it changes one of these.
 
-    `changed_ns` is the ctime; mtime is left out because programs set it to the past.
+    `changed_ns` is the ctime in nanoseconds; mtime is left out because programs set it to the past.
     """
 
     device: int
@@ -32,9 +33,9 @@ class FileIdentity:
     size_bytes: int
     changed_ns: int
 
-    def is_same_file(self, other: "FileIdentity") -> bool:
+    def is_same_file(self, identity: "FileIdentity") -> bool:
         """Tell whether both are one inode, whatever has been written to it in between."""
-        return (self.device, self.inode) == (other.device, other.inode)
+        return (self.device, self.inode) == (identity.device, identity.inode)
 
 
 def identify_file(status: os.stat_result) -> FileIdentity | None:
@@ -80,11 +81,13 @@ def replace_file(
     mode: int | None = None,
     replace: Callable[[Path, Path], None] = os.replace,
 ) -> None:
-    """Write a file durably, all of it or nothing: an older one stays until the new one is whole.
+    """Write a file durably, whole or not at all: an older one stays until the new one is on the disk.
 
-    `mode` are its permissions; those of the older file, and its owner, where it is None. Raises OSError, and
-    leaves no draft behind then.
+    `mode` gives the permissions; where it is None, the older file's permissions and owner are kept. `path`
+    itself is replaced: a caller that wants to keep a symbolic link passes the link's target. Raises OSError,
+    and leaves no draft behind then.
     """
+    # Beside the file, because a rename replaces only within one file system.
     draft = path.with_name(f".{path.name}.new")
     try:
         with draft.open("wb") as file:
@@ -106,32 +109,41 @@ def _set_attributes(path: Path, draft: Path, mode: int | None) -> None:
     elif path.exists():
         status = path.stat()
         draft.chmod(stat.S_IMODE(status.st_mode))
-        with suppress(PermissionError):
+        with suppress(PermissionError):  # only root gives files away; the content counts for more
             os.chown(draft, status.st_uid, status.st_gid)
 
 
 def rename_without_replacing(source: Path, destination: Path) -> None:
-    """Rename, or fail with EEXIST where the destination is taken; ENOSYS where the system cannot promise."""
+    """Rename a file or folder, never over another one.
+
+    Raises OSError: EEXIST where the destination exists, ENOSYS where the system cannot promise that, EINVAL
+    where the file system cannot.
+    """
     _rename(source, destination, _RENAME_NOREPLACE)
 
 
 def exchange_paths(first: Path, second: Path) -> None:
-    """Swap two files or folders in one step; ENOSYS where the system cannot."""
+    """Swap two files or folders in one step. Raises OSError: ENOSYS or EINVAL where that is not possible."""
     _rename(first, second, _RENAME_EXCHANGE)
 
 
 def _rename(source: Path, destination: Path, flags: int) -> None:
-    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
-    if call is None:
+    # By way of the C library, since Python has no renameat2; glibc has it since 2.28.
+    libc = ctypes.CDLL(None, use_errno=True)
+    renameat2 = getattr(libc, "renameat2", None) if sys.platform == "linux" else None
+    if renameat2 is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if call(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(destination), flags):
+    if renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(destination), flags):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), os.fspath(destination))
 
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file or folder, which ends with the process; False where another has it."""
+    """Yield whether the lock of a file or folder could be taken; it is held until the context ends.
+
+    It ends with the process as well, however that ends. Raises OSError where the path cannot be opened.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         try:
@@ -145,7 +157,10 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 
 def find_lock_holder(path: Path) -> int | None:
-    """Return the process that holds a lock file, 0 for one that is not known, or None where nobody does."""
+    """Return the id of the process that holds a lock file: 0 where it is unknown, None where nobody does.
+
+    A file that cannot be opened counts as not held.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -160,13 +175,13 @@ def find_lock_holder(path: Path) -> int | None:
 
 
 def read_lock_holder(descriptor: int) -> int:
-    """Return the process whose number is written in a lock file, 0 where there is none."""
+    """Return the process id that is written in a lock file, 0 where there is none."""
     text = os.pread(descriptor, _PID_BYTES, 0).strip()
     return int(text) if text.isdigit() else 0
 
 
 def silence_descriptor(descriptor: int) -> int:
-    """Send what is written to a descriptor nowhere; return another one that leads where it led."""
+    """Discard what is written to a descriptor; return a duplicate that still writes where it wrote."""
     saved = os.dup(descriptor)
     with Path(os.devnull).open("wb") as null:
         os.dup2(null.fileno(), descriptor)
@@ -175,7 +190,8 @@ def silence_descriptor(descriptor: int) -> int:
 
 @contextmanager
 def silence_stderr() -> Iterator[None]:
-    """Turn away what libraries write to descriptor 2 past Python."""
+    """Discard what is written to descriptor 2, also by libraries that bypass sys.stderr."""
+    # Flushed on the way in and out: what Python had buffered before is shown, what it buffers here is not.
     sys.stderr.flush()
     saved = silence_descriptor(2)
     try:
@@ -187,10 +203,11 @@ def silence_stderr() -> Iterator[None]:
 
 
 class Wakeup:
-    """A descriptor that becomes readable when something has come that a waiting loop should know of."""
+    """A descriptor that becomes readable when a waiting loop should look around."""
 
     def __init__(self) -> None:
-        # The self-pipe trick of D. J. Bernstein: a signal or another thread ends a wait without a race.
+        # The self-pipe trick of D. J. Bernstein: a signal or a thread ends a wait, even one that is about to
+        # begin. Non-blocking, so that neither a full pipe nor an empty one stops anybody.
         self._read, self.write_descriptor = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def fileno(self) -> int:
@@ -203,12 +220,12 @@ class Wakeup:
             os.write(self.write_descriptor, b"\0")
 
     def clear(self) -> None:
-        """Make it wait again."""
+        """Make it unreadable again, however often it was woken."""
         with suppress(BlockingIOError):
             while os.read(self._read, 4096):
                 pass
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         os.close(self._read)
         os.close(self.write_descriptor)

@@ -1,4 +1,4 @@
-"""Names of files as bytes: how they are shown, and where a taken one goes."""
+"""Names of files as bytes: how to print them, store them, and number those that are taken."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ NAME_MAX = 255
 """Bytes that a name may have on every file system in common use (POSIX ``NAME_MAX`` on Linux)."""
 
 _EXTENSION_MAX = 16
-"""Longer endings are part of the name, so that a shortened name never loses what was before them."""
+"""A longer ending counts as part of the name, so that shortening cuts it rather than what is before it."""
 
 
 def format_path(path: Path) -> str:
@@ -17,47 +17,43 @@ def format_path(path: Path) -> str:
 
 
 def escape_unprintable(text: str) -> str:
-    """Return text with its control characters escaped, so that no name can play tricks on a terminal."""
+    """Return text with its control characters escaped, so that no name can steer a terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def encode_undecodable(path: Path) -> bytes | None:
-    """Return the path's exact bytes where `format_path` cannot give them back, else None."""
+    """Return the path's exact bytes where `format_path` loses them, else None."""
     exact = os.fsencode(path)
-    try:
-        exact.decode("utf-8")
-    except UnicodeDecodeError:
-        return exact
-    return None
+    return None if _is_utf8(exact) else exact
 
 
 def restore_path(text: str, exact: bytes | None) -> Path:
-    """Return the path that `format_path` and `encode_undecodable` were made of."""
+    """Return the path whose `format_path` and `encode_undecodable` these are."""
     return Path(os.fsdecode(text.encode("utf-8") if exact is None else exact))
 
 
-def find_free_path(wanted: Path, is_taken: Callable[[Path], bool]) -> Path:
+def find_free_path(path: Path, is_taken: Callable[[Path], bool]) -> Path:
     """Return the path, or the first of its numbered siblings `` (2)``, `` (3)`` … that is not taken."""
-    path, number = wanted, 1
-    while is_taken(path):
+    candidate, number = path, 1
+    while is_taken(candidate):
         number += 1
-        path = wanted.with_name(number_name(wanted.name, number))
-    return path
+        candidate = path.with_name(number_name(path.name, number))
+    return candidate
 
 
 def number_name(name: str, number: int) -> str:
-    """Return the name with `` (number)`` before its extension, shortened to fit `NAME_MAX` bytes.
+    """Return the name with `` (number)`` before its extension, its stem shortened to fit `NAME_MAX` bytes.
 
-    A cut falls between UTF-8 characters; a name that is not UTF-8 is cut between bytes.
+    A UTF-8 name is cut between characters, any other between bytes.
     """
     stem, extension = os.path.splitext(os.fsencode(name))
     if len(extension) > _EXTENSION_MAX:
         stem, extension = stem + extension, b""
-    mark = b" (%d)" % number
-    kept = stem[: NAME_MAX - len(mark) - len(extension)]
-    if kept != stem and _is_utf8(stem):
-        kept = kept.decode("utf-8", "ignore").encode("utf-8")
-    return os.fsdecode(kept + mark + extension)
+    suffix = b" (%d)" % number + extension
+    shortened = stem[: NAME_MAX - len(suffix)]
+    if shortened != stem and _is_utf8(stem):
+        shortened = shortened.decode("utf-8", "ignore").encode("utf-8")
+    return os.fsdecode(shortened + suffix)
 
 
 def _is_utf8(name: bytes) -> bool:

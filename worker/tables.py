@@ -12,12 +12,12 @@ from worker.paths import escape_unprintable
 
 T = TypeVar("T")
 
-_WORDS = {str: "text in quotes", bool: "true or false", int: "a whole number", float: "a number"}
+_TYPE_NAMES = {str: "text in quotes", bool: "true or false", int: "a whole number", float: "a number"}
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bounds that a number has to keep, both included; None leaves a side open."""
+    """Bounds of a number, both inclusive; None leaves a side open."""
 
     low: float | None
     high: float | None
@@ -27,51 +27,51 @@ class Range:
             return f"{self.low:g} or more"
         return f"from {self.low:g} to {self.high:g}"
 
-    def holds(self, number: float) -> bool:
-        """Tell whether the number keeps the bounds."""
+    def __contains__(self, number: float) -> bool:
+        # NaN is in no range but one that is open on both sides: it compares false with every bound.
         return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
 
 
 class Problems(list[str]):
-    """What was wrong with a table, one sentence per key, each on one line."""
+    """What is wrong with a table: sentences that name their key, each on one line."""
 
     def append(self, problem: str) -> None:
-        """Note a sentence."""
+        """Add a sentence."""
         super().append(escape_unprintable(problem))
 
-    def wrong(self, key: str, found: object, wanted: str) -> None:
-        """Note a value that is not what the key takes."""
-        self.append(f"{key} is {found!r}, but takes {wanted}")
+    def reject(self, key: str, value: object, allowed: str) -> None:
+        """Add the sentence about a value that the key does not take."""
+        self.append(f"{key} is {value!r}, but takes {allowed}")
 
 
 def read_table(kind: type[T], table: object, problems: Problems, prefix: str = "") -> T | None:
-    """Make a `kind` of the table, or None after adding to `problems` what keeps it from being one.
+    """Convert a table into the dataclass `kind`, or add what is wrong to `problems` and return None.
 
-    A key without a default that is missing, a key that `kind` does not have, a value of another type and
-    a number out of its `Range` are problems. Whole numbers are taken where numbers are wanted.
+    Wrong are a missing key without a default, a key that `kind` does not have, a value of another type and a
+    number outside its `Range`. A whole number is accepted where a float is expected. `prefix` goes before the
+    keys in the sentences.
     """
     if not isinstance(table, Mapping):
-        problems.wrong(prefix.rstrip(".") or "the file", table, "a table")
+        problems.reject(prefix.rstrip(".") or "the file", table, "a table")
         return None
-    before = len(problems)
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    problem_count = len(problems)
+    fields_by_name = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind, include_extras=True)
     for key in table:
-        if key not in known:
-            problems.append(_describe_unknown(f"{prefix}{key}", prefix, key, list(known)))
+        if key not in fields_by_name:
+            problems.append(_describe_unknown(prefix, key, list(fields_by_name)))
     values = {
         name: _read_value(hints[name], field, table, problems, f"{prefix}{name}")
-        for name, field in known.items()
+        for name, field in fields_by_name.items()
         if name in table or _is_required(field)
     }
-    return kind(**values) if len(problems) == before else None
+    return kind(**values) if len(problems) == problem_count else None
 
 
-def _describe_unknown(full: str, prefix: str, key: object, known: list[str]) -> str:
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-    if near:
-        return f"{full} is not a key here; did you mean {prefix}{near[0]}?"
-    return f"{full} is not a key here; known are {', '.join(known)}"
+def _describe_unknown(prefix: str, key: object, known: list[str]) -> str:
+    if matches := difflib.get_close_matches(str(key), known, n=1, cutoff=0.5):
+        return f"{prefix}{key} is not a key here; did you mean {prefix}{matches[0]}?"
+    return f"{prefix}{key} is not a key here; known are {', '.join(known)}"
 
 
 def _is_required(field: "Field[Any]") -> bool:
@@ -87,65 +87,66 @@ def _read_value(
     return _convert(hint, table[field.name], problems, key)
 
 
-def _convert(hint: Any, found: object, problems: Problems, key: str) -> Any:
+def _convert(hint: Any, value: object, problems: Problems, key: str) -> Any:
     origin = get_origin(hint)
     if origin is Annotated:
         inner, *rules = get_args(hint)
-        value = _convert(inner, found, problems, key)
+        converted = _convert(inner, value, problems, key)
         for rule in rules:
-            if isinstance(rule, Range) and _is_number(value) and not rule.holds(value):
-                problems.wrong(key, found, str(rule))
-        return value
+            if isinstance(rule, Range) and _is_number(converted) and converted not in rule:
+                problems.reject(key, value, str(rule))
+        return converted
     if origin in (Union, types.UnionType):
-        if found is None:
+        if value is None:
             return None
-        (inner,) = (arm for arm in get_args(hint) if arm is not type(None))
-        return _convert(inner, found, problems, key)
+        (inner,) = (alternative for alternative in get_args(hint) if alternative is not type(None))
+        return _convert(inner, value, problems, key)
     if origin is Literal:
-        return _check_choice(get_args(hint), found, problems, key)
+        return _check_choice(get_args(hint), value, problems, key)
     if origin is tuple:
-        return _convert_sequence(get_args(hint)[0], found, problems, key)
+        return _convert_sequence(get_args(hint)[0], value, problems, key)
     if origin is dict:
-        return _convert_mapping(get_args(hint)[1], found, problems, key)
+        return _convert_mapping(get_args(hint)[1], value, problems, key)
     if is_dataclass(hint) and isinstance(hint, type):
-        return read_table(hint, found, problems, f"{key}.")
-    return _convert_scalar(hint, found, problems, key)
+        return read_table(hint, value, problems, f"{key}.")
+    return _convert_scalar(hint, value, problems, key)
 
 
-def _check_choice(allowed: tuple[object, ...], found: object, problems: Problems, key: str) -> object:
-    if found not in allowed:
-        problems.wrong(key, found, " or ".join(repr(choice) for choice in allowed))
-    return found
+def _check_choice(allowed: tuple[object, ...], value: object, problems: Problems, key: str) -> object:
+    if value not in allowed:
+        problems.reject(key, value, " or ".join(repr(choice) for choice in allowed))
+    return value
 
 
-def _convert_sequence(inner: Any, found: object, problems: Problems, key: str) -> tuple[Any, ...]:
-    if not isinstance(found, list):
-        problems.wrong(key, found, "a list")
+def _convert_sequence(inner: Any, value: object, problems: Problems, key: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        problems.reject(key, value, "a list")
         return ()
-    return tuple(_convert(inner, item, problems, f"{key}[{index}]") for index, item in enumerate(found))
+    return tuple(_convert(inner, item, problems, f"{key}[{index}]") for index, item in enumerate(value))
 
 
-def _convert_mapping(inner: Any, found: object, problems: Problems, key: str) -> dict[str, Any]:
-    if not isinstance(found, Mapping):
-        problems.wrong(key, found, "a table")
+def _convert_mapping(inner: Any, value: object, problems: Problems, key: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        problems.reject(key, value, "a table")
         return {}
-    return {name: _convert(inner, item, problems, f"{key}.{name}") for name, item in found.items()}
+    return {name: _convert(inner, item, problems, f"{key}.{name}") for name, item in value.items()}
 
 
-def _convert_scalar(hint: type, found: object, problems: Problems, key: str) -> Any:
-    if hint is float and _is_number(found):
-        return _check_finite(found, problems, key)  # type: ignore[arg-type]
-    if isinstance(found, bool) is not (hint is bool) or not isinstance(found, hint):
-        problems.wrong(key, found, _WORDS[hint])
+def _convert_scalar(hint: type, value: object, problems: Problems, key: str) -> Any:
+    if hint is float and _is_number(value):
+        return _check_finite(value, problems, key)  # type: ignore[arg-type]
+    # bool is a subclass of int, so isinstance alone would take true for 1.
+    if isinstance(value, bool) is not (hint is bool) or not isinstance(value, hint):
+        problems.reject(key, value, _TYPE_NAMES[hint])
         return None
-    return found
+    return value
 
 
-def _check_finite(found: float, problems: Problems, key: str) -> float | None:
+def _check_finite(value: float, problems: Problems, key: str) -> float | None:
     with suppress(OverflowError):  # a whole number may be larger than any float
-        if math.isfinite(found):
-            return float(found)
-    problems.wrong(key, found, "a finite number")
+        if math.isfinite(value):
+            return float(value)
+    problems.reject(key, value, "a finite number")
     return None
 
 

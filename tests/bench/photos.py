@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-"""What cv2.imread, which the tutorial's loop reads with, can be expected to know."""
+"""Formats that cv2.imread, by which the tutorial's loop reads, is sure to support."""
 
 _SEED = 20
 
 SETTLE_SECONDS = 2.0
-"""`inbox.settle_seconds`, as is its default: a worker that starts leaves younger files alone at first."""
+"""`inbox.settle_seconds`, at its default: a worker that starts leaves younger files alone at first."""
 
 
-def photos_in(folder: Path) -> list[Path]:
-    """Return the photos of a folder and of those below it, in an order that is mixed and always the same."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
-    random.Random(_SEED).shuffle(found)
-    return found
+def list_photos(folder: Path) -> list[Path]:
+    """Return the photos of a folder and of those below it, shuffled, always in the same order."""
+    photos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    random.Random(_SEED).shuffle(photos)
+    return photos
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Root:
     folder: Path
 
     @classmethod
-    def made(cls, folder: Path, *, processes: int = 0) -> "Root":
-        """Make the folder; `processes` is `model.processes`, where 0 is one per core."""
+    def make(cls, folder: Path, *, processes: int = 0) -> "Root":
+        """Make the folder; `processes` is `model.processes`, where 0 stands for one per core."""
         (folder / "photos" / "inbox").mkdir(parents=True)
         (folder / "config.toml").write_text(
             f"[inbox]\nsettle_seconds = {SETTLE_SECONDS}\n[model]\nprocesses = {processes}\n",
@@ -63,7 +63,7 @@ class Root:
 
 
 def copy_photos(photos: list[Path], folder: Path, count: int, name: str = "photo") -> list[str]:
-    """Copy `count` photos, some of them again where there are fewer; return the names of the copies."""
+    """Copy `count` photos, repeating them where there are fewer; return the names of the copies."""
     names = []
     for index in range(count):
         photo = photos[index % len(photos)]
@@ -72,7 +72,7 @@ def copy_photos(photos: list[Path], folder: Path, count: int, name: str = "photo
     return names
 
 
-def let_settle() -> None:
-    """Wait until what was copied is on the disk, and is as old as files have to be that a start finds."""
+def wait_settled() -> None:
+    """Wait until the copies are on the disk, and old enough for a worker that starts to take them on."""
     os.sync()
     time.sleep(SETTLE_SECONDS + 0.1)

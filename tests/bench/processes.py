@@ -1,4 +1,4 @@
-"""Child processes: started, watched through /proc, and always ended."""
+"""Child processes: start them, watch them through /proc, and always end them."""
 
 import os
 import subprocess
@@ -25,10 +25,10 @@ class ChildFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process that was started, when (monotonic seconds, just before), and what it writes."""
+    """A running process, when it was started (monotonic seconds, just before), and what it writes."""
 
     popen: "subprocess.Popen[bytes]"
-    started: float
+    started_at: float
     errors: IO[bytes]
 
     @property
@@ -40,28 +40,28 @@ class Child:
     def wait_for_end(self, seconds: float) -> tuple[float, str]:
         """Return how long it ran until its end, and what it printed. Raises ChildFailed."""
         try:
-            printed, _ = self.popen.communicate(timeout=seconds)
+            output, _ = self.popen.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as error:
-            raise self.failed(f"did not end within {seconds:g} s") from error
-        took = time.monotonic() - self.started
+            raise self.describe_failure(f"did not end within {seconds:g} s") from error
+        seconds_run = time.monotonic() - self.started_at
         if self.popen.returncode:
-            raise self.failed(f"ended with status {self.popen.returncode}")
-        return took, printed.decode()
+            raise self.describe_failure(f"ended with status {self.popen.returncode}")
+        return seconds_run, output.decode()
 
-    def failed(self, how: str) -> ChildFailed:
-        """Make the error that tells how it failed, with the end of what it wrote."""
+    def describe_failure(self, sentence: str) -> ChildFailed:
+        """Make the error that says how it failed, with the end of what it wrote."""
         self.errors.seek(0)
-        last = self.errors.read().decode(errors="replace").splitlines()[-10:]
-        return ChildFailed("\n".join([f"{self.popen.args!r} {how}", *last]))
+        last_lines = self.errors.read().decode(errors="replace").splitlines()[-10:]
+        return ChildFailed("\n".join([f"{self.popen.args!r} {sentence}", *last_lines]))
 
 
 @contextmanager
-def child(command: Sequence[str | Path], **environment: str) -> Iterator[Child]:
+def run_child(command: Sequence[str | Path], **environment: str) -> Iterator[Child]:
     """Start a process of this checkout, and end it with the block, however the block ends."""
     variables = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
     with tempfile.TemporaryFile() as errors:
-        started = time.monotonic()
-        # A group of its own: Ctrl-C comes to us alone, and we end it.
+        started_at = time.monotonic()
+        # A group of its own: Ctrl-C reaches the benchmark alone, which ends its children itself.
         popen = subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
@@ -71,28 +71,28 @@ def child(command: Sequence[str | Path], **environment: str) -> Iterator[Child]:
             process_group=0,
         )
         try:
-            yield Child(popen, started, errors)
+            yield Child(popen, started_at, errors)
         finally:
             _end(popen)
 
 
-def moodsort(*arguments: str | Path) -> list[str | Path]:
+def make_moodsort_command(*arguments: str | Path) -> list[str | Path]:
     """Return the command that runs the moodsort of this Python."""
     return [Path(sysconfig.get_path("scripts")) / "moodsort", *arguments]
 
 
-def module(name: str, *arguments: str | Path) -> list[str | Path]:
+def make_module_command(name: str, *arguments: str | Path) -> list[str | Path]:
     """Return the command that runs a module with this Python."""
     return [sys.executable, "-m", name, *arguments]
 
 
-def family(pid: int) -> list[int]:
-    """Return a process and all that descend from it."""
-    found = [pid]
+def list_family(pid: int) -> list[int]:
+    """Return a process and all its descendants."""
+    pids = [pid]
     for task in Path(f"/proc/{pid}/task").iterdir():
-        for born in (task / "children").read_text().split():
-            found += family(int(born))
-    return found
+        for child in (task / "children").read_text().split():
+            pids += list_family(int(child))
+    return pids
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Memory:
     pss: int
 
 
-def memory_of(pids: Sequence[int]) -> Memory:
+def measure_memory(pids: Sequence[int]) -> Memory:
     """Sum up the memory of processes, from /proc/PID/smaps_rollup."""
     rss = pss = 0
     for pid in pids:
@@ -114,7 +114,7 @@ def memory_of(pids: Sequence[int]) -> Memory:
     return Memory(rss, pss)
 
 
-def cpu_seconds_of(pids: Sequence[int]) -> float:
+def measure_cpu_seconds(pids: Sequence[int]) -> float:
     """Sum up the time that processes have spent on a core, in user and in system mode (proc_pid_stat(5))."""
     ticks = 0
     for pid in pids:
@@ -124,7 +124,7 @@ def cpu_seconds_of(pids: Sequence[int]) -> float:
 
 
 def _end(popen: "subprocess.Popen[bytes]") -> None:
-    """End a process; the classifier processes of a worker end when it does."""
+    """End a process; the child processes of a worker end when it does."""
     if popen.poll() is None:
         popen.terminate()
         try:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import click
 
-from tests.bench.figures import Figure, as_json, print_table
-from tests.bench.latency import latency_figures
-from tests.bench.photos import photos_in
+from tests.bench.latency import measure_latency
+from tests.bench.metrics import Metric, format_json, print_table
+from tests.bench.photos import list_photos
 from tests.bench.processes import ChildFailed
-from tests.bench.starting import rest_figures, start_figures
-from tests.bench.throughput import throughput_figures
+from tests.bench.start_times import measure_rest, measure_start
+from tests.bench.throughput import measure_throughput
 
 _SECTIONS = ("start", "rest", "throughput", "latency")
 
@@ -57,51 +57,51 @@ def main(
     scratch: Path | None,
     output: str,
 ) -> None:
-    """Measure `moodsort run` with copies of the photos in FOLDER, and print one table of figures."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that children and folders are seen to
-    photos = photos_in(folder)
+    """Measure `moodsort run` with copies of the photos in FOLDER, and print one table of metrics."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that contexts are left
+    photos = list_photos(folder)
     if not photos:
         raise click.UsageError(f"{folder}: holds no JPEG, PNG, WebP or BMP photo")
     with tempfile.TemporaryDirectory(prefix="moodsort-bench-", dir=scratch) as temporary:
         work = Path(temporary)
-        machine = _machine(work)
+        machine = _describe_machine(work)
         sections = {
-            "start": lambda: start_figures(photos, work, starts),
-            "rest": lambda: rest_figures(photos, work, idle_seconds),
-            "throughput": lambda: throughput_figures(photos, work, count, pairs),
-            "latency": lambda: latency_figures(photos, work, singles),
+            "start": lambda: measure_start(photos, work, starts),
+            "rest": lambda: measure_rest(photos, work, idle_seconds),
+            "throughput": lambda: measure_throughput(photos, work, count, pairs),
+            "latency": lambda: measure_latency(photos, work, singles),
         }
-        figures: list[Figure] = []
+        metrics: list[Metric] = []
         for name in _SECTIONS:
             if not only or name in only:
                 click.echo(f"measuring {name} …", err=True)
                 try:
-                    figures += sections[name]()
+                    metrics += sections[name]()
                 except ChildFailed as error:
                     raise click.ClickException(str(error)) from error
     if output == "json":
-        click.echo(as_json(machine, figures))
+        click.echo(format_json(machine, metrics))
     else:
-        print_table(machine, figures)
+        print_table(machine, metrics)
 
 
-def _machine(work: Path) -> dict[str, object]:
+def _describe_machine(work: Path) -> dict[str, object]:
     return {
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 2),
         "processor": platform.machine(),
         "system": platform.release(),
         "python": platform.python_version(),
-        "file system": _file_system(work),
+        "file system": _find_file_system(work),
     }
 
 
-def _file_system(folder: Path) -> str:
+def _find_file_system(folder: Path) -> str:
     best, kind = Path(), "unknown"
     for line in Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines():
-        _, point, found, *_ = line.split(" ")
+        _, point, name, *_ = line.split(" ")
         if folder.is_relative_to(point) and len(Path(point).parts) >= len(best.parts):
-            best, kind = Path(point), found
+            best, kind = Path(point), name
     return kind
 
 

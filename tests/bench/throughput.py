@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.figures import Figure, Goal, median_of
-from tests.bench.photos import Root, copy_photos, let_settle
-from tests.bench.processes import ChildFailed, child, module, moodsort
+from tests.bench.metrics import Goal, Metric, make_median
+from tests.bench.photos import Root, copy_photos, wait_settled
+from tests.bench.processes import ChildFailed, make_module_command, make_moodsort_command, run_child
 
 _SECTION = "throughput"
 
@@ -24,7 +24,7 @@ _SUMMARY = re.compile(r"^(\d+) photos? in ([\d.]+) s")
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Photos a second: while at work as the program itself counts it, and over its process's whole life."""
+    """Photos a second: while it works, as the program itself reports, and over its process's whole life."""
 
     work: float
     whole: float
@@ -32,68 +32,69 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both ways on copies of the same photos, one straight after the other."""
+    """Both programs on copies of the same photos, one right after the other."""
 
     moodsort: Rates
     tutorial: Rates
 
 
-def throughput_figures(photos: list[Path], scratch: Path, count: int, pairs: int) -> list[Figure]:
-    """Time both ways in turn; which of them goes first changes from pair to pair."""
+def measure_throughput(photos: list[Path], scratch: Path, count: int, pairs: int) -> list[Metric]:
+    """Time both programs in turn; which of them goes first changes from pair to pair."""
     model = scratch / "tutorial.keras"
-    with child(module(_TUTORIAL, "make", model), **_QUIET) as maker:
+    with run_child(make_module_command(_TUTORIAL, "make", model), **_QUIET) as maker:
         maker.wait_for_end(_PATIENCE_SECONDS)
-    found = [_pair(photos, scratch, model, count, index) for index in range(pairs)]
-    every = f"median of {pairs} runs over {count} photos"
+    results = [_measure_pair(photos, scratch, model, count, index) for index in range(pairs)]
+    basis = f"median of {pairs} runs over {count} photos"
     life = "from before its process starts until it ends"
     ratio = f"median of {pairs} pairs, in turn, each on copies of the same {count} photos"
     rows = (
         (
             "moodsort",
-            [pair.moodsort.work for pair in found],
+            [pair.moodsort.work for pair in results],
             "its own summary, to 0.1 s: opens all, files all",
         ),
-        ("moodsort, whole process", [pair.moodsort.whole for pair in found], life),
-        ("tutorial", [pair.tutorial.work for pair in found], "its loop, without imports and model loading"),
-        ("tutorial, whole process", [pair.tutorial.whole for pair in found], life),
+        ("moodsort, whole process", [pair.moodsort.whole for pair in results], life),
+        ("tutorial", [pair.tutorial.work for pair in results], "its loop, without imports and model loading"),
+        ("tutorial, whole process", [pair.tutorial.whole for pair in results], life),
     )
-    figures = [median_of(_SECTION, name, rates, "photos/s", f"{every}; {how}") for name, rates, how in rows]
-    work = [pair.moodsort.work / pair.tutorial.work for pair in found]
-    whole = [pair.moodsort.whole / pair.tutorial.whole for pair in found]
-    against = f"{ratio}; moodsort's summary against the tutorial's loop"
+    metrics = [make_median(_SECTION, name, rates, "photos/s", f"{basis}; {how}") for name, rates, how in rows]
+    work = [pair.moodsort.work / pair.tutorial.work for pair in results]
+    whole = [pair.moodsort.whole / pair.tutorial.whole for pair in results]
+    ratio_how = f"{ratio}; moodsort's summary against the tutorial's loop"
     return [
-        *figures,
-        median_of(_SECTION, "ratio", work, "×", against, _TIMES_THE_TUTORIAL),
-        median_of(_SECTION, "ratio, whole processes", whole, "×", ratio, _TIMES_THE_TUTORIAL),
+        *metrics,
+        make_median(_SECTION, "ratio", work, "×", ratio_how, _TIMES_THE_TUTORIAL),
+        make_median(_SECTION, "ratio, whole processes", whole, "×", ratio, _TIMES_THE_TUTORIAL),
     ]
 
 
-def _pair(photos: list[Path], scratch: Path, model: Path, count: int, index: int) -> Pair:
-    ours, theirs = scratch / f"moodsort-{index}", scratch / f"tutorial-{index}"
+def _measure_pair(photos: list[Path], scratch: Path, model: Path, count: int, index: int) -> Pair:
+    root, tutorial_folder = scratch / f"moodsort-{index}", scratch / f"tutorial-{index}"
     if index % 2:
-        tutorial = _tutorial(photos, theirs, model, count)
-        return Pair(_moodsort(photos, ours, count), tutorial)
-    return Pair(_moodsort(photos, ours, count), _tutorial(photos, theirs, model, count))
+        tutorial = _measure_tutorial(photos, tutorial_folder, model, count)
+        return Pair(_measure_moodsort(photos, root, count), tutorial)
+    moodsort = _measure_moodsort(photos, root, count)
+    return Pair(moodsort, _measure_tutorial(photos, tutorial_folder, model, count))
 
 
-def _moodsort(photos: list[Path], folder: Path, count: int) -> Rates:
-    root = Root.made(folder)
+def _measure_moodsort(photos: list[Path], folder: Path, count: int) -> Rates:
+    root = Root.make(folder)
     copy_photos(photos, root.inbox, count)
-    let_settle()
-    with child(moodsort("run", "--once", "--config", root.config)) as worker:
-        wall, printed = worker.wait_for_end(_PATIENCE_SECONDS)
-    summary = _SUMMARY.search(printed)
+    wait_settled()
+    with run_child(make_moodsort_command("run", "--once", "--config", root.config)) as worker:
+        seconds_run, output = worker.wait_for_end(_PATIENCE_SECONDS)
+    summary = _SUMMARY.search(output)
     if summary is None or int(summary[1]) != count or not root.is_empty():
-        raise ChildFailed(f"moodsort run --once did not file {count} photos, but said {printed!r}")
-    seconds = max(float(summary[2]), 0.1)  # what the summary resolves
-    return Rates(count / seconds, count / wall)
+        raise ChildFailed(f"moodsort run --once did not file {count} photos, but printed {output!r}")
+    seconds = max(float(summary[2]), 0.1)  # the resolution of the summary
+    return Rates(count / seconds, count / seconds_run)
 
 
-def _tutorial(photos: list[Path], folder: Path, model: Path, count: int) -> Rates:
+def _measure_tutorial(photos: list[Path], folder: Path, model: Path, count: int) -> Rates:
     (folder / "inbox").mkdir(parents=True)
     copy_photos(photos, folder / "inbox", count)
-    let_settle()
-    with child(module(_TUTORIAL, "sort", model, folder), **_QUIET) as loop:
-        wall, printed = loop.wait_for_end(_PATIENCE_SECONDS)
-    times = json.loads(printed)
-    return Rates(count / times["seconds"], count / wall)
+    wait_settled()
+    with run_child(make_module_command(_TUTORIAL, "sort", model, folder), **_QUIET) as loop:
+        seconds_run, output = loop.wait_for_end(_PATIENCE_SECONDS)
+    times = json.loads(output)
+    return Rates(count / times["seconds"], count / seconds_run)

@@ -24,14 +24,14 @@ def main() -> None:
     """Make a model (`make MODEL`), or sort a folder with it (`sort MODEL FOLDER`) and print the times."""
     match sys.argv[1:]:
         case ["make", model]:
-            _network().save(model)
+            _make_network().save(model)
         case ["sort", model, folder]:
-            click.echo(json.dumps(_sort(tf.keras.models.load_model(model), Path(folder))))
+            click.echo(json.dumps(_sort_photos(tf.keras.models.load_model(model), Path(folder))))
         case _:
             sys.exit(f"usage: {sys.argv[0]} make MODEL | sort MODEL FOLDER")
 
 
-def _network() -> Any:
+def _make_network() -> Any:
     layers = tf.keras.layers
     network = tf.keras.Sequential(
         [
@@ -51,20 +51,19 @@ def _network() -> Any:
     return network
 
 
-def _sort(model: Any, folder: Path) -> dict[str, float]:
+def _sort_photos(model: Any, folder: Path) -> dict[str, float]:
     for label in ("happy", "sad"):
         (folder / label).mkdir()
     database = sqlite3.connect(folder / "log.db")
     database.execute("CREATE TABLE log (name TEXT, label TEXT, score REAL)")
     photos = sorted((folder / "inbox").iterdir())
-    started = time.monotonic()
+    start = time.monotonic()
     for photo in photos:
-        _sort_one(model, photo, folder, database)
-    ended = time.monotonic()
-    return {"photos": len(photos), "seconds": ended - started}
+        _sort_photo(model, photo, folder, database)
+    return {"photos": len(photos), "seconds": time.monotonic() - start}
 
 
-def _sort_one(model: Any, photo: Path, folder: Path, database: sqlite3.Connection) -> None:
+def _sort_photo(model: Any, photo: Path, folder: Path, database: sqlite3.Connection) -> None:
     image = cv2.imread(str(photo))
     resized = tf.image.resize(image, (_SIDE, _SIDE))
     score = float(model.predict(np.expand_dims(resized / 255, 0), verbose=0)[0, 0])

@@ -1,4 +1,4 @@
-"""A `moodsort run` that is watched from outside."""
+"""A `moodsort run`, observed from outside."""
 
 import os
 import select
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.bench.photos import Root
-from tests.bench.processes import Child, child, moodsort
+from tests.bench.processes import Child, make_moodsort_command, run_child
 
 POLL_SECONDS = 0.0003
 
@@ -18,8 +18,8 @@ _READY = b"moodsort is running"
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """A worker that runs, and how many seconds after its process was started things were seen."""
+class StartedWorker:
+    """A running worker, and the seconds from before its start until it was ready and a photo was filed."""
 
     child: Child
     ready_seconds: float
@@ -27,36 +27,38 @@ class Started:
 
 
 @contextmanager
-def started(root: Root, first: str) -> Iterator[Started]:
-    """Run a worker from before its start until the end of the block; `first` is a photo in its inbox."""
-    with child(moodsort("run", "--config", root.config)) as worker:
-        yield _observed(worker, root, first)
+def run_worker(root: Root, first: str) -> Iterator[StartedWorker]:
+    """Run a worker until the context ends; `first` is the name of a photo that waits in its inbox."""
+    with run_child(make_moodsort_command("run", "--config", root.config)) as child:
+        yield _observe_start(child, root, first)
 
 
-def _observed(worker: Child, root: Root, first: str) -> Started:
+def _observe_start(child: Child, root: Root, first: str) -> StartedWorker:
     ready = filed = 0.0
-    descriptor = worker.output.fileno()
-    printed = b""
+    descriptor = child.output.fileno()
+    output = b""
     while not (ready and filed):
-        if worker.popen.poll() is not None:
-            raise worker.failed(f"ended with status {worker.popen.returncode} before it was ready")
+        if child.popen.poll() is not None:
+            raise child.describe_failure(f"ended with status {child.popen.returncode} before it was ready")
         if select.select([descriptor], [], [], POLL_SECONDS)[0]:
-            printed += os.read(descriptor, 4096)
-        seconds = time.monotonic() - worker.started
-        if not ready and _READY in printed:
+            output += os.read(descriptor, 4096)
+        seconds = time.monotonic() - child.started_at
+        if not ready and _READY in output:
             ready = seconds
         if not filed and root.is_filed(first):
             filed = seconds
         if seconds > _PATIENCE_SECONDS:
-            raise worker.failed("was not ready, or did not file the photo in its inbox")
-    return Started(worker, ready, filed)
+            raise child.describe_failure("was not ready, or did not file the photo in its inbox")
+    return StartedWorker(child, ready, filed)
 
 
-def wait_until(is_so: Callable[[], bool], worker: Child, what: str, pause: float = POLL_SECONDS) -> float:
-    """Look again and again until something is so; return when (monotonic seconds). Raises ChildFailed."""
+def wait_until(
+    condition: Callable[[], bool], child: Child, action: str, pause: float = POLL_SECONDS
+) -> float:
+    """Poll the condition until it holds; return when (monotonic seconds). Raises ChildFailed."""
     give_up_at = time.monotonic() + _PATIENCE_SECONDS
-    while not is_so():
-        if time.monotonic() > give_up_at or worker.popen.poll() is not None:
-            raise worker.failed(f"did not: {what}")
+    while not condition():
+        if time.monotonic() > give_up_at or child.popen.poll() is not None:
+            raise child.describe_failure(f"did not {action}")
         time.sleep(pause)
     return time.monotonic()

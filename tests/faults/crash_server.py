@@ -17,8 +17,9 @@ from pathlib import Path
 from tests.faults.observed_worker import open_observed_worker
 from worker.config import load_config
 from worker.daemon.clock import Clock
-from worker.daemon.service import SingleRun, run_worker
+from worker.daemon.loop import run_worker
 from worker.daemon.signals import Signals
+from worker.daemon.single_run import SingleRun
 from worker.daemon.worker import Worker
 from worker.filing import FileOperations
 

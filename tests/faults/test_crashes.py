@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.drawing import photo_bytes
-from tests.home import PROJECT, Home, until
+from tests.drawing import draw_jpeg
+from tests.home import PROJECT, Home, wait_until
 
 KILLED = -signal.SIGKILL
 
@@ -76,12 +76,12 @@ def filled_home(home: Home) -> Home:
 
 def fill(home: Home) -> Home:
     """Drop a photo, one in a folder, one whose name is taken, and one that is damaged."""
-    home.drop("a.jpg", photo_bytes(1))
-    home.drop("trip/b.jpg", photo_bytes(2))
-    home.drop("c.jpg", photo_bytes(3)[:-200])
+    home.drop("a.jpg", draw_jpeg(1))
+    home.drop("trip/b.jpg", draw_jpeg(2))
+    home.drop("c.jpg", draw_jpeg(3)[:-200])
     for label in ("happy", "sad"):
-        home.place(f"{label}/d.jpg", photo_bytes(5))
-    home.drop("d.jpg", photo_bytes(4))
+        home.add_bystander(f"{label}/d.jpg", draw_jpeg(5))
+    home.drop("d.jpg", draw_jpeg(4))
     return home
 
 
@@ -188,8 +188,8 @@ def home_maker(tmp_path: Path) -> HomeMaker:
 
 def test_a_real_worker_process_finishes_what_a_killed_one_left(home: Home) -> None:
     home.drop_photos(100)
-    with home.watched() as running:
-        until(lambda: running.told("filed"))
+    with home.watch() as running:
+        wait_until(lambda: running.find_events("filed"))
         assert running.end(signal.SIGKILL) == KILLED
     home.run_once()
     home.check_promises()
@@ -198,10 +198,10 @@ def test_a_real_worker_process_finishes_what_a_killed_one_left(home: Home) -> No
 def test_a_new_file_with_the_name_of_one_in_hand_gets_its_own_row(
     home: Home, workers: WorkerProcesses
 ) -> None:
-    home.drop("a.jpg", photo_bytes(1))
+    home.drop("a.jpg", draw_jpeg(1))
     assert workers.crash(home, "after unlink") == KILLED
-    (home.inbox / "a.jpg").write_bytes(photo_bytes(2))
+    (home.inbox / "a.jpg").write_bytes(draw_jpeg(2))
     workers.finish(home)
-    rows = home.rows()
+    rows = home.read_rows()
     assert [row.status for row in rows] == ["filed", "filed"]
-    assert [home.files()[row.path] for row in rows] == [photo_bytes(1), photo_bytes(2)]
+    assert [home.read_files()[row.path] for row in rows] == [draw_jpeg(1), draw_jpeg(2)]

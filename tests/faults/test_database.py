@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 import psutil
 import psycopg
 
-from tests.drawing import photo_bytes
-from tests.home import Home, until
+from tests.drawing import draw_jpeg
+from tests.home import Home, wait_until
 from worker.config import load_config
 from worker.daemon.locks import hold_locks
 from worker.fileio import find_lock_holder
@@ -28,36 +28,36 @@ def lock_database(home: Home) -> Iterator[None]:
 
 
 def test_photos_are_filed_when_a_locked_database_is_free_again(home: Home) -> None:
-    with home.watched() as running:
+    with home.watch() as running:
         with lock_database(home):
-            home.drop("a.jpg", photo_bytes(1))
-            until(lambda: running.told("backing_off"))
-            assert "is locked by another program" in running.told("backing_off")[0]["detail"]
-        until(home.are_filed)
+            home.drop("a.jpg", draw_jpeg(1))
+            wait_until(lambda: running.find_events("backing_off"))
+            assert "is locked by another program" in running.find_events("backing_off")[0]["detail"]
+        wait_until(home.is_all_filed)
         assert running.end() == 0
     home.check_promises()
 
 
 def test_a_worker_stops_within_five_seconds_while_the_database_is_locked(home: Home) -> None:
-    with home.watched() as running, lock_database(home):
-        home.drop("a.jpg", photo_bytes(1))
-        until(lambda: running.told("backing_off"))
+    with home.watch() as running, lock_database(home):
+        home.drop("a.jpg", draw_jpeg(1))
+        wait_until(lambda: running.find_events("backing_off"))
         # The next worker starts its child process, then waits for the lock.
-        until(psutil.Process(running.popen.pid).children)
+        wait_until(psutil.Process(running.popen.pid).children)
         assert running.end(seconds=PROMISED_SECONDS) == 0
     assert (home.inbox / "a.jpg").exists()
 
 
 def test_photos_are_filed_when_the_database_can_be_written_again(home: Home) -> None:
-    with home.watched() as running:
+    with home.watch() as running:
         # From outside, as a full disk would: files may not grow, nor be written beyond their first pages.
         limits = resource.prlimit(running.popen.pid, resource.RLIMIT_FSIZE, (16384, resource.RLIM_INFINITY))
-        home.drop("a.jpg", photo_bytes(1))
-        until(lambda: running.told("backing_off"))
-        assert "moodsort.db" in running.told("backing_off")[0]["detail"]
+        home.drop("a.jpg", draw_jpeg(1))
+        wait_until(lambda: running.find_events("backing_off"))
+        assert "moodsort.db" in running.find_events("backing_off")[0]["detail"]
         assert (home.inbox / "a.jpg").exists()
         resource.prlimit(running.popen.pid, resource.RLIMIT_FSIZE, limits)
-        until(home.are_filed)
+        wait_until(home.is_all_filed)
         assert running.end() == 0
     home.check_promises()
 
@@ -76,14 +76,14 @@ def test_a_full_disk_does_not_keep_a_worker_from_its_lock(home: Home) -> None:
 def test_photos_are_filed_when_a_lost_connection_is_there_again(home: Home, postgres_url: str) -> None:
     home.database_url = postgres_url
     home.configure()
-    with home.watched() as running:
+    with home.watch() as running:
         with psycopg.connect(postgres_url, autocommit=True) as connection:
             condition = "datname = current_database() AND pid <> pg_backend_pid()"
             connection.execute(
                 f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {condition}".encode()
             )
-        home.drop("a.jpg", photo_bytes(1))
-        until(home.are_filed)
-        assert running.told("backing_off")
+        home.drop("a.jpg", draw_jpeg(1))
+        wait_until(home.is_all_filed)
+        assert running.find_events("backing_off")
         assert running.end(signal.SIGTERM) == 0
     home.check_promises()

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.drawing import photo_bytes
-from tests.driving import driven
+from tests.drawing import draw_jpeg
+from tests.driver import open_driver
 from tests.home import Home
 from worker.filing import FileOperations
 
@@ -57,46 +57,46 @@ def test_a_photo_that_the_disk_refuses_waits_and_holds_up_no_other(
     operation: str,
     is_selected: Callable[[Path], bool],
 ) -> None:
-    home.drop("trip/refused.jpg", photo_bytes(1))
-    home.drop("other.jpg", photo_bytes(2))
+    home.drop("trip/refused.jpg", draw_jpeg(1))
+    home.drop("other.jpg", draw_jpeg(2))
     failing = FailingOperation(getattr(FileOperations(), operation), is_selected)
     failing.cause = CAUSES[0]
     with (
-        driven(home, replace(FileOperations(), **{operation: failing})) as hand,
+        open_driver(home, replace(FileOperations(), **{operation: failing})) as hand,
         caplog.at_level(logging.WARNING),
     ):
-        hand.until(lambda: home.statuses() == {"filed": 1, "decided": 1})
+        hand.step_until(lambda: home.count_statuses() == {"filed": 1, "decided": 1})
         for cause in CAUSES:
             failing.cause = cause
             for _ in range(3):
                 hand.time.ahead += 61
                 hand.worker.step(hand.time.clock.monotonic())
-        assert photo_bytes(1) in home.files().values()
+        assert draw_jpeg(1) in home.read_files().values()
         details = [record.detail for record in caplog.records if record.event == "hindered"]
         assert [sum(os.strerror(cause) in detail for detail in details) for cause in CAUSES] == [1, 1, 1]
         failing.cause = None
         hand.time.ahead += 61
-        hand.until(home.are_filed)
+        hand.step_until(home.is_all_filed)
     home.check_promises()
 
 
 def test_a_photo_is_still_in_the_inbox_while_its_destination_is_full(home: Home) -> None:
-    path = home.drop("refused.jpg", photo_bytes(1))
+    path = home.drop("refused.jpg", draw_jpeg(1))
     failing = FailingOperation(FileOperations().link, lambda _: True)
     failing.cause = errno.ENOSPC
-    with driven(home, FileOperations(link=failing)) as hand:
-        hand.until(lambda: home.statuses() == {"decided": 1})
-        hand.until_idle()
-    assert path.read_bytes() == photo_bytes(1)
+    with open_driver(home, FileOperations(link=failing)) as hand:
+        hand.step_until(lambda: home.count_statuses() == {"decided": 1})
+        hand.step_until_idle()
+    assert path.read_bytes() == draw_jpeg(1)
 
 
 def test_a_photo_that_is_hindered_when_the_worker_stops_is_filed_by_the_next(home: Home) -> None:
-    home.drop("refused.jpg", photo_bytes(1))
+    home.drop("refused.jpg", draw_jpeg(1))
     failing = FailingOperation(FileOperations().unlink, lambda _: True)
     failing.cause = errno.EIO
-    with driven(home, FileOperations(unlink=failing)) as hand:
-        hand.until(lambda: home.statuses() == {"decided": 1})
-        hand.until_idle()
+    with open_driver(home, FileOperations(unlink=failing)) as hand:
+        hand.step_until(lambda: home.count_statuses() == {"decided": 1})
+        hand.step_until_idle()
     home.run_once()
     home.check_promises()
 
@@ -104,12 +104,12 @@ def test_a_photo_that_is_hindered_when_the_worker_stops_is_filed_by_the_next(hom
 def test_a_run_that_the_disk_hinders_to_the_end_says_so_and_fails(home: Home) -> None:
     home.drop_photos(2)
     home.run_once()
-    home.drop("trip/refused.jpg", photo_bytes(9))
+    home.drop("trip/refused.jpg", draw_jpeg(9))
     for label in ("happy", "sad"):
-        home.place(f"{label}/trip", b"a file where the folder would be")
-    process = home.moodsort("run", "--once")
+        home.add_bystander(f"{label}/trip", b"a file where the folder would be")
+    process = home.run_command("run", "--once")
     assert process.returncode == 1
     assert "1 photo could not be finished" in process.stdout
     assert process.stderr.count("hindered") == 1
     assert (home.inbox / "trip/refused.jpg").exists()
-    assert home.statuses() == Counter(filed=2, decided=1)
+    assert home.count_statuses() == Counter(filed=2, decided=1)

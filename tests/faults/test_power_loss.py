@@ -4,8 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.drawing import photo_bytes
-from tests.driving import Later, drive
+from tests.drawing import draw_jpeg
+from tests.driver import MovableClock, drive
 from tests.faults.observed_worker import open_observed_worker
 from tests.home import Home
 from worker.config import load_config
@@ -13,13 +13,13 @@ from worker.store.engine import can_corrupt_wal, connect
 
 
 def record_steps(home: Home) -> list[str]:
-    home.drop("a.jpg", photo_bytes(1))
+    home.drop("a.jpg", draw_jpeg(1))
     steps: list[str] = []
-    later = Later()
+    later = MovableClock()
     with drive(
         open_observed_worker(load_config(home.config), steps.append, clock=later.clock), later
     ) as hand:
-        hand.until(home.are_filed)
+        hand.step_until(home.is_all_filed)
     return steps
 
 
@@ -35,17 +35,17 @@ def test_each_name_is_durable_before_the_next_step_relies_on_it(home: Home) -> N
 
 
 def test_the_database_names_the_destination_when_the_file_gets_there(home: Home) -> None:
-    home.drop("a.jpg", photo_bytes(1))
+    home.drop("a.jpg", draw_jpeg(1))
     states: list[tuple[str, bool]] = []
 
     def read_state(step: str) -> None:
         if step == "after link":
-            (row,) = home.rows()
+            (row,) = home.read_rows()
             states.append((row.status, (home.root / row.path).exists()))
 
-    later = Later()
+    later = MovableClock()
     with drive(open_observed_worker(load_config(home.config), read_state, clock=later.clock), later) as hand:
-        hand.until(home.are_filed)
+        hand.step_until(home.is_all_filed)
     assert states == [("decided", True)]
 
 

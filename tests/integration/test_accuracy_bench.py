@@ -9,7 +9,7 @@ from tests.bench.accuracy import main
 from tests.bench.accuracy_changes import CHANGES
 from tests.bench.accuracy_cost import draw_faceless, measure_costs
 from tests.bench.accuracy_predictions import predict_folder
-from tests.drawing import encoded, photo_bytes
+from tests.drawing import draw_jpeg, encode_image
 from tests.face_networks import GREEN, HAPPY, SAD, draw_people
 from tests.scene_bundle import make_scene_bundle
 from trainer.data.class_folders import Split
@@ -30,8 +30,8 @@ def data(tmp_path: Path) -> Path:
         for seed in seeds:
             folder = tmp_path / "data" / split / ("happy", "sad")[seed % 2]
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{seed}.jpg").write_bytes(photo_bytes(seed))
-    (folder / "copy.jpg").write_bytes(photo_bytes(15))
+            (folder / f"{seed}.jpg").write_bytes(draw_jpeg(seed))
+    (folder / "copy.jpg").write_bytes(draw_jpeg(15))
     (folder / "note.jpg").write_text("no picture")
     return tmp_path / "data"
 
@@ -48,7 +48,7 @@ def people(tmp_path: Path) -> Path:
     for name, image in photos.items():
         path = tmp_path / "people" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded(image, "PNG"))
+        path.write_bytes(encode_image(image, "PNG"))
     return tmp_path / "people"
 
 
@@ -86,7 +86,7 @@ def test_a_sample_is_the_same_each_time(data: Path) -> None:
 
 def test_every_network_of_a_bundle_has_its_cost(face_bundle: Path) -> None:
     bundle = load_bundle(face_bundle)
-    costs = measure_costs(bundle, encoded(draw_people((64, 96, HAPPY), (320, 160, SAD)), "PNG"), RUNS)
+    costs = measure_costs(bundle, encode_image(draw_people((64, 96, HAPPY), (320, 160, SAD)), "PNG"), RUNS)
     assert costs.networks.keys() == {network.file for network in bundle.manifest.networks}
     assert (costs.size, costs.faces) == ((512, 384), 2)
     assert all(value > 0 for value in (costs.prediction, costs.decoding, *costs.networks.values()))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.drawing import draw_noise, draw_photo, encoded
+from tests.drawing import draw_noise, draw_photo, encode_image
 from tests.home import Home
 
 MAX_CONFIDENCE = 0.65
@@ -53,8 +53,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     folder = home.folder / "odd"
     folder.mkdir()
     for name, picture in PICTURES.items():
-        (folder / f"{name}.png").write_bytes(encoded(picture, "PNG"))
-    done = home.moodsort("classify", folder, "--format", "json")
+        (folder / f"{name}.png").write_bytes(encode_image(picture, "PNG"))
+    done = home.run_command("classify", folder, "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     return {Path(row["path"]).stem: row for row in json.loads(done.stdout)}
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.drawing import encoded
+from tests.drawing import encode_image
 from tests.face_networks import FACE_SIDE, GREEN, HAPPY, SAD, Parts, draw_people, take_apart
 from tests.home import Home
 from trainer.data.class_folders import Split
@@ -36,11 +36,13 @@ def draw_photos(folder: Path, splits: Sequence[Split] = tuple(Split)) -> Path:
                 ground = (0, (10 if (label == "happy") is (number % 4 == 0) else 100) + seed, number)
                 faces = [(16 * number, 96, colour), (320, 16 * number, colour)][: 1 + number % 2]
                 (class_folder / f"{number}.png").write_bytes(
-                    encoded(draw_people(*faces, ground=ground), "PNG")
+                    encode_image(draw_people(*faces, ground=ground), "PNG")
                 )
             for number in range(4):
                 ground = (0, 100 if label == "happy" else 10, 20 * number + seed)
-                (class_folder / f"none-{number}.png").write_bytes(encoded(draw_people(ground=ground), "PNG"))
+                (class_folder / f"none-{number}.png").write_bytes(
+                    encode_image(draw_people(ground=ground), "PNG")
+                )
     return folder
 
 
@@ -123,10 +125,10 @@ def test_it_prints_an_ablation_and_measures_on_the_test_split(bundled):
 def test_classify_predicts_with_it(bundled, home: Home):
     out, _ = bundled
     home.configure(model={"bundle": str(out), "processes": 1})
-    home.drop("sad.png", encoded(draw_people((64, 96, SAD), (320, 160, SAD), ground=GREEN), "PNG"))
-    home.drop("nobody.png", encoded(draw_people(ground=GREEN), "PNG"))
+    home.drop("sad.png", encode_image(draw_people((64, 96, SAD), (320, 160, SAD), ground=GREEN), "PNG"))
+    home.drop("nobody.png", encode_image(draw_people(ground=GREEN), "PNG"))
 
-    process = home.moodsort("classify", home.inbox, "--format", "json")
+    process = home.run_command("classify", home.inbox, "--format", "json")
 
     assert (process.returncode, process.stderr) == (0, "")
     rows = {Path(row["path"]).name: row for row in json.loads(process.stdout)}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.drawing import photo_bytes
+from tests.drawing import draw_jpeg
 
 FIELDS = ["path", "label", "confidence", "probabilities", "faces", "reason", "detail"]
 
@@ -29,11 +29,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     for number, name in enumerate(["c.jpg", "a.jpg", "album/b.jpg", os.fsdecode(b"f\xfcr.jpg")]):
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(photo_bytes(number))
+        (folder / name).write_bytes(draw_jpeg(number))
     (folder / "diary.jpg").write_text("Dear diary", encoding="utf-8")
     (folder / "empty.jpg").touch()
-    (folder / "half.jpg").write_bytes(photo_bytes()[:500])
-    (folder / ".hidden.jpg").write_bytes(photo_bytes())
+    (folder / "half.jpg").write_bytes(draw_jpeg()[:500])
+    (folder / ".hidden.jpg").write_bytes(draw_jpeg())
     os.mkfifo(folder / "fifo.jpg")
     (folder / "link.jpg").symlink_to("a.jpg")
     return folder
@@ -88,7 +88,7 @@ def test_what_has_no_prediction_has_a_reason_and_no_label(rows: list[dict[str, A
 def test_nothing_is_moved_or_recorded(photos: Path, rows: list[dict[str, Any]]) -> None:
     assert not (photos / "photos").exists()
     assert not (photos / "moodsort.db").exists()
-    assert (photos / "c.jpg").read_bytes() == photo_bytes(0)
+    assert (photos / "c.jpg").read_bytes() == draw_jpeg(0)
 
 
 def test_paths_are_printed_as_they_were_named_and_in_their_order(photos: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import ImageOps
 
 from tests.distinct_pictures import draw_distinct_picture, fill_folder, write_file
-from tests.drawing import encoded, photo_bytes
+from tests.drawing import draw_jpeg, encode_image
 from trainer.cli.dataset import check
 from trainer.data.audit.set_aside import SetAsideFailed, set_aside
 from trainer.data.class_folders import ClassFile
@@ -62,7 +62,7 @@ def test_copies_in_every_disguise_are_near_duplicates(data, capsys):
             picture = picture.resize((100, 75))
         elif disguise == "mirrored":
             picture = ImageOps.mirror(picture)
-        write_file(data / "happy" / f"{disguise}.jpg", encoded(picture, "JPEG", quality=60))
+        write_file(data / "happy" / f"{disguise}.jpg", encode_image(picture, "JPEG", quality=60))
 
     findings = list_findings(capsys, data)
 
@@ -74,7 +74,7 @@ def test_copies_in_every_disguise_are_near_duplicates(data, capsys):
 
 def test_what_is_beyond_doubt_is_moved_aside_and_nothing_is_lost_or_changed(data, tmp_path, capsys):
     copy = write_file(data / "happy" / "deep" / "copy.jpg", (data / "happy" / "0.jpg").read_bytes())
-    torn = write_file(data / "sad" / "torn.jpg", photo_bytes()[:200])
+    torn = write_file(data / "sad" / "torn.jpg", draw_jpeg()[:200])
     both = write_file(data / "sad" / "both.jpg", (data / "happy" / "1.jpg").read_bytes())
     write_file(tmp_path / "data-set-aside" / "sad" / "torn.jpg", b"of an earlier time")
     before = read_tree(tmp_path)
@@ -114,7 +114,7 @@ def test_near_duplicates_across_given_splits_are_found_and_their_share_is_printe
         fill_folder(tmp_path / "data" / split / "happy", first)
         fill_folder(tmp_path / "data" / split / "sad", first + 100)
     mirrored = ImageOps.mirror(draw_distinct_picture(100))
-    write_file(tmp_path / "data" / "test" / "sad" / "mirrored.png", encoded(mirrored, "PNG"))
+    write_file(tmp_path / "data" / "test" / "sad" / "mirrored.png", encode_image(mirrored, "PNG"))
 
     (finding,) = list_findings(capsys, tmp_path / "data")
     run(tmp_path / "data")

@@ -10,7 +10,7 @@ import pytest
 from PIL import ImageOps
 
 from tests.distinct_pictures import draw_distinct_picture, write_file
-from tests.drawing import encoded
+from tests.drawing import encode_image
 from trainer.cli.dataset import dataset
 from trainer.data.class_folders import Split, find_classes
 from trainer.pipelines.evaluate import evaluate_bundles
@@ -20,7 +20,7 @@ from worker.errors import ConfigError
 
 def draw_jpeg(seed: int, *, mirror: bool = False) -> bytes:
     picture = draw_distinct_picture(seed, size=(60, 45))
-    return encoded(ImageOps.mirror(picture) if mirror else picture, "JPEG", quality=90)
+    return encode_image(ImageOps.mirror(picture) if mirror else picture, "JPEG", quality=90)
 
 
 def fill_classes(data: Path, first: int = 0, count: int = 20) -> Path:

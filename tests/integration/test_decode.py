@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.drawing import (
+    build_pixel_bomb,
+    build_png,
+    draw_jpeg,
     draw_noise,
     draw_photo,
     draw_pixels,
-    encoded,
-    photo_bytes,
-    pixel_bomb,
-    png,
-    turned,
+    encode_image,
+    encode_rotated,
 )
 from worker.errors import BadPhoto, Reason
 from worker.inference.decode import Picture, decode_photo
@@ -59,20 +59,20 @@ def test_a_picture_is_upright_whatever_its_orientation_and_format(kind: str, ori
     upright = draw_photo(1, (96, 64))
     options = (LOSSLESS | LOSSY)[kind]
 
-    picture = decode(turned(upright, orientation, kind, **options))
+    picture = decode(encode_rotated(upright, orientation, kind, **options))
 
     assert (picture.width, picture.height) == (96, 64)
     assert measure_difference(picture.pixels, np.asarray(upright)) <= (0 if kind in LOSSLESS else 6)
 
 
 def test_a_heic_that_only_exif_turns_is_turned() -> None:
-    data = turned(draw_photo(1), 6, "HEIF")
+    data = encode_rotated(draw_photo(1), 6, "HEIF")
     assert b"irot" not in data, "the encoder has begun to write the box; find another way to leave it out"
     assert decode(data).pixels.shape == (64, 96, 3)
 
 
 def test_an_avif_that_its_own_box_turns_is_turned_once() -> None:
-    data = turned(draw_photo(1), 6, "AVIF")
+    data = encode_rotated(draw_photo(1), 6, "AVIF")
     assert b"irot" in data
     assert decode(data).pixels.shape == (64, 96, 3)
 
@@ -80,11 +80,11 @@ def test_an_avif_that_its_own_box_turns_is_turned_once() -> None:
 def test_an_orientation_that_exif_does_not_know_turns_nothing() -> None:
     exif = Image.Exif()
     exif[0x0112] = 77
-    assert decode(encoded(draw_photo(), "JPEG", exif=exif)).pixels.shape == (64, 96, 3)
+    assert decode(encode_image(draw_photo(), "JPEG", exif=exif)).pixels.shape == (64, 96, 3)
 
 
 def test_broken_metadata_around_intact_pixels_does_not_damage_a_picture() -> None:
-    data = encoded(draw_photo(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\xff\xff" + b"\xff" * 40)
+    data = encode_image(draw_photo(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\xff\xff" + b"\xff" * 40)
     assert decode(data).pixels.shape == (64, 96, 3)
 
 
@@ -103,7 +103,7 @@ def test_every_colour_mode_becomes_rgb_of_8_bits(mode: str) -> None:
         expected = np.asarray(image.convert("RGB"))
     kind = "TIFF" if mode in ("CMYK", "I", "F") else "PNG"
 
-    picture = decode(encoded(image, kind))
+    picture = decode(encode_image(image, kind))
 
     assert picture.pixels.dtype == np.uint8
     assert measure_difference(picture.pixels, expected) <= 1
@@ -113,21 +113,21 @@ def test_what_transparency_hides_is_white() -> None:
     hidden = np.zeros((64, 96, 4), np.uint8)
     hidden[:, :48] = (255, 0, 0, 0)
     hidden[:, 48:] = (0, 0, 255, 255)
-    pixels = decode(encoded(Image.fromarray(hidden), "PNG")).pixels
+    pixels = decode(encode_image(Image.fromarray(hidden), "PNG")).pixels
     assert (pixels[:, :48] == 255).all()
     assert (pixels[:, 48:] == (0, 0, 255)).all()
 
 
 def test_half_transparent_black_is_grey_over_white() -> None:
     veil = Image.new("LA", (20, 20), (0, 128))
-    assert np.abs(decode(encoded(veil, "PNG")).pixels.astype(int) - 127).max() <= 1
+    assert np.abs(decode(encode_image(veil, "PNG")).pixels.astype(int) - 127).max() <= 1
 
 
 def test_a_transparent_colour_of_a_palette_is_white() -> None:
     image = Image.new("P", (20, 20), 1)
     image.putpalette([0, 0, 0, 200, 10, 10])
-    assert (decode(encoded(image, "PNG", transparency=1)).pixels == 255).all()
-    assert (decode(encoded(image, "GIF", transparency=1)).pixels == 255).all()
+    assert (decode(encode_image(image, "PNG", transparency=1)).pixels == 255).all()
+    assert (decode(encode_image(image, "GIF", transparency=1)).pixels == 255).all()
 
 
 @pytest.mark.parametrize(("colour", "channels"), [(0, 1), (2, 3)], ids=["grey", "rgb"])
@@ -135,7 +135,7 @@ def test_a_png_of_16_bits_keeps_its_upper_8(colour: int, channels: int) -> None:
     high = draw_pixels(3, (24, 16))[..., :channels]
     wide = (high.astype(">u2") << 8 | 0x7F).astype(">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in wide)
-    pixels = decode(png(24, 16, 16, colour, rows)).pixels
+    pixels = decode(build_png(24, 16, 16, colour, rows)).pixels
     assert measure_difference(pixels, np.broadcast_to(high, (16, 24, 3))) <= 1
 
 
@@ -146,7 +146,7 @@ def test_a_make_16_bit_tiff_a_colour_keeps_its_upper_8() -> None:
 
 def test_a_cmyk_jpeg_has_the_colours_that_it_shows() -> None:
     red = Image.new("CMYK", (32, 32), (0, 255, 255, 0))
-    pixel = decode(encoded(red, "JPEG", quality=95)).pixels[16, 16].astype(int)
+    pixel = decode(encode_image(red, "JPEG", quality=95)).pixels[16, 16].astype(int)
     assert pixel[0] > 230
     assert pixel[1:].max() < 25
 
@@ -154,7 +154,7 @@ def test_a_cmyk_jpeg_has_the_colours_that_it_shows() -> None:
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_the_first_frame_stands_for_an_animation(kind: str) -> None:
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue", "green")]
-    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    data = encode_image(frames[0], kind, save_all=True, append_images=frames[1:])
     assert measure_difference(decode(data).pixels, np.asarray(frames[0])) <= 2
 
 
@@ -166,29 +166,29 @@ def test_a_large_picture_is_decoded_as_if_in_full_size_and_then_resized(kind: st
     large = draw_photo(4, (1200, 800))
     resized = large.resize((320, 213), Image.Resampling.BILINEAR, reducing_gap=3.0)
 
-    picture = decode(encoded(large, kind))
+    picture = decode(encode_image(large, kind))
 
     assert (picture.width, picture.height) == (1200, 800)
     assert measure_difference(picture.pixels, np.asarray(resized)) <= 2
 
 
 def test_a_small_picture_keeps_its_size() -> None:
-    assert decode(photo_bytes(size=(30, 20))).pixels.shape == (20, 30, 3)
+    assert decode(draw_jpeg(size=(30, 20))).pixels.shape == (20, 30, 3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4000, 1), (1, 4000)])
 def test_a_picture_of_one_line_is_decoded(size: tuple[int, int]) -> None:
-    assert max(decode(encoded(Image.new("RGB", size), "PNG")).pixels.shape[:2]) <= 320
+    assert max(decode(encode_image(Image.new("RGB", size), "PNG")).pixels.shape[:2]) <= 320
 
 
 def test_the_longest_side_after_turning_is_the_maximum() -> None:
-    picture = decode(turned(draw_photo(5, (1000, 500)), 6, "JPEG"), max_side=100)
+    picture = decode(encode_rotated(draw_photo(5, (1000, 500)), 6, "JPEG"), max_side=100)
     assert picture.pixels.shape == (50, 100, 3)
     assert (picture.width, picture.height) == (1000, 500)
 
 
 def test_a_pixel_bomb_is_refused_before_it_is_decoded() -> None:
-    bomb = pixel_bomb()
+    bomb = build_pixel_bomb()
     assert len(bomb) < 300_000
     tracemalloc.start()
     started = time.process_time()
@@ -202,7 +202,7 @@ def test_a_pixel_bomb_is_refused_before_it_is_decoded() -> None:
 
 
 def test_the_limit_of_pixels_is_itself_allowed() -> None:
-    data = photo_bytes(size=(40, 25))
+    data = draw_jpeg(size=(40, 25))
     assert decode(data, max_pixels=1000).width == 40
     assert find_refusal(data, max_pixels=999) is Reason.TOO_MANY_PIXELS
 
@@ -211,22 +211,22 @@ def test_the_limit_of_pixels_is_itself_allowed() -> None:
 
 NOISE = draw_noise(6)
 COMPLETE = {
-    "jpeg": encoded(NOISE, "JPEG"),
-    "jpeg progressive": encoded(NOISE, "JPEG", progressive=True),
-    "jpeg grey": encoded(NOISE.convert("L"), "JPEG"),
-    "jpeg with restarts": encoded(NOISE, "JPEG", restart_marker_rows=1),
-    "png": encoded(NOISE, "PNG"),
-    "png palette": encoded(NOISE.quantize(64), "PNG"),
-    "webp": encoded(NOISE, "WEBP"),
-    "webp lossless": encoded(NOISE, "WEBP", lossless=True),
-    "gif": encoded(NOISE, "GIF"),
-    "bmp": encoded(NOISE, "BMP"),
-    "tiff": encoded(NOISE, "TIFF"),
-    "tiff lzw": encoded(NOISE, "TIFF", compression="tiff_lzw"),
-    "tiff deflate": encoded(NOISE, "TIFF", compression="tiff_adobe_deflate"),
-    "tiff jpeg": encoded(NOISE, "TIFF", compression="jpeg"),
-    "avif": encoded(NOISE, "AVIF"),
-    "heif": encoded(NOISE, "HEIF"),
+    "jpeg": encode_image(NOISE, "JPEG"),
+    "jpeg progressive": encode_image(NOISE, "JPEG", progressive=True),
+    "jpeg grey": encode_image(NOISE.convert("L"), "JPEG"),
+    "jpeg with restarts": encode_image(NOISE, "JPEG", restart_marker_rows=1),
+    "png": encode_image(NOISE, "PNG"),
+    "png palette": encode_image(NOISE.quantize(64), "PNG"),
+    "webp": encode_image(NOISE, "WEBP"),
+    "webp lossless": encode_image(NOISE, "WEBP", lossless=True),
+    "gif": encode_image(NOISE, "GIF"),
+    "bmp": encode_image(NOISE, "BMP"),
+    "tiff": encode_image(NOISE, "TIFF"),
+    "tiff lzw": encode_image(NOISE, "TIFF", compression="tiff_lzw"),
+    "tiff deflate": encode_image(NOISE, "TIFF", compression="tiff_adobe_deflate"),
+    "tiff jpeg": encode_image(NOISE, "TIFF", compression="jpeg"),
+    "avif": encode_image(NOISE, "AVIF"),
+    "heif": encode_image(NOISE, "HEIF"),
 }
 
 _TRAILER_BYTES = {"png": 4, "png palette": 4, "gif": 2}
@@ -259,7 +259,7 @@ def test_a_picture_whose_end_was_never_written_is_refused_as_damaged(name: str) 
 
 
 def test_a_jpeg_with_a_hole_or_an_early_end_is_refused_rather_than_filled_up_with_grey() -> None:
-    data = encoded(draw_noise(1, (640, 480)), "JPEG")
+    data = encode_image(draw_noise(1, (640, 480)), "JPEG")
     middle = len(data) // 2
     assert find_refusal(data[:middle] + bytes(3000) + data[middle + 3000 :]) is Reason.DAMAGED
     assert find_refusal(data[:middle] + b"\xff\xd9") is Reason.DAMAGED
@@ -302,7 +302,7 @@ def test_what_is_no_picture_is_refused_as_none(data: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["ICO", "PCX", "TGA", "PPM", "JPEG2000"])
 def test_a_picture_of_another_format_is_refused_as_unsupported(kind: str) -> None:
-    assert find_refusal(encoded(draw_photo(size=(32, 32)), kind)) is Reason.UNSUPPORTED
+    assert find_refusal(encode_image(draw_photo(size=(32, 32)), kind)) is Reason.UNSUPPORTED
 
 
 def test_a_photoshop_file_is_refused_as_unsupported() -> None:
@@ -313,7 +313,7 @@ def test_a_photoshop_file_is_refused_as_unsupported() -> None:
 
 def test_a_refusal_names_the_format_and_what_to_do() -> None:
     with pytest.raises(BadPhoto, match="ICO is not read; save it as JPEG or PNG"):
-        decode(encoded(draw_photo(size=(32, 32)), "ICO"))
+        decode(encode_image(draw_photo(size=(32, 32)), "ICO"))
 
 
 # Anything at all
@@ -373,7 +373,7 @@ def _make_16_bit_tiff(high: NDArray[np.uint8]) -> bytes:
 
 
 def test_the_drawn_files_are_what_they_say() -> None:
-    assert zlib.crc32(photo_bytes()) == zlib.crc32(photo_bytes())
+    assert zlib.crc32(draw_jpeg()) == zlib.crc32(draw_jpeg())
     for data in COMPLETE.values():
         with Image.open(io.BytesIO(data)) as image:
             assert image.size == NOISE.size

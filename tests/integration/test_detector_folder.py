@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.drawing import photo_bytes
+from tests.drawing import draw_jpeg
 from tests.face_networks import FACE_SIDE, HAPPY, SAD, Parts, draw_people, take_apart
 from trainer.data.class_folders import ClassFile
 from trainer.detection.annotated_images import annotate_whole_image, read_annotated_images
@@ -170,8 +170,8 @@ def test_pictures_are_read_in_order_and_unreadable_files_are_named_and_left_out(
     sizes = [(96, 64), (40, 80), (300, 20)]
     paths = [tmp_path / f"{number}.jpg" for number in range(3)]
     for path, size in zip(paths, sizes, strict=True):
-        path.write_bytes(photo_bytes(size=size))
-    (tmp_path / "torn.jpg").write_bytes(photo_bytes()[:300])
+        path.write_bytes(draw_jpeg(size=size))
+    (tmp_path / "torn.jpg").write_bytes(draw_jpeg()[:300])
     sentences: list[str] = []
     names = (paths[0], tmp_path / "torn.jpg", *paths[1:])
     files = [ClassFile(path, tmp_path, "faces", None) for path in names]

@@ -1,4 +1,4 @@
-"""The doctor on a real folder, with the real bundle and a real classifier process."""
+"""The doctor on a real folder, with the real bundle and a real child process."""
 
 import fcntl
 import json
@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from worker.cli.doctor import doctor
 from worker.config import load_config
-from worker.daemon.locks import list_lock_files
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +32,7 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def examined(config: Path) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+def run_doctor(config: Path) -> tuple[int, dict[str, list[dict[str, Any]]]]:
     result = CliRunner().invoke(
         doctor,
         ["--config", str(config), "--format", "json"],
@@ -41,47 +40,46 @@ def examined(config: Path) -> tuple[int, dict[str, list[dict[str, Any]]]]:
         standalone_mode=False,
         catch_exceptions=False,
     )
-    found: dict[str, list[dict[str, Any]]] = {}
+    rows_by_check: dict[str, list[dict[str, Any]]] = {}
     for row in json.loads(result.output):
-        found.setdefault(row["check"], []).append(row)
-    return result.return_value, found
+        rows_by_check.setdefault(row["check"], []).append(row)
+    return result.return_value, rows_by_check
 
 
-def test_a_fresh_configuration_has_nothing_wrong_and_stays_untouched(config: Path) -> None:
-    status, found = examined(config)
+def test_a_fresh_configuration_passes_and_nothing_is_made(config: Path) -> None:
+    status, rows_by_check = run_doctor(config)
     assert status == 0
-    assert not [row for rows in found.values() for row in rows if row["state"] == "fail"]
-    assert {"configuration", "folders", "labels", "links", "space", "images", "model", "database"} <= set(
-        found
-    )
+    assert not [row for rows in rows_by_check.values() for row in rows if row["state"] == "fail"]
+    checks = {"configuration", "folders", "labels", "links", "space", "images", "model", "database"}
+    assert checks <= rows_by_check.keys()
     assert list(config.parent.iterdir()) == [config]
 
 
 def test_every_mistake_of_a_configuration_is_a_line(config: Path) -> None:
     config.write_text("[folder]\n[inbox]\nsettle_seconds = 'soon'\n")
-    status, found = examined(config)
-    assert (status, list(found)) == (1, ["configuration"])
-    assert [row["state"] for row in found["configuration"]] == ["fail", "fail"]
-    assert found["configuration"][0]["remedy"] == "did you mean folders?"
+    status, rows_by_check = run_doctor(config)
+    assert (status, list(rows_by_check)) == (1, ["configuration"])
+    assert [row["state"] for row in rows_by_check["configuration"]] == ["fail", "fail"]
+    assert rows_by_check["configuration"][0]["remedy"] == "did you mean folders?"
 
 
 def test_a_bundle_that_is_not_there_does_not_keep_the_rest_from_being_checked(config: Path) -> None:
     config.write_text('[model]\nbundle = "elsewhere"\n')
-    status, found = examined(config)
+    status, rows_by_check = run_doctor(config)
     assert status == 1
-    assert found["model"][0]["state"] == "fail"
-    assert found["database"][0]["state"] == "ok"
+    assert rows_by_check["model"][0]["state"] == "fail"
+    assert rows_by_check["database"][0]["state"] == "ok"
 
 
-def test_a_worker_that_runs_is_told(config: Path) -> None:
-    (path, _), *_ = list_lock_files(load_config(config))
+def test_a_running_worker_is_reported(config: Path) -> None:
+    path, *_ = load_config(config).lock_files.values()
     path.parent.mkdir()
     with path.open("w") as lock:
         lock.write("4711\n")
         lock.flush()
         fcntl.flock(lock, fcntl.LOCK_EX)
-        status, found = examined(config)
-    assert (status, found["worker"][0]["found"]) == (0, "running as process 4711")
+        status, rows_by_check = run_doctor(config)
+    assert (status, rows_by_check["worker"][0]["found"]) == (0, "running as process 4711")
 
 
 def test_a_table_is_for_people(config: Path) -> None:

@@ -12,7 +12,7 @@ import click
 import pytest
 from PIL import Image
 
-from tests.drawing import draw_photo, photo_bytes, pixel_bomb
+from tests.drawing import build_pixel_bomb, draw_jpeg, draw_photo
 from trainer.cli.evaluate import evaluate
 from trainer.evaluation.bundle_evaluation import SkippedFile
 from trainer.evaluation.bundle_task import BundlesTask, ImagePredictions
@@ -46,7 +46,7 @@ def draw_data(folder: Path, count: int = 8) -> Path:
     for label, first in (("happy", 0), ("sad", 1000)):
         (folder / label).mkdir(parents=True)
         for seed in range(first, first + count):
-            (folder / label / f"{seed}.jpg").write_bytes(photo_bytes(seed))
+            (folder / label / f"{seed}.jpg").write_bytes(draw_jpeg(seed))
     return folder
 
 
@@ -64,8 +64,8 @@ def copy_bundle(folder: Path, decision_threshold: float) -> Path:
 
 def test_one_bundle_is_measured_and_what_cannot_be_read_is_counted_and_named(tmp_path):
     data = draw_data(tmp_path / "data")
-    (data / "sad" / "torn.jpg").write_bytes(photo_bytes(1)[:400])
-    (data / "sad" / "bomb.png").write_bytes(pixel_bomb())
+    (data / "sad" / "torn.jpg").write_bytes(draw_jpeg(1)[:400])
+    (data / "sad" / "bomb.png").write_bytes(build_pixel_bomb())
     os.mkfifo(data / "sad" / "pipe.jpg")
 
     process = run_evaluate("default", data)

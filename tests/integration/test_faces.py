@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tests.drawing import encoded, photo_bytes
+from tests.drawing import draw_jpeg, encode_image
 from tests.face_networks import DETECTION, FACE_SIDE, FUSION, GREEN, HAPPY, SAD, draw_people
 from tests.home import Home
 from trainer.cli.train import train
@@ -195,8 +195,8 @@ def configure(home: Home, bundle: Path) -> Home:
 
 
 def test_faces_are_recorded_with_the_prediction(home: Home, face_bundle: Path) -> None:
-    configure(home, face_bundle).drop("people.png", encoded(PEOPLE, "PNG"))
-    home.drop("nobody.png", encoded(draw_people(ground=GREEN), "PNG"))
+    configure(home, face_bundle).drop("people.png", encode_image(PEOPLE, "PNG"))
+    home.drop("nobody.png", encode_image(draw_people(ground=GREEN), "PNG"))
     home.run_once()
     home.check_promises()
     with open_read_connection(home.database_url) as reader:
@@ -212,7 +212,7 @@ def test_faces_are_recorded_with_the_prediction(home: Home, face_bundle: Path) -
 
 
 def classify(home: Home, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return home.moodsort("classify", *arguments)
+    return home.run_command("classify", *arguments)
 
 
 @pytest.fixture
@@ -289,7 +289,7 @@ def test_an_overlay_takes_one_photo(home: Home, photo: Path) -> None:
 
 def test_of_what_has_no_prediction_nothing_is_drawn(home: Home, photo: Path) -> None:
     torn, out = home.folder / "torn.jpg", home.folder / "out.jpg"
-    torn.write_bytes(photo_bytes()[:500])
+    torn.write_bytes(draw_jpeg()[:500])
     line = refuse_classify(home, torn, "--draw", out, status=1)
     assert "torn.jpg: has no prediction, so nothing is drawn; name another photo" in line
     assert not out.exists()
@@ -342,7 +342,7 @@ def test_every_network_is_shown_and_listed(home: Home, face_bundle: Path) -> Non
     titles = ["face detector", "face classifier", "scene classifier"]
     assert [network["network"] for network in networks] == titles
     assert ", ".join(titles) in run_command(home, "model", "list")
-    assert f"({', '.join(titles)}) passes its self-test" in home.moodsort("doctor").stdout
+    assert f"({', '.join(titles)}) passes its self-test" in home.run_command("doctor").stdout
 
 
 # In the trainer.
@@ -351,7 +351,7 @@ def test_every_network_is_shown_and_listed(home: Home, face_bundle: Path) -> Non
 def test_a_bundle_of_several_networks_is_not_trained_further(face_bundle: Path, tmp_path: Path) -> None:
     for label in ("happy", "sad"):
         (tmp_path / "data" / label).mkdir(parents=True)
-        (tmp_path / "data" / label / "photo.jpg").write_bytes(photo_bytes())
+        (tmp_path / "data" / label / "photo.jpg").write_bytes(draw_jpeg())
     command = [tmp_path / "data", "--start-from", face_bundle, "--out", tmp_path / "bundle"]
     with pytest.raises(ConfigError, match="is made of several networks") as refused:
         CliRunner().invoke(train, [*map(str, command)], standalone_mode=False, catch_exceptions=False)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.drawing import photo_bytes
+from tests.drawing import draw_jpeg
 from worker.fileio import FileIdentity, identify_file
 from worker.filing import (
     DestinationTaken,
@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> Path:
 def drop(root: Path, name: str = "a.jpg", content: bytes | None = None) -> Path:
     path = root / "inbox" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(photo_bytes() if content is None else content)
+    path.write_bytes(draw_jpeg() if content is None else content)
     return path
 
 
@@ -105,7 +105,7 @@ def test_a_photo_arrives_whole_and_leaves_the_inbox(root: Path) -> None:
 
     assert move_file(move) == Moved(move)
 
-    assert read_files(root) == {"happy/a.jpg": photo_bytes()}
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
     after = move.destination.stat()
     assert (after.st_ino, after.st_mtime_ns, after.st_nlink) == (before.st_ino, before.st_mtime_ns, 1)
 
@@ -120,12 +120,12 @@ def test_a_taken_name_is_never_written_over(root: Path) -> None:
     move = make_move(drop(root))
     move.destination.write_bytes(BYSTANDER)
     assert move_file(move) == DestinationTaken(move)
-    assert read_files(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": photo_bytes()}
+    assert read_files(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": draw_jpeg()}
 
 
 def test_another_file_with_the_name_and_the_content_of_a_photo_is_not_taken_for_it(root: Path) -> None:
     move = make_move(drop(root))
-    move.destination.write_bytes(photo_bytes())
+    move.destination.write_bytes(draw_jpeg())
     assert move_file(move) == DestinationTaken(move)
     assert len(read_files(root)) == 2
 
@@ -219,7 +219,7 @@ def test_what_came_under_the_old_name_during_the_move_is_not_removed(root: Path)
             drop(root, "new", b"a newcomer").replace(move.source)
 
     assert move_file(move, sync_folder=sync) == Moved(move)
-    assert read_files(root) == {"happy/a.jpg": photo_bytes(), "inbox/a.jpg": b"a newcomer"}
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg(), "inbox/a.jpg": b"a newcomer"}
 
 
 def test_what_was_written_to_after_it_was_copied_is_not_removed(root: Path) -> None:
@@ -230,7 +230,7 @@ def test_what_was_written_to_after_it_was_copied_is_not_removed(root: Path) -> N
             move.source.write_bytes(b"written over in place")
 
     assert move_file(move, sync_folder=sync, **separate_mounts()) == Moved(move)
-    assert read_files(root) == {"happy/a.jpg": photo_bytes(), "inbox/a.jpg": b"written over in place"}
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg(), "inbox/a.jpg": b"written over in place"}
 
 
 def test_what_changes_while_it_is_copied_is_not_filed(root: Path) -> None:
@@ -257,7 +257,7 @@ def test_between_file_systems_content_times_and_mode_are_kept_and_no_copy_is_lef
 
     assert move_file(move, **separate_mounts()) == Moved(move)
 
-    assert read_files(root) == {"happy/a.jpg": photo_bytes()}
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
     after = move.destination.stat()
     assert after.st_ino != before.st_ino
     assert (after.st_mtime_ns, stat.S_IMODE(after.st_mode)) == (before.st_mtime_ns, 0o640)
@@ -282,7 +282,7 @@ def test_a_copy_that_a_crash_left_incomplete_is_replaced(root: Path) -> None:
     move = make_move(drop(root), photo_id=7)
     (root / "happy" / ".moodsort-7.part").write_bytes(b"half")
     assert move_file(move, **separate_mounts()) == Moved(move)
-    assert read_files(root) == {"happy/a.jpg": photo_bytes()}
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
 
 
 def test_a_copy_that_a_crash_left_incomplete_is_discarded(root: Path) -> None:
@@ -297,16 +297,16 @@ def test_a_copy_that_a_crash_left_incomplete_is_discarded(root: Path) -> None:
 def test_a_copy_that_arrived_before_a_crash_is_not_made_again(root: Path) -> None:
     # The device is the same, as with two bind mounts of one file system.
     move = make_move(drop(root))
-    move.destination.write_bytes(photo_bytes())
+    move.destination.write_bytes(draw_jpeg())
     assert move_file(move, **separate_mounts()) == Moved(move)
-    assert read_files(root) == {"happy/a.jpg": photo_bytes()}
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
 
 
 def test_another_file_across_mounts_is_not_taken_for_the_photo(root: Path) -> None:
     move = make_move(drop(root))
     move.destination.write_bytes(BYSTANDER)
     assert move_file(move, **separate_mounts()) == DestinationTaken(move)
-    assert read_files(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": photo_bytes()}
+    assert read_files(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": draw_jpeg()}
 
 
 def test_a_short_write_is_continued(root: Path) -> None:
@@ -314,21 +314,21 @@ def test_a_short_write_is_continued(root: Path) -> None:
     assert move_file(move, write=lambda fd, data: os.write(fd, data[:100]), **separate_mounts()) == Moved(
         move
     )
-    assert read_files(root) == {"happy/a.jpg": photo_bytes()}
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
 def test_where_links_are_refused_the_photo_is_renamed_without_replacing(root: Path, number: int) -> None:
     move = make_move(drop(root))
     assert move_file(move, link=make_refusal(number)) == Moved(move)
-    assert read_files(root) == {"happy/a.jpg": photo_bytes()}
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
 
 
 def test_a_rename_never_replaces(root: Path) -> None:
     move = make_move(drop(root))
     move.destination.write_bytes(BYSTANDER)
     assert move_file(move, link=make_refusal(errno.EPERM)) == DestinationTaken(move)
-    assert read_files(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": photo_bytes()}
+    assert read_files(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": draw_jpeg()}
 
 
 def test_a_label_folder_that_leads_elsewhere_is_followed(root: Path) -> None:
@@ -337,7 +337,7 @@ def test_a_label_folder_that_leads_elsewhere_is_followed(root: Path) -> None:
     (root / "happy").symlink_to(root / "disk")
     move = make_move(drop(root))
     assert move_file(move) == Moved(move)
-    assert read_files(root / "disk") == {"a.jpg": photo_bytes()}
+    assert read_files(root / "disk") == {"a.jpg": draw_jpeg()}
 
 
 def test_a_file_in_the_way_of_a_folder_hinders_and_stays(root: Path) -> None:
@@ -346,12 +346,12 @@ def test_a_file_in_the_way_of_a_folder_hinders_and_stays(root: Path) -> None:
     result = move_file(move)
     assert isinstance(result, MoveHindered)
     assert "ENOTDIR" in result.detail
-    assert read_files(root) == {"happy/2024": BYSTANDER, "inbox/2024/a.jpg": photo_bytes()}
+    assert read_files(root) == {"happy/2024": BYSTANDER, "inbox/2024/a.jpg": draw_jpeg()}
 
 
 def test_a_destination_that_vanishes_before_it_is_compared_was_not_the_photo(root: Path) -> None:
     move = make_move(drop(root))
-    move.destination.write_bytes(photo_bytes())
+    move.destination.write_bytes(draw_jpeg())
     operations = separate_mounts()
 
     def rename(source: Path, destination: Path) -> None:
@@ -360,7 +360,7 @@ def test_a_destination_that_vanishes_before_it_is_compared_was_not_the_photo(roo
 
     result = move_file(move, **operations | {"rename_without_replacing": rename})
     assert result == DestinationTaken(move)
-    assert read_files(root) == {"inbox/a.jpg": photo_bytes()}
+    assert read_files(root) == {"inbox/a.jpg": draw_jpeg()}
 
 
 # What a path holds
@@ -368,7 +368,7 @@ def test_a_destination_that_vanishes_before_it_is_compared_was_not_the_photo(roo
 
 def test_the_state_of_a_path_is_the_identity_and_the_hash_of_its_file(root: Path) -> None:
     path = drop(root)
-    assert read_path_state(path) == PathState(read_identity(path), hashlib.sha256(photo_bytes()).hexdigest())
+    assert read_path_state(path) == PathState(read_identity(path), hashlib.sha256(draw_jpeg()).hexdigest())
 
 
 def test_a_path_without_a_regular_file_has_no_state(root: Path) -> None:
@@ -413,11 +413,11 @@ def test_a_refused_call_hinders_and_the_same_move_made_again_finishes(
 
     assert isinstance(result, MoveHindered)
     assert errno.errorcode[number] in result.detail
-    assert photo_bytes() in read_files(root).values()
+    assert draw_jpeg() in read_files(root).values()
 
     assert move_file(move, **operations) == Moved(move)
     Mover().discard_copy(move.photo_id, move.destination)
-    assert read_files(root) == {"happy/2024/a.jpg": photo_bytes(), "happy/b.jpg": BYSTANDER}
+    assert read_files(root) == {"happy/2024/a.jpg": draw_jpeg(), "happy/b.jpg": BYSTANDER}
 
 
 class FailingOperations:
@@ -483,7 +483,7 @@ def test_after_any_faults_a_move_finishes_with_the_photo_at_one_place(
 
     results = [mover.move_all([move])[0] for _ in range(tries)]
     while isinstance(results[-1], MoveHindered):
-        assert photo_bytes() in read_files(root).values()
+        assert draw_jpeg() in read_files(root).values()
         failing.repair()
         results += mover.move_all([move])
 
@@ -491,4 +491,4 @@ def test_after_any_faults_a_move_finishes_with_the_photo_at_one_place(
     assert first_success == Moved(move)
     failing.repair()
     mover.discard_copy(move.photo_id, move.destination)
-    assert read_files(root) == {"happy/2024/a.jpg": photo_bytes(), "happy/b.jpg": BYSTANDER}
+    assert read_files(root) == {"happy/2024/a.jpg": draw_jpeg(), "happy/b.jpg": BYSTANDER}

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give what a fresh clone of the working tree would hold: no environment, no caches, no database."""
-    listed = _output("git", "-C", PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    names = _run("git", "-C", PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     folder = tmp_path_factory.mktemp("clone") / "moodsort"
-    for name in filter(None, listed.split("\0")):
+    for name in filter(None, names.split("\0")):
         if (PROJECT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, folder / name)
@@ -33,10 +33,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel, and nothing but what it asks for, into an empty environment; give its programs."""
     folder = tmp_path_factory.mktemp("wheel")
-    _output(sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", folder, clone)
+    _run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", folder, clone)
     (wheel,) = folder.glob("moodsort-*.whl")
     venv.create(folder / "venv", with_pip=True)
-    _output(folder / "venv/bin/python", "-m", "pip", "install", "-q", wheel)
+    _run(folder / "venv/bin/python", "-m", "pip", "install", "-q", wheel)
     return folder / "venv/bin"
 
 
@@ -46,15 +46,15 @@ def test_make_run_in_a_fresh_clone_sets_everything_up_and_files_a_photo(
     worker = subprocess.Popen(
         ["make", "run", f"PYTHON={sys.executable}"],
         cwd=clone,
-        env=_clean_environment(),
+        env=_make_environment(),
         stdout=subprocess.PIPE,
         text=True,
         process_group=0,
     )
     try:
         assert worker.stdout is not None
-        said = next(line for line in worker.stdout if "drop photos into" in line)
-        inbox = Path(said.strip().partition("drop photos into ")[2])
+        line = next(line for line in worker.stdout if "drop photos into" in line)
+        inbox = Path(line.strip().partition("drop photos into ")[2])
         assert inbox == clone / "photos/inbox"
         Image.new("RGB", (64, 64), "orange").save(inbox / "holiday.jpg")
         deadline = time.monotonic() + 30
@@ -67,7 +67,7 @@ def test_make_run_in_a_fresh_clone_sets_everything_up_and_files_a_photo(
 
 
 def test_make_test_checks_everything_and_needs_nothing_set_up(clone: Path) -> None:
-    recipe = _output("make", "-n", "-B", "test", cwd=clone)
+    recipe = _run("make", "-n", "-B", "test", cwd=clone)
     for step in ("-m venv", "pip install", "setup-system", "ruff", "mypy", "lint-imports", "pytest"):
         assert re.search(step, recipe), f"make test does not run {step}"
 
@@ -81,28 +81,35 @@ def test_a_wheel_gives_a_working_worker_without_tensorflow(installed: Path, tmp_
     inbox = tmp_path / "photos/inbox"
     inbox.mkdir(parents=True)
     Image.new("RGB", (64, 64), "teal").save(inbox / "a.png")
-    run = _output(installed / "moodsort", "run", "--once", cwd=tmp_path)
-    assert run.startswith("1 photo in ")
-    assert "a.png" in _output(installed / "moodsort", "log", "--format", "csv", cwd=tmp_path)
-    packages = _output(installed / "python", "-m", "pip", "list").lower()
+    output = _run(installed / "moodsort", "run", "--once", cwd=tmp_path)
+    assert output.startswith("1 photo in ")
+    assert "a.png" in _run(installed / "moodsort", "log", "--format", "csv", cwd=tmp_path)
+    packages = _run(installed / "python", "-m", "pip", "list").lower()
     assert not re.search("tensorflow|keras|torch|matplotlib", packages)
 
 
+def test_a_wheel_holds_the_templates_of_the_unit(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").touch()
+    unit = _run(installed / "moodsort", "service", "show", "--system", "--user-name", "ada", cwd=tmp_path)
+    assert f"ExecStart=:{installed / 'moodsort'} run --config {tmp_path / 'config.toml'}\n" in unit
+    assert "ProtectSystem=strict\n" in unit
+
+
 def test_without_tensorflow_train_says_how_to_install_it(installed: Path, tmp_path: Path) -> None:
-    called = [installed / "moodsort", "train", tmp_path, "--out", tmp_path / "bundle"]
-    run = subprocess.run(called, cwd=tmp_path, env=_clean_environment(), capture_output=True, text=True)
-    assert run.returncode in (1, 2)
-    assert run.stderr.count("\n") == 1
-    assert "pip install 'moodsort[train]'" in run.stderr
+    command = [installed / "moodsort", "train", tmp_path, "--out", tmp_path / "bundle"]
+    process = subprocess.run(command, cwd=tmp_path, env=_make_environment(), capture_output=True, text=True)
+    assert process.returncode in (1, 2)
+    assert process.stderr.count("\n") == 1
+    assert "pip install 'moodsort[train]'" in process.stderr
 
 
-def _output(*command: str | Path, cwd: Path | None = None) -> str:
-    run = subprocess.run(command, cwd=cwd, env=_clean_environment(), capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+def _run(*command: str | Path, cwd: Path | None = None) -> str:
+    process = subprocess.run(command, cwd=cwd, env=_make_environment(), capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
-def _clean_environment() -> dict[str, str]:
-    # What the suite's own make and environment have set must not reach another's.
-    dropped = ("MAKE", "MFLAGS", "MOODSORT_", "VIRTUAL_ENV", "PYTHON", "NOTIFY_SOCKET")
-    return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+def _make_environment() -> dict[str, str]:
+    # What the suite's own make and environment have set must not reach the fresh clone's.
+    prefixes = ("MAKE", "MFLAGS", "MOODSORT_", "VIRTUAL_ENV", "PYTHON", "NOTIFY_SOCKET")
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}

@@ -19,7 +19,7 @@ from typing import Any, Generic
 
 import pytest
 
-from tests.drawing import draw_photo, encoded, photo_bytes, pixel_bomb
+from tests.drawing import build_pixel_bomb, draw_jpeg, draw_photo, encode_image
 from tests.integration.child_tasks import DyingTask, HostileTask, UnfitTask, WordCount, WordCountTask
 from tests.scene_bundle import make_scene_bundle
 from worker.config import BUILT_IN_BUNDLE, Limits
@@ -114,7 +114,7 @@ def write(folder: Path, name: str, content: bytes) -> Path:
 
 
 def write_photos(folder: Path, photos: int) -> list[Path]:
-    return [write(folder, f"{number}.jpg", photo_bytes(number)) for number in range(photos)]
+    return [write(folder, f"{number}.jpg", draw_jpeg(number)) for number in range(photos)]
 
 
 def sha256(content: bytes) -> str:
@@ -154,7 +154,7 @@ def test_a_task_of_any_kind_has_results_of_its_own_type(tmp_path: Path) -> None:
 
 
 def test_batches_go_to_every_free_process(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.jpg", photo_bytes())
+    path = write(tmp_path, "a.jpg", draw_jpeg())
     with closing(Driver(HOSTILE_SETUP, size=2)) as driver:
         driver.make_ready(room=2)
         driver.pool.submit([Job(1, path)], driver.now)
@@ -324,7 +324,7 @@ def test_a_process_that_is_stopped_is_replaced_and_its_photo_classified(
 ) -> None:
     driver.make_ready()
     driver.processes[0].send_signal(signal.SIGSTOP)
-    driver.pool.submit([Job(0, write(tmp_path, "a.jpg", photo_bytes()))], driver.now)
+    driver.pool.submit([Job(0, write(tmp_path, "a.jpg", draw_jpeg()))], driver.now)
     assert driver.expire() == []
     results: list[JobResult[PhotoResult]] = []
     while not results:
@@ -337,13 +337,13 @@ def test_an_idle_process_that_dies_is_replaced(driver: Driver[PhotoResult], tmp_
     driver.make_ready()
     driver.processes[0].kill()
     driver.processes[0].wait()
-    assert isinstance(driver.run(write(tmp_path, "a.jpg", photo_bytes()))[0], Completed)
+    assert isinstance(driver.run(write(tmp_path, "a.jpg", draw_jpeg()))[0], Completed)
 
 
 def test_a_picture_beyond_the_memory_limit_is_refused_for_its_pixels(tmp_path: Path) -> None:
     limits = replace(LIMITS, max_pixels=1 << 40, memory_bytes=1 << 29, decode_seconds=60)
     with closing(Driver(replace(PREDICTION_SETUP, limits=limits))) as driver:
-        results = driver.run(write(tmp_path, "a.png", pixel_bomb(14_000)))
+        results = driver.run(write(tmp_path, "a.png", build_pixel_bomb(14_000)))
     assert isinstance(results[0], Refused)
     assert results[0].reason is Reason.TOO_MANY_PIXELS
     assert "limits.memory_bytes" in results[0].detail
@@ -422,7 +422,7 @@ def test_nothing_is_left_of_processes_that_were_replaced(driver: Driver[PhotoRes
     assert [popen.returncode for popen in driver.processes] == [3, 3, None]
 
 
-@pytest.mark.parametrize("content", [photo_bytes(), b"HANG now"], ids=["idle", "decoding"])
+@pytest.mark.parametrize("content", [draw_jpeg(), b"HANG now"], ids=["idle", "decoding"])
 def test_child_processes_end_when_their_parent_is_killed(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path, "a.jpg", content)
     command = [sys.executable, "-m", "tests.integration.pool_owner", str(path)]
@@ -471,10 +471,10 @@ def run(runner: JobRunner[PhotoResult], path: Path) -> tuple[JobResult[PhotoResu
 def test_the_hash_of_a_file_is_sent_before_it_is_decoded(
     runner: JobRunner[PhotoResult], tmp_path: Path
 ) -> None:
-    result, messages = run(runner, write(tmp_path, "a.jpg", photo_bytes()))
+    result, messages = run(runner, write(tmp_path, "a.jpg", draw_jpeg()))
     assert isinstance(result, Completed)
     assert messages == [Opened(1, result.file)]
-    assert result.file.sha256 == sha256(photo_bytes())
+    assert result.file.sha256 == sha256(draw_jpeg())
 
 
 def test_a_files_content_is_durable_before_its_result_is_returned(tmp_path: Path) -> None:
@@ -483,7 +483,7 @@ def test_a_files_content_is_durable_before_its_result_is_returned(tmp_path: Path
     def sync(descriptor: int) -> None:
         synced_paths.append(os.fsencode(Path(f"/proc/self/fd/{descriptor}").readlink()))
 
-    path = write(tmp_path, "a.jpg", photo_bytes())
+    path = write(tmp_path, "a.jpg", draw_jpeg())
     with open_runner(sync=sync) as runner:
         result, messages = run(runner, path)
     assert isinstance(result, Completed)
@@ -495,7 +495,7 @@ def test_a_files_content_is_durable_before_its_result_is_returned(tmp_path: Path
 def test_a_file_is_decoded_while_the_disk_is_busy_unless_it_may_kill_its_process(
     tmp_path: Path, retried: bool
 ) -> None:
-    path = write(tmp_path, "a.jpg", photo_bytes())
+    path = write(tmp_path, "a.jpg", draw_jpeg())
     ours, theirs = Pipe()
     opened_meanwhile: list[bool] = []
 
@@ -518,7 +518,7 @@ def test_a_file_that_cannot_be_made_durable_is_classified_unless_its_disk_fails(
         raise OSError(number, os.strerror(number))
 
     with open_runner(sync=sync) as runner:
-        result, _ = run(runner, write(tmp_path, "a.jpg", photo_bytes()))
+        result, _ = run(runner, write(tmp_path, "a.jpg", draw_jpeg()))
     assert isinstance(result, Completed) is is_completed
 
 
@@ -538,7 +538,7 @@ def test_what_is_no_regular_file_is_never_read(
             case "FIFO":
                 os.mkfifo(path)
             case "symbolic link":
-                path.symlink_to(write(tmp_path, "real.jpg", photo_bytes()))
+                path.symlink_to(write(tmp_path, "real.jpg", draw_jpeg()))
             case "socket":
                 listener.bind(str(path))
             case "folder":
@@ -557,7 +557,7 @@ def test_a_file_that_the_system_refuses_is_unreadable(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr("worker.pool.process.os.open", refuse)  # root may read everything
-    result, messages = run(runner, write(tmp_path, "a.jpg", photo_bytes()))
+    result, messages = run(runner, write(tmp_path, "a.jpg", draw_jpeg()))
     assert result == Refused(1, None, Reason.UNREADABLE, "it cannot be read: Permission denied")
     assert messages == []
 
@@ -577,7 +577,7 @@ def test_a_cause_that_says_nothing_of_the_file_only_delays_it(
 def test_a_file_that_another_program_has_leased_for_writing_is_delayed(
     runner: JobRunner[PhotoResult], tmp_path: Path
 ) -> None:
-    path = write(tmp_path, "a.jpg", photo_bytes())
+    path = write(tmp_path, "a.jpg", draw_jpeg())
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # by it the kernel asks the holder for the lease
     try:
         with path.open("r+b") as leased:
@@ -591,7 +591,7 @@ def test_a_file_that_another_program_has_leased_for_writing_is_delayed(
 def test_a_file_of_too_many_bytes_is_refused_with_its_hash_and_never_decoded(
     runner: JobRunner[PhotoResult], tmp_path: Path
 ) -> None:
-    content = encoded(draw_photo(size=(800, 600)), "BMP")
+    content = encode_image(draw_photo(size=(800, 600)), "BMP")
     assert len(content) > LIMITS.max_file_bytes
     result, _ = run(runner, write(tmp_path, "a.bmp", content))
     assert isinstance(result, Refused)

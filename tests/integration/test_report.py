@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.drawing import draw_pixels, photo_bytes
+from tests.drawing import draw_jpeg, draw_pixels
 from tests.drawn_predictions import draw_predictions
 from trainer.evaluation.metrics import compute_metrics
 from trainer.report import Study, StudyPictures, write_report
@@ -198,7 +198,7 @@ def test_evaluate_writes_a_report_of_a_bundle(tmp_path):
     for label in ("happy", "sad"):
         (tmp_path / "data" / label).mkdir(parents=True)
         for seed in range(6):
-            (tmp_path / "data" / label / f"{seed}.jpg").write_bytes(photo_bytes(seed + len(label)))
+            (tmp_path / "data" / label / f"{seed}.jpg").write_bytes(draw_jpeg(seed + len(label)))
     code = "from trainer.cli.evaluate import evaluate; evaluate.main(standalone_mode=False)"
     command = [sys.executable, "-W", "error", "-c", code, "default", tmp_path / "data"]
 

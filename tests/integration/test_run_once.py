@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.drawing import draw_noise, draw_photo, encoded, photo_bytes, pixel_bomb
-from tests.home import COMMAND, LONG_SECONDS, Home, until
+from tests.drawing import build_pixel_bomb, draw_jpeg, draw_noise, draw_photo, encode_image
+from tests.home import COMMAND, LONG_SECONDS, Home, wait_until
 
-_TRACKED = ["numpy", "PIL", "cv2", "ai_edge_litert", "pillow_heif", "tensorflow", "keras", "trainer"]
+_FORBIDDEN = ["numpy", "PIL", "cv2", "ai_edge_litert", "pillow_heif", "tensorflow", "keras", "trainer"]
 
 
 def test_every_photo_is_filed_and_one_line_says_how_many(home: Home) -> None:
     home.drop_photos(3)
-    done = home.run_once()
-    (line,) = done.stdout.splitlines()
+    completed = home.run_once()
+    (line,) = completed.stdout.splitlines()
     assert re.match(r"3 photos in \d+\.\d s.*: \d \w+", line)
     home.check_promises()
 
@@ -33,63 +33,65 @@ def test_each_photo_has_one_line_in_the_log_of_the_run(home: Home) -> None:
 
 
 def test_an_empty_inbox_is_no_failure(home: Home) -> None:
-    done = home.run_once()
-    assert re.fullmatch(r"0 photos in \d+\.\d s\n", done.stdout)
-    assert done.stderr == ""
+    completed = home.run_once()
+    assert re.fullmatch(r"0 photos in \d+\.\d s\n", completed.stdout)
+    assert completed.stderr == ""
 
 
 def test_the_counts_are_right_after_many_photos(home: Home) -> None:
     home.drop_photos(300)
-    done = home.run_once()
-    folders = [row.folder for row in home.rows()]
-    counted = {name: int(count) for count, name in re.findall(r"(\d+) ([a-z]+)(?:,|$)", done.stdout.strip())}
-    assert counted == {name: folders.count(name) for name in set(folders)}
-    assert sum(counted.values()) == 300
+    completed = home.run_once()
+    folders = [row.folder for row in home.read_rows()]
+    counts = {
+        name: int(count) for count, name in re.findall(r"(\d+) ([a-z]+)(?:,|$)", completed.stdout.strip())
+    }
+    assert counts == {name: folders.count(name) for name in set(folders)}
+    assert sum(counts.values()) == 300
     home.check_promises()
 
 
 def test_folders_below_the_inbox_are_kept_below_the_label_folder(home: Home) -> None:
-    home.drop("2025/summer/a.jpg", photo_bytes(1))
+    home.drop("2025/summer/a.jpg", draw_jpeg(1))
     home.run_once()
-    (row,) = home.rows()
+    (row,) = home.read_rows()
     assert row.path.parts[1:] == ("2025", "summer", "a.jpg")
     home.check_promises()
 
 
-def test_a_photo_under_the_least_confidence_goes_to_review(home: Home) -> None:
+def test_a_photo_under_min_confidence_goes_to_review(home: Home) -> None:
     home.configure(model={"min_confidence": 1.0})
-    home.drop("a.jpg", photo_bytes(1))
+    home.drop("a.jpg", draw_jpeg(1))
     home.run_once()
-    assert [row.path for row in home.rows()] == [Path("review/a.jpg")]
+    assert [row.path for row in home.read_rows()] == [Path("review/a.jpg")]
     home.check_promises()
 
 
 def test_a_taken_name_gets_a_number_and_both_files_are_kept(home: Home) -> None:
     for label in ("happy", "sad"):
-        home.place(f"{label}/a.jpg", photo_bytes(9))
-    home.drop("a.jpg", photo_bytes(1))
+        home.add_bystander(f"{label}/a.jpg", draw_jpeg(9))
+    home.drop("a.jpg", draw_jpeg(1))
     home.run_once()
-    assert [row.path.name for row in home.rows()] == ["a (2).jpg"]
+    assert [row.path.name for row in home.read_rows()] == ["a (2).jpg"]
     home.check_promises()
 
 
 def test_two_names_of_one_file_are_two_photos(home: Home) -> None:
-    first = home.drop("a.jpg", photo_bytes(1))
+    first = home.drop("a.jpg", draw_jpeg(1))
     (home.inbox / "b.jpg").hardlink_to(first)
-    home.dropped[Path("inbox/b.jpg")] = photo_bytes(1)
+    home.dropped[Path("inbox/b.jpg")] = draw_jpeg(1)
     home.run_once()
     home.check_promises()
 
 
-def test_a_run_that_is_stopped_ends_well_and_the_next_files_the_rest(home: Home) -> None:
+def test_a_run_that_is_stopped_succeeds_and_the_next_files_the_rest(home: Home) -> None:
     home.drop_photos(200)
     popen = subprocess.Popen(
         [COMMAND, "run", "--once", "--config", home.config],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=home.environment(),
+        env=home.make_environment(),
     )
-    until(lambda: home.statuses()["filed"])
+    wait_until(lambda: home.count_statuses()["filed"])
     popen.terminate()
     printed, _ = popen.communicate(timeout=LONG_SECONDS)
     assert popen.returncode == 0
@@ -98,38 +100,38 @@ def test_a_run_that_is_stopped_ends_well_and_the_next_files_the_rest(home: Home)
     home.check_promises()
 
 
-def broken_png() -> bytes:
-    data = bytearray(encoded(draw_noise(3), "PNG"))
+def make_broken_png() -> bytes:
+    data = bytearray(encode_image(draw_noise(3), "PNG"))
     data[data.index(b"IDAT") + 40] ^= 0xFF
     return bytes(data)
 
 
-def test_each_file_that_cannot_be_judged_is_quarantined_with_its_reason(home: Home) -> None:
+def test_each_file_that_cannot_be_read_is_quarantined_with_its_reason(home: Home) -> None:
     bad = {
         "empty.jpg": (b"", "empty"),
         "text.jpg": (b"this is no picture at all\n" * 9, "not_an_image"),
-        "cut.jpg": (encoded(draw_noise(4), "JPEG")[:-400], "damaged"),
-        "chunk.png": (broken_png(), "damaged"),
-        "bomb.png": (pixel_bomb(), "too_many_pixels"),
+        "cut.jpg": (encode_image(draw_noise(4), "JPEG")[:-400], "damaged"),
+        "chunk.png": (make_broken_png(), "damaged"),
+        "bomb.png": (build_pixel_bomb(), "too_many_pixels"),
     }
     for name, (data, _) in bad.items():
         home.drop(name, data)
     home.drop_photos(3)
     home.run_once()
-    refused = {row.source.name: row for row in home.rows() if row.status == "quarantined"}
-    assert {name: row.reason for name, row in refused.items()} == {
-        name: why for name, (_, why) in bad.items()
+    quarantined = {row.source.name: row for row in home.read_rows() if row.status == "quarantined"}
+    assert {name: row.reason for name, row in quarantined.items()} == {
+        name: reason for name, (_, reason) in bad.items()
     }
-    assert all(row.detail and "\n" not in row.detail for row in refused.values())
-    assert {row.path.parts[0] for row in refused.values()} == {"quarantine"}
+    assert all(row.detail and "\n" not in row.detail for row in quarantined.values())
+    assert {row.path.parts[0] for row in quarantined.values()} == {"quarantine"}
     home.check_promises()
 
 
 def test_a_file_over_the_limit_of_bytes_is_quarantined(home: Home) -> None:
     home.configure(limits={"max_file_bytes": 100})
-    home.drop("large.jpg", photo_bytes(1))
+    home.drop("large.jpg", draw_jpeg(1))
     home.run_once()
-    assert [row.reason for row in home.rows()] == ["too_many_bytes"]
+    assert [row.reason for row in home.read_rows()] == ["too_many_bytes"]
     home.check_promises()
 
 
@@ -144,94 +146,94 @@ def test_a_file_over_the_limit_of_bytes_is_quarantined(home: Home) -> None:
 )
 def test_a_photo_is_filed_whatever_its_name(home: Home, name: bytes) -> None:
     for label in ("happy", "sad"):
-        home.place(f"{label}/{os.fsdecode(name)}", photo_bytes(9))
-    home.drop(name, photo_bytes(1))
+        home.add_bystander(f"{label}/{os.fsdecode(name)}", draw_jpeg(9))
+    home.drop(name, draw_jpeg(1))
     home.run_once()
     home.check_promises()
 
 
-def test_a_picture_is_known_by_its_content_and_not_by_its_name(home: Home) -> None:
-    home.drop("really-a-png.jpg", encoded(draw_photo(1), "PNG"))
+def test_a_picture_is_recognised_by_its_content_and_not_by_its_name(home: Home) -> None:
+    home.drop("really-a-png.jpg", encode_image(draw_photo(1), "PNG"))
     home.run_once()
-    assert [row.status for row in home.rows()] == ["filed"]
+    assert [row.status for row in home.read_rows()] == ["filed"]
     home.check_promises()
 
 
-def test_what_is_no_file_is_left_alone_with_one_line_each(home: Home) -> None:
+def test_what_is_not_a_regular_file_is_left_alone_with_one_line_each(home: Home) -> None:
     elsewhere = home.folder / "elsewhere.jpg"
-    elsewhere.write_bytes(photo_bytes(5))
+    elsewhere.write_bytes(draw_jpeg(5))
     (home.inbox / "link.jpg").symlink_to(elsewhere)
     os.mkfifo(home.inbox / "fifo.jpg")
     os.mknod(home.inbox / "socket.jpg", 0o140600)
     (home.inbox / "folder.jpg").mkdir()
-    home.drop("a.jpg", photo_bytes(1))
+    home.drop("a.jpg", draw_jpeg(1))
     lines = home.run_once().stderr.splitlines()
     for name in ("link.jpg", "fifo.jpg", "socket.jpg", "folder.jpg"):
         assert os.path.lexists(home.inbox / name)
         assert len([line for line in lines if f"{name}" in line and "left_alone" in line]) == 1
-    assert [row.source.name for row in home.rows()] == ["a.jpg"]
-    assert elsewhere.read_bytes() == photo_bytes(5)
+    assert [row.source.name for row in home.read_rows()] == ["a.jpg"]
+    assert elsewhere.read_bytes() == draw_jpeg(5)
 
 
-def test_a_file_that_somebody_is_writing_is_left_and_told_of(home: Home) -> None:
+def test_a_file_that_somebody_is_writing_is_left_and_reported(home: Home) -> None:
     with (home.inbox / "slow.jpg").open("wb") as file:
-        file.write(photo_bytes(1)[:100])
+        file.write(draw_jpeg(1)[:100])
         file.flush()
-        done = home.run_once()
-    assert "1 photo still being written, left in the inbox" in done.stdout
-    assert home.rows() == []
+        completed = home.run_once()
+    assert "1 photo still being written, left in the inbox" in completed.stdout
+    assert home.read_rows() == []
 
 
 @contextmanager
-def terminal() -> Iterator[tuple[int, int]]:
-    ours, theirs = pty.openpty()
+def open_terminal() -> Iterator[tuple[int, int]]:
+    our_end, worker_end = pty.openpty()
     try:
-        yield ours, theirs
+        yield our_end, worker_end
     finally:
-        os.close(ours)
+        os.close(our_end)
 
 
-def drawn_on(ours: int) -> str:
-    drawn = b""
+def read_screen(our_end: int) -> str:
+    screen = b""
     while True:
         try:
-            drawn += os.read(ours, 65536)
+            screen += os.read(our_end, 65536)
         except OSError:  # the other end is closed
-            return drawn.decode()
+            return screen.decode()
 
 
 def test_a_terminal_shows_a_bar_and_then_the_summary_alone(home: Home) -> None:
     home.drop_photos(20)
-    with terminal() as (ours, theirs):
+    with open_terminal() as (our_end, worker_end):
         popen = subprocess.Popen(
             [COMMAND, "run", "--once", "--config", home.config],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=theirs,
-            env=home.environment(TERM="xterm", COLUMNS="100"),
+            stderr=worker_end,
+            env=home.make_environment(TERM="xterm", COLUMNS="100"),
         )
-        os.close(theirs)
-        drawn = drawn_on(ours)
+        os.close(worker_end)
+        screen = read_screen(our_end)
         printed, _ = popen.communicate(timeout=LONG_SECONDS)
     assert popen.returncode == 0
-    assert "filing" in drawn
-    assert "20/20" in drawn
+    assert "filing" in screen
+    assert "20/20" in screen
     assert re.fullmatch(r"20 photos in [^\n]*\n", printed.decode())
 
 
 def test_neither_the_trainer_nor_a_decoder_is_ever_in_the_worker_itself(home: Home) -> None:
-    home.drop("a.jpg", photo_bytes(1))
+    home.drop("a.jpg", draw_jpeg(1))
     script = (
         "import atexit, sys; from worker.cli import main; "
-        f"atexit.register(lambda: print([name for name in {_TRACKED} if name in sys.modules])); main()"
+        f"atexit.register(lambda: print([name for name in {_FORBIDDEN} if name in sys.modules])); main()"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script, "run", "--once", "--config", home.config],
         capture_output=True,
         text=True,
-        env=home.environment(),
+        env=home.make_environment(),
         check=True,
         timeout=LONG_SECONDS,
     )
-    assert done.stdout.splitlines()[1:] == ["[]"]
+    assert completed.stdout.splitlines()[1:] == ["[]"]
     home.check_promises()

@@ -1,14 +1,15 @@
-"""A start that cannot go well is refused before any photo is touched, in lines that name the remedy."""
+"""A start that cannot succeed is refused before any photo is touched, in one line with the remedy."""
 
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.drawing import photo_bytes
+from tests.drawing import draw_jpeg
 from tests.home import Home
 from worker.config import BUILT_IN_BUNDLE
 
@@ -65,7 +66,7 @@ def make_the_bundle_newer(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "status", "named", "remedy"),
+    ("spoil", "status", "subject", "remedy"),
     [
         (mistype_a_key, 2, "config.toml", "min_confidence"),
         (put_a_file_where_the_inbox_is, 2, "photos/in", "move the file away or change folders.inbox"),
@@ -79,20 +80,19 @@ def make_the_bundle_newer(home: Home) -> None:
     ],
 )
 def test_a_start_is_refused_in_one_line_and_no_photo_is_touched(
-    home: Home, spoil: object, status: int, named: str, remedy: str
+    home: Home, spoil: Callable[[Home], None], status: int, subject: str, remedy: str
 ) -> None:
-    path = home.drop("a.jpg", photo_bytes(1))
-    assert callable(spoil)
+    path = home.drop("a.jpg", draw_jpeg(1))
     spoil(home)
-    done = home.moodsort("run", "--once")
-    assert done.returncode == status
-    (line,) = done.stderr.splitlines()
+    completed = home.run_command("run", "--once")
+    assert completed.returncode == status
+    (line,) = completed.stderr.splitlines()
     assert line.startswith("moodsort: ")
-    assert named in line
+    assert subject in line
     assert remedy in line
-    assert done.stdout == ""
-    assert path.read_bytes() == photo_bytes(1)
-    assert [found for found in home.root.rglob("*.jpg") if found != path] == []
+    assert completed.stdout == ""
+    assert path.read_bytes() == draw_jpeg(1)
+    assert [copy for copy in home.root.rglob("*.jpg") if copy != path] == []
 
 
 def test_the_built_in_labels_are_those_that_these_tests_rely_on() -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.drawing import photo_bytes
-from tests.home import Home, Running, until
+from tests.drawing import draw_jpeg
+from tests.home import Home, WorkerProcess, wait_until
 from worker.config import BUILT_IN_BUNDLE
 
 
-def reload(running: Running) -> None:
-    running.popen.send_signal(signal.SIGHUP)
+def reload(worker: WorkerProcess) -> None:
+    worker.popen.send_signal(signal.SIGHUP)
 
 
 def copy_bundle(home: Home, name: str) -> Path:
@@ -28,32 +28,32 @@ def copy_bundle(home: Home, name: str) -> Path:
     return bundle
 
 
-def model_of(home: Home, name: str) -> str:
+def read_model(home: Home, name: str) -> str:
     with closing(sqlite3.connect(home.database)) as connection:
-        found = connection.execute("SELECT model FROM prediction_log WHERE name = ?", (name,)).fetchone()
-    return str(found[0])
+        (model,) = connection.execute("SELECT model FROM prediction_log WHERE name = ?", (name,)).fetchone()
+    return str(model)
 
 
-def test_a_reload_brings_a_new_bundle_inbox_and_least_confidence(home: Home) -> None:
+def test_a_reload_brings_a_new_bundle_inbox_and_min_confidence(home: Home) -> None:
     bundle = copy_bundle(home, "second")
-    with home.watched() as running:
-        home.drop("before.jpg", photo_bytes(1))
-        until(home.are_filed)
+    with home.watch() as worker:
+        home.drop("before.jpg", draw_jpeg(1))
+        wait_until(home.is_all_filed)
         home.configure(
             model={"bundle": str(bundle), "min_confidence": 1.0},
             folders={"inbox": "drop-here"},
             log={"level": "warning"},
         )
-        reload(running)
-        until((home.root / "drop-here").exists)
+        reload(worker)
+        wait_until((home.root / "drop-here").exists)
         home.inbox = home.root / "drop-here"
-        home.drop("after.jpg", photo_bytes(2))
-        until(home.are_filed)
-        assert running.end() == 0
-        assert len(running.told("filed")) == 1  # the second is below the new level
-    assert [row.path.parts[0] for row in home.rows()][1] == "review"
-    assert "second" in model_of(home, "after.jpg")
-    assert "second" not in model_of(home, "before.jpg")
+        home.drop("after.jpg", draw_jpeg(2))
+        wait_until(home.is_all_filed)
+        assert worker.end() == 0
+        assert len(worker.find_events("filed")) == 1  # the second is below the new level
+    assert [row.path.parts[0] for row in home.read_rows()][1] == "review"
+    assert "second" in read_model(home, "after.jpg")
+    assert "second" not in read_model(home, "before.jpg")
 
 
 def break_the_configuration(home: Home) -> None:
@@ -89,37 +89,37 @@ def name_a_server_that_is_not_there(home: Home) -> None:
 def test_a_bad_reload_is_refused_in_one_line_and_the_worker_goes_on(
     home: Home, spoil: Callable[[Home], None]
 ) -> None:
-    with home.watched() as running:
+    with home.watch() as worker:
         spoil(home)
-        reload(running)
-        until(lambda: running.told("reload_refused"))
-        home.drop("a.jpg", photo_bytes(1))
-        until(home.are_filed)
-        assert running.end() == 0
-        assert len(running.told("reload_refused")) == 1
-    assert home.rows()[0].folder != "review"
+        reload(worker)
+        wait_until(lambda: worker.find_events("reload_refused"))
+        home.drop("a.jpg", draw_jpeg(1))
+        wait_until(home.is_all_filed)
+        assert worker.end() == 0
+        assert len(worker.find_events("reload_refused")) == 1
+    assert home.read_rows()[0].folder != "review"
     home.check_promises()
 
 
 def test_a_reload_loses_no_photo_that_is_in_hand(home: Home) -> None:
-    with home.watched() as running:
+    with home.watch() as worker:
         home.drop_photos(60)
-        reload(running)
-        until(lambda: len(running.told("ready")) == 2)
-        until(home.are_filed)
-        assert running.end() == 0
+        reload(worker)
+        wait_until(lambda: len(worker.find_events("ready")) == 2)
+        wait_until(home.is_all_filed)
+        assert worker.end() == 0
     home.check_promises()
 
 
 def test_a_reload_while_the_database_is_locked_is_not_forgotten(home: Home) -> None:
-    with home.watched() as running:
+    with home.watch() as worker:
         with closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            home.drop("a.jpg", photo_bytes(1))
-            until(lambda: running.told("backing_off"))
+            home.drop("a.jpg", draw_jpeg(1))
+            wait_until(lambda: worker.find_events("backing_off"))
             home.database_url = f"sqlite:///{home.folder / 'other.db'}"
             home.configure()
-            reload(running)
-            until(home.are_filed)
-        assert running.end() == 0
+            reload(worker)
+            wait_until(home.is_all_filed)
+        assert worker.end() == 0
     home.check_promises()

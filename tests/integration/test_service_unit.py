@@ -44,70 +44,69 @@ def awkward(open_folder: Path) -> UnitSettings:
     )
 
 
-def written(folder: Path, unit: str) -> Path:
+def write_unit(folder: Path, unit: str) -> Path:
     path = folder / UNIT_NAME
     path.write_text(unit)
     return path
 
 
 def verify(kind: str, unit: Path) -> tuple[int, str]:
-    done = subprocess.run(
+    process = subprocess.run(
         ["systemd-analyze", "verify", f"--{kind}", "--man=no", str(unit)],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"XDG_RUNTIME_DIR": str(unit.parent)},
     )
-    return done.returncode, done.stdout + done.stderr
+    return process.returncode, process.stdout + process.stderr
 
 
-def as_systemd_reads_it(kind: str, unit: Path) -> str:
-    other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
-    done = subprocess.run(
-        [*other, "/lib/systemd/systemd", "--test", f"--{kind}", f"--unit={UNIT_NAME}"],
+def read_as_systemd(kind: str, unit: Path) -> str:
+    # As another user than root, whom systemd refuses.
+    prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    process = subprocess.run(
+        [*prefix, "/lib/systemd/systemd", "--test", f"--{kind}", f"--unit={UNIT_NAME}"],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ
         | {"SYSTEMD_UNIT_PATH": f"{unit.parent}:/lib/systemd/{kind}", "XDG_RUNTIME_DIR": str(unit.parent)},
     )
-    return done.stdout[done.stdout.index(f"Unit {UNIT_NAME}:") :]
+    return process.stdout[process.stdout.index(f"Unit {UNIT_NAME}:") :]
 
 
-def test_systemd_has_nothing_to_say_against_a_users_unit(awkward: UnitSettings, open_folder: Path) -> None:
-    assert verify("user", written(open_folder, render_user(awkward))) == (0, "")
+def test_systemd_accepts_a_users_unit(awkward: UnitSettings, open_folder: Path) -> None:
+    assert verify("user", write_unit(open_folder, render_user(awkward))) == (0, "")
 
 
 @pytest.mark.parametrize("has_server", [False, True])
-def test_systemd_has_nothing_to_say_against_a_systems_unit(
-    awkward: UnitSettings, open_folder: Path, has_server: bool
-) -> None:
+def test_systemd_accepts_a_systems_unit(awkward: UnitSettings, open_folder: Path, has_server: bool) -> None:
     user = pwd.getpwuid(os.getuid()).pw_name
-    described = UnitSettings(
+    settings = UnitSettings(
         awkward.command,
         awkward.config,
         awkward.root,
         None if has_server else awkward.database,
         awkward.bundle,
     )
-    assert verify("system", written(open_folder, render_system(described, user))) == (0, "")
+    assert verify("system", write_unit(open_folder, render_system(settings, user))) == (0, "")
 
 
-def test_systemd_would_speak_up_about_a_unit_that_is_wrong(awkward: UnitSettings, open_folder: Path) -> None:
-    _, said = verify("user", written(open_folder, render_user(awkward) + "Wanted=more\n"))
-    assert "'Wanted'" in said
+def test_systemd_reports_a_unit_that_is_wrong(awkward: UnitSettings, open_folder: Path) -> None:
+    _, report = verify("user", write_unit(open_folder, render_user(awkward) + "Wanted=more\n"))
+    assert "'Wanted'" in report
 
 
 def test_systemd_reads_every_path_as_it_is(awkward: UnitSettings, open_folder: Path) -> None:
-    unit = written(open_folder, render_system(awkward, "root"))
-    read = as_systemd_reads_it("system", unit)
+    unit = write_unit(open_folder, render_system(awkward, "root"))
+    text = read_as_systemd("system", unit)
     database_folder = Path(str(awkward.database)).parent
-    assert f"ReadWritePaths: {awkward.root} {database_folder}\n" in read
+    assert f"ReadWritePaths: {awkward.root} {database_folder}\n" in text
     for folder in (awkward.root, database_folder):
-        assert f"RequiresMountsFor: {folder} (origin-file)\n" in read
+        assert f"RequiresMountsFor: {folder} (origin-file)\n" in text
     # systemd shows words as a shell would have to write them.
     escaped = str(awkward.config).replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
-    assert f'run --config "{escaped}"\n' in read
+    assert f'run --config "{escaped}"\n' in text
 
 
 _UNDER_MDWE = """
@@ -118,7 +117,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
-def test_a_bundle_is_judged_where_no_memory_may_be_written_and_executed(tmp_path: Path) -> None:
+def test_a_bundle_works_where_no_memory_may_be_written_and_executed(tmp_path: Path) -> None:
     # The unit says MemoryDenyWriteExecute=yes; a LiteRT that made code as it runs would not start there.
     (tmp_path / "config.toml").touch()
     command = [
@@ -130,27 +129,27 @@ def test_a_bundle_is_judged_where_no_memory_may_be_written_and_executed(tmp_path
         "--format",
         "jsonl",
     ]
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", _UNDER_MDWE, *command], capture_output=True, text=True, check=False
     )
-    if "no PR_SET_MDWE" in done.stderr:
+    if "no PR_SET_MDWE" in process.stderr:
         pytest.skip("Linux has this since 6.3")
-    findings = {row["check"]: row for row in map(json.loads, done.stdout.splitlines())}
-    assert findings["model"]["state"] == "ok", findings["model"]["found"]
-    assert findings["images"]["state"] == "ok", findings["images"]["found"]
+    rows = {row["check"]: row for row in map(json.loads, process.stdout.splitlines())}
+    assert rows["model"]["state"] == "ok", rows["model"]["found"]
+    assert rows["images"]["state"] == "ok", rows["images"]["found"]
 
 
 class Home:
-    """A home with a configuration, and a systemctl that notes what it is asked."""
+    """A home with a configuration, and a systemctl that records its calls and ends with `script`."""
 
-    def __init__(self, folder: Path, answer: str) -> None:
+    def __init__(self, folder: Path, script: str) -> None:
         self.config = folder / "config.toml"
         self.config.touch()
         self.unit = folder / "xdg" / "systemd" / "user" / UNIT_NAME
-        self.asked = folder / "asked"
+        self.calls = folder / "calls"
         systemctl = folder / "bin" / "systemctl"
         systemctl.parent.mkdir()
-        systemctl.write_text(f'#!/bin/sh\necho "$@" >> "{self.asked}"\n{answer}\n')
+        systemctl.write_text(f'#!/bin/sh\necho "$@" >> "{self.calls}"\n{script}\n')
         systemctl.chmod(systemctl.stat().st_mode | stat.S_IXUSR)
         self._environment = {
             "XDG_CONFIG_HOME": str(folder / "xdg"),
@@ -159,14 +158,14 @@ class Home:
             "MOODSORT_CONFIG": None,
         }
 
-    def moodsort_service(self, *words: str) -> Result:
+    def run_service(self, *words: str) -> Result:
         arguments = [*words, "--config", str(self.config)]
         return CliRunner().invoke(service, arguments, env=self._environment, standalone_mode=False)
 
 
 def test_a_service_is_installed_and_uninstalled_by_one_command_each(tmp_path: Path) -> None:
     home = Home(tmp_path, "exit 0")
-    result = home.moodsort_service("install")
+    result = home.run_service("install")
     assert result.return_value == 0
     assert result.output.splitlines() == [
         f"wrote {home.unit}",
@@ -176,9 +175,9 @@ def test_a_service_is_installed_and_uninstalled_by_one_command_each(tmp_path: Pa
     ]
     assert f"--config {home.config}" in home.unit.read_text()
     assert (tmp_path / "photos").is_dir()
-    assert home.moodsort_service("uninstall").return_value == 0
+    assert home.run_service("uninstall").return_value == 0
     assert not home.unit.exists()
-    assert home.asked.read_text().splitlines() == [
+    assert home.calls.read_text().splitlines() == [
         "--user daemon-reload",
         "--user enable --now moodsort.service",
         "--user disable --now moodsort.service",
@@ -186,8 +185,8 @@ def test_a_service_is_installed_and_uninstalled_by_one_command_each(tmp_path: Pa
     ]
 
 
-def test_without_systemd_the_commands_are_told_and_the_status_is_1(tmp_path: Path) -> None:
-    result = Home(tmp_path, "exit 1").moodsort_service("install")
+def test_without_systemd_the_commands_are_printed_and_the_status_is_1(tmp_path: Path) -> None:
+    result = Home(tmp_path, "exit 1").run_service("install")
     assert result.return_value == 1
     assert "type:\n  systemctl --user daemon-reload\n  systemctl --user enable --now" in result.output
 
@@ -195,22 +194,22 @@ def test_without_systemd_the_commands_are_told_and_the_status_is_1(tmp_path: Pat
 def test_a_configuration_with_a_mistake_is_not_installed(tmp_path: Path) -> None:
     home = Home(tmp_path, "exit 0")
     home.config.write_text("[folder]\n")
-    result = home.moodsort_service("install")
+    result = home.run_service("install")
     assert "did you mean folders?" in str(result.exception)
     assert not home.unit.exists()
 
 
-def test_what_is_shown_is_what_is_installed(tmp_path: Path) -> None:
+def test_the_unit_that_is_shown_is_the_one_that_is_installed(tmp_path: Path) -> None:
     home = Home(tmp_path, "exit 0")
-    home.moodsort_service("install")
-    assert home.moodsort_service("show").output == home.unit.read_text()
+    home.run_service("install")
+    assert home.run_service("show").output == home.unit.read_text()
 
 
 def test_a_systems_service_is_shown_for_the_user_that_is_named(tmp_path: Path) -> None:
-    shown = Home(tmp_path, "exit 0").moodsort_service("show", "--system", "--user-name", "ada")
-    assert "\nUser=ada\n" in shown.output
+    result = Home(tmp_path, "exit 0").run_service("show", "--system", "--user-name", "ada")
+    assert "\nUser=ada\n" in result.output
 
 
 def test_a_user_name_without_the_system_is_wrong_use(tmp_path: Path) -> None:
-    result = Home(tmp_path, "exit 0").moodsort_service("install", "--user-name", "ada")
+    result = Home(tmp_path, "exit 0").run_service("install", "--user-name", "ada")
     assert "--user-name goes with --system" in str(result.exception)

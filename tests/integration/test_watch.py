@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileSystemEvent
 
-from tests.drawing import photo_bytes
+from tests.drawing import draw_jpeg
 from worker.config import InboxConfig
 from worker.fileio import Wakeup, identify_file
 from worker.inbox import Inbox
@@ -25,7 +25,7 @@ from worker.inbox.inbox import CHECK_SECONDS
 from worker.inbox.scanner import inspect_file
 from worker.inbox.watcher import Watcher, _EventHandler
 
-PHOTO = photo_bytes()
+PHOTO = draw_jpeg()
 PATIENCE_SECONDS = 20.0
 NEVER = 86_400.0
 MANY = 1000

@@ -1,4 +1,4 @@
-"""Names as bytes: displayed, restored, and numbered where they are taken."""
+"""Names as bytes: printed, restored, and numbered where they are taken."""
 
 import os
 from pathlib import Path
@@ -36,22 +36,31 @@ def test_any_name_is_restored_from_its_stored_form(name: bytes) -> None:
 
 
 @given(NAMES)
-def test_a_displayed_name_is_always_utf8(name: bytes) -> None:
+def test_the_text_of_a_name_is_always_utf8(name: bytes) -> None:
     format_path(Path(os.fsdecode(name))).encode("utf-8")
 
 
 @given(TEXTS)
-def test_a_name_in_utf8_is_displayed_unchanged_and_stored_once(name: str) -> None:
+def test_a_name_in_utf8_is_its_own_text_and_stored_once(name: str) -> None:
     assert format_path(Path(name)) == str(Path(name))
     assert encode_undecodable(Path(name)) is None
 
 
-def test_bytes_that_are_not_utf8_are_displayed_as_escapes() -> None:
+def test_bytes_that_are_not_utf8_are_escaped() -> None:
     assert format_path(Path(os.fsdecode(b"f\xfcr.jpg"))) == r"f\xfcr.jpg"
 
 
-def test_control_characters_are_escaped_and_letters_of_any_script_are_not() -> None:
-    assert escape_unprintable("a\x1b[31m\nü日.jpg") == "a\\x1b[31m\\nü日.jpg"
+def test_control_characters_are_escaped_and_printable_ones_are_not() -> None:
+    assert escape_unprintable("café \x1b[2J\n") == r"café \x1b[2J\n"
+
+
+def test_a_free_name_is_kept() -> None:
+    assert find_free_path(Path("happy/a.jpg"), lambda _: False) == Path("happy/a.jpg")
+
+
+def test_a_taken_name_gets_the_first_number_that_is_free() -> None:
+    paths = {Path("happy/a.jpg"), Path("happy/a (2).jpg"), Path("happy/a (4).jpg")}
+    assert find_free_path(Path("happy/a.jpg"), paths.__contains__) == Path("happy/a (3).jpg")
 
 
 @pytest.mark.parametrize(

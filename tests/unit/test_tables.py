@@ -1,4 +1,4 @@
-"""Tables are read without leniency: every problem is reported in a sentence of its own."""
+"""Tables are read without leniency: every problem is reported, in one sentence each."""
 
 import math
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def list_problems(changes: dict[str, Any]) -> list[str]:
+def find_problems(changes: dict[str, Any]) -> list[str]:
     problems = Problems()
     sample = read_table(Sample, GOOD | changes, problems)
     assert (sample is None) is bool(problems)
@@ -61,7 +61,7 @@ def test_a_whole_table_is_read() -> None:
     assert sample == Sample("a", 0.5, 3, "fast", True, ("x",), Inner(1), {"k": "v"}, None)
 
 
-def test_a_whole_number_is_taken_where_a_number_is_wanted() -> None:
+def test_a_whole_number_is_accepted_where_a_float_is_expected() -> None:
     sample = read_table(Sample, GOOD | {"ratio": 1}, Problems())
     assert sample is not None
     assert sample.ratio == 1.0
@@ -99,16 +99,16 @@ def test_a_whole_number_is_taken_where_a_number_is_wanted() -> None:
 def test_a_wrong_value_is_reported_with_its_key_and_what_is_allowed(
     key: str, value: object, sentence: str
 ) -> None:
-    (problem,) = list_problems({key: value})
+    (problem,) = find_problems({key: value})
     assert sentence in problem
 
 
 def test_an_unknown_key_is_reported_with_the_nearest_one() -> None:
-    assert list_problems({"cuont": 3}) == ["cuont is not a key here; did you mean count?"]
+    assert find_problems({"cuont": 3}) == ["cuont is not a key here; did you mean count?"]
 
 
 def test_a_key_like_no_other_is_reported_with_all_of_them() -> None:
-    (problem,) = list_problems({"zzz": 3})
+    (problem,) = find_problems({"zzz": 3})
     assert problem.startswith("zzz is not a key here; known are name, ratio")
 
 
@@ -119,14 +119,14 @@ def test_a_missing_key_without_a_default_is_reported(key: str) -> None:
     assert problems == [f"{key} is missing"]
 
 
-def test_all_problems_are_reported_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     assert (
-        len(list_problems({"name": 1, "ratio": 2, "mode": "x", "unheard": 1, "inner": {"size": None}})) == 5
+        len(find_problems({"name": 1, "ratio": 2, "mode": "x", "unknown": 1, "inner": {"size": None}})) == 5
     )
 
 
 @pytest.mark.parametrize("table", [None, [], "text", 3])
-def test_a_value_that_is_not_a_table_is_reported(table: object) -> None:
+def test_what_is_no_table_is_reported(table: object) -> None:
     problems = Problems()
     assert read_table(Sample, table, problems) is None
     assert problems == [f"the file is {table!r}, but takes a table"]
@@ -140,5 +140,5 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)) | st.text(max_size=6), VALUES, max_size=5))
-def test_any_table_is_either_read_or_its_problems_are_reported(changes: dict[str, Any]) -> None:
-    list_problems(changes)
+def test_whatever_a_table_holds_it_is_read_or_its_problems_are_reported(changes: dict[str, Any]) -> None:
+    find_problems(changes)

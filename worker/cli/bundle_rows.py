@@ -1,4 +1,4 @@
-"""The rows and sentences that describe bundles."""
+"""Rows and sentences that describe bundles."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ from worker.inference.bundle import Bundle, Metric, NetworkSpec
 from worker.paths import format_path
 from worker.registry.benchmark import Cost
 from worker.registry.catalog import RegistryEntry, find_accuracy
-from worker.registry.reload_signal import ReloadReply, ReloadResult
+from worker.registry.reload_signal import ReloadResult, ReloadStatus
 from worker.registry.switch import SwitchResult
 
 LIST = (
@@ -112,7 +112,7 @@ def _describe_input(network: NetworkSpec) -> str:
 
 
 def make_metric_row(metric: Metric) -> Row:
-    """Return one figure with its interval."""
+    """Return one metric with its interval."""
     row = {"metric": metric.name, "label": metric.label, "value": _format_percent(metric)}
     return row | {"test_set": metric.test_set, "pictures": metric.pictures}
 
@@ -126,7 +126,7 @@ def flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from flatten(inner, f"{name}.{key}" if name else key)
-    elif isinstance(value, tuple) and value and all(isinstance(each, dict) for each in value):
+    elif isinstance(value, tuple) and value and all(isinstance(item, dict) for item in value):
         for index, inner in enumerate(value):
             yield from flatten(inner, f"{name}[{index}]")
     elif isinstance(value, tuple):
@@ -136,17 +136,17 @@ def flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def describe_switch(result: SwitchResult, path: Path) -> Iterator[str]:
-    """Say what became of a switch, the configuration being `path`."""
+    """Yield sentences about a switch; `path` is the configuration file."""
     manifest = result.bundle.manifest
     yield f"{manifest.name} {manifest.version} in {format_path(result.bundle.folder)} passes its self-test"
     if result.other_classes:
         yield (
-            f"its classes are {', '.join(manifest.classes)}, those of the one before "
+            f"its classes are {', '.join(manifest.classes)}, those of the one in use before "
             f"{', '.join(result.other_classes)}: photos go to other folders from now on"
         )
     if comparison := result.comparison:
         yield f"on the test folder it has {comparison.new}; the one in use before {comparison.old}"
-        left_out = f"; {comparison.left_out} files are no pictures" if comparison.left_out else ""
+        left_out = f"; {comparison.left_out} files cannot be read" if comparison.left_out else ""
         yield (
             f"it alone is right on {comparison.only_new}, the other alone on {comparison.only_old}: "
             f"McNemar's p = {comparison.p_value:.2g}{left_out}"
@@ -156,23 +156,23 @@ def describe_switch(result: SwitchResult, path: Path) -> Iterator[str]:
     else:
         yield f'wrote model.bundle = "{result.spelling}" into {format_path(path)}'
         yield "moodsort model use --previous goes back"
-    yield _describe_reload(result.reply)
+    yield _describe_reload(result.reload)
 
 
-def _describe_reload(reply: ReloadReply) -> str:
-    match reply.result:
-        case ReloadResult.TOLD:
+def _describe_reload(reload: ReloadResult) -> str:
+    match reload.status:
+        case ReloadStatus.SENT:
             return (
-                f"told the worker, process {reply.process}, to read it; "
+                f"told the worker, process {reload.process}, to load it; "
                 "if it refuses, it goes on with the old one and logs why"
             )
-        case ReloadResult.NOBODY:
+        case ReloadStatus.NO_WORKER:
             return "no worker is running here; the next one starts with it"
-        case ReloadResult.FORBIDDEN:
-            # The number in the lock is not told: it may be of another machine, and name anybody here.
+        case ReloadStatus.FORBIDDEN:
+            # Without the id in the lock: it may be from another machine, and name any process here.
             return "the worker is another user's, so it was not told: send it SIGHUP as that user"
-        case ReloadResult.UNKNOWN:
-            return "a worker is running whose process is not known here: send it SIGHUP, or start it again"
+        case ReloadStatus.UNKNOWN_PROCESS:
+            return "a worker is running whose process is not known here: send it SIGHUP, or restart it"
 
 
 def make_cost_row(cost: Cost) -> Row:

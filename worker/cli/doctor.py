@@ -1,4 +1,4 @@
-"""moodsort doctor: what is in the way."""
+"""moodsort doctor: check what a worker needs."""
 
 import sys
 from collections.abc import Iterator
@@ -22,15 +22,16 @@ _COLUMNS = ("check", "state", "found", "remedy")
 @format_option
 @config_option
 def doctor(output_format: str, config_file: Path | None) -> int:
-    """Check what a worker needs, and say what mends what is wrong.
+    """Check what a worker needs, and say how to fix what is wrong.
 
     The exit status is 1 if anything is wrong.
     """
+    # Warnings of the parts that are tried out would repeat what the checks report.
     configure_logging("error", "text", sys.stderr)
-    findings = list(_run_checks(config_file))
-    rows = [{name: getattr(finding, name) for name in _COLUMNS} for finding in findings]
+    results = list(_run_checks(config_file))
+    rows = [{name: getattr(result, name) for name in _COLUMNS} for result in results]
     print_rows(rows, _COLUMNS, output_format, _COLUMNS)
-    return 1 if any(finding.state is CheckState.FAIL for finding in findings) else 0
+    return 1 if any(result.state is CheckState.FAIL for result in results) else 0
 
 
 def _run_checks(config_file: Path | None) -> Iterator[CheckResult]:
@@ -43,6 +44,6 @@ def _run_checks(config_file: Path | None) -> Iterator[CheckResult]:
     path = find_config(config_file)
     yield report_ok(
         "configuration",
-        f"{format_path(path)} holds" if path else "there is no config.toml; the defaults hold",
+        f"{format_path(path)} is valid" if path else "there is no config.toml; the defaults apply",
     )
     yield from examine(config)

@@ -1,4 +1,4 @@
-"""moodsort model: the bundles at hand, which one judges, and what one costs."""
+"""moodsort model: the bundles on this machine, the one in use, and what one costs."""
 
 import json
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ _bundle_argument = click.argument("bundle_name", metavar="[BUNDLE]", required=Fa
 
 @click.group()
 def model() -> None:
-    """See which models there are, choose one, and measure what it costs.
+    """List the models on this machine, choose one, and measure what it costs.
 
     A BUNDLE is a model's folder, or `default` for the built-in one.
     """
@@ -58,9 +58,9 @@ def list_bundles(folders: tuple[Path, ...], output_format: str, config_file: Pat
     """
     config = load_config(config_file)
     previous = find_previous_bundle(find_setting_file(config_file), config.bundle_folder)
-    found = find_bundles(config, previous, folders)
-    row = make_table_row if output_format == "table" else make_list_row
-    print_rows(map(row, found), LIST, output_format, LIST_TABLE)
+    entries = find_bundles(config, previous, folders)
+    make_row = make_table_row if output_format == "table" else make_list_row
+    print_rows(map(make_row, entries), LIST, output_format, LIST_TABLE)
 
 
 @model.command("show")
@@ -100,9 +100,9 @@ def show_bundle(bundle_name: str | None, output_format: str, config_file: Path |
     "test_folder",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Refuse one that has fewer right than the one in use on this folder of class folders.",
+    help="Refuse one that is less accurate than the one in use on this folder of class folders.",
 )
-@click.option("--force", "is_forced", is_flag=True, help="Take one that is worse, or has other classes.")
+@click.option("--force", "is_forced", is_flag=True, help="Accept one that is worse, or has other classes.")
 @config_option
 def use(
     bundle_name: str | None,
@@ -113,7 +113,7 @@ def use(
 ) -> None:
     """Put a bundle into use.
 
-    It is tested, written into the configuration, and read by the running worker.
+    It is tested, written into the configuration, and loaded by the running worker.
 
     One that fails its self-test is always refused. Where there is no configuration file, ./config.toml is
     made. `model use --previous` goes back.
@@ -135,7 +135,7 @@ def use(
     "photo_folder",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Measure on photos from here. [default: drawn ones of 12 megapixels]",
+    help="Measure on photos from this folder. [default: generated ones of 12 megapixels]",
 )
 @click.option(
     "--count", default=50, show_default=True, type=click.IntRange(1, 100_000), help="How many photos."
@@ -151,9 +151,9 @@ def benchmark(
 ) -> None:
     """Measure what a bundle costs here.
 
-    Without BUNDLE, the one in use. Times are in milliseconds: until a child process is ready; for one photo
-    in one process, read, decoded and predicted, and predicted alone; the median, and what 95 of 100 do not
-    exceed. Memory is the most that one process had, in megabytes.
+    Without BUNDLE, the one in use. Times are in milliseconds: until a child process is ready (load); to read,
+    decode and predict one photo in one process (photo), and to predict it alone (predict); the median, and
+    the 95th percentile (p95). Memory is the most that one process had, in megabytes.
     """
     config = load_config(config_file)
     folder = _find_folder(bundle_name, config)
@@ -167,9 +167,9 @@ def _find_folder(name: str | None, config: Config) -> Path:
         return config.bundle_folder
     folder = BUILT_IN_BUNDLE if name == BUILT_IN else Path(name).absolute()
     if not folder.is_dir():
-        found = "is a file" if folder.exists() else "is not there"
+        problem = "is a file" if folder.exists() else "is not there"
         raise ConfigError(
-            f"{format_path(folder)}: {found}; name a bundle's folder, or default for the built-in one"
+            f"{format_path(folder)}: {problem}; name a bundle's folder, or default for the built-in one"
         )
     return folder
 
@@ -187,8 +187,8 @@ def _provide_photos(folder: Path | None, config: Config, count: int) -> Iterator
     if folder is not None:
         yield choose_photos(folder, config, count)
         return
-    from worker.registry.sample_photos import draw_sample_photos
+    from worker.registry.sample_photos import draw_sample_photos  # imports NumPy and Pillow
 
-    with TemporaryDirectory(prefix="moodsort-") as drawn:
-        pictures = draw_sample_photos(Path(drawn))
+    with TemporaryDirectory(prefix="moodsort-") as temporary:
+        pictures = draw_sample_photos(Path(temporary))
         yield [pictures[index % len(pictures)] for index in range(count)]

@@ -11,8 +11,9 @@ import click
 
 from worker.cli.options import config_option
 from worker.config import Config, load_config
-from worker.daemon.service import SingleRun, WorkerService
+from worker.daemon.service import WorkerService
 from worker.daemon.signals import Signals
+from worker.daemon.single_run import SingleRun
 from worker.daemon.worker import Worker
 from worker.ops.logging import configure_logging
 from worker.ops.systemd.notifier import Notifier
@@ -23,15 +24,16 @@ from worker.paths import format_path
 @config_option
 @click.option("--once", is_flag=True, help="File what is in the inbox now, then end.")
 def run(config_file: Path | None, once: bool) -> int:
-    """Watch the inbox: judge each photo, file it, and record it.
+    """Watch the inbox: classify each photo, file it, and record the decision.
 
     Ctrl-C or SIGTERM end it after the batch in hand. SIGHUP makes it read its configuration and its bundle
-    again; it goes on with the old ones where the new ones are bad.
+    again; where the new ones are wrong, it goes on with the old ones.
     """
     config = load_config(config_file)
     with Signals().install() as signals:
         if once:
             return _run_once(config, signals)
+        # The service does so again when it is ready; what it logs before then must be readable as well.
         configure_logging(config.log.level, config.log.format, sys.stderr)
         notifier = Notifier.from_environment(os.environ)
         WorkerService(lambda: load_config(config_file), signals, notifier, announce=_announce).run()
@@ -44,25 +46,27 @@ def _announce(config: Config) -> None:
 
 
 def _run_once(config: Config, signals: Signals) -> int:
-    started = time.monotonic()
-    left: list[int] = []
+    start = time.monotonic()
+    unfinished = 0
 
     def report(worker: Worker) -> None:
-        left.append(worker.in_hand)
-        click.echo(_summarize(worker, time.monotonic() - started))
+        nonlocal unfinished
+        unfinished = worker.in_hand
+        click.echo(_summarize(worker, time.monotonic() - start))
 
     with _show_progress(config) as observe:
         SingleRun(config, signals, observe).run(report)
-    return 1 if any(left) and not signals.stop_asked else 0
+    return 1 if unfinished and not signals.stop_asked else 0
 
 
 @contextmanager
 def _show_progress(config: Config) -> Iterator[Callable[[Worker], None]]:
-    """Show a bar on a terminal, where it takes the place of the line for each photo."""
+    """Show a progress bar on a terminal, instead of a line for each photo."""
     if not sys.stderr.isatty():
         configure_logging(config.log.level, config.log.format, sys.stderr)
         yield lambda _worker: None
         return
+    # rich takes longer to import than a service without a terminal takes to start watching.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -74,22 +78,22 @@ def _show_progress(config: Config) -> Iterator[Callable[[Worker], None]]:
         TextColumn("{task.fields[counts]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        # After the bar is up, so that warnings are printed above it.
+        # Once rich has replaced sys.stderr, so that warnings are printed above the bar.
         configure_logging("warning" if config.log.level == "info" else config.log.level, "text", sys.stderr)
         task = progress.add_task("filing", total=None, counts="")
 
         def observe(worker: Worker) -> None:
-            done = worker.tally.total()
-            total = done + worker.in_hand + worker.candidates
-            progress.update(task, completed=done, total=total, counts=_format_counts(worker))
+            finished = worker.tally.total()
+            total = finished + worker.in_hand + worker.candidates
+            progress.update(task, completed=finished, total=total, counts=_format_counts(worker))
 
         yield observe
 
 
 def _summarize(worker: Worker, seconds: float) -> str:
-    done = worker.tally.total()
-    rate = f" ({done / seconds:.0f} a second)" if seconds > 1 and done > 1 else ""
-    parts = [f"{_format_photos(done)} in {seconds:.1f} s{rate}"]
+    count = worker.tally.total()
+    rate = f" ({count / seconds:.0f} a second)" if seconds > 1 and count > 1 else ""
+    parts = [f"{_format_photos(count)} in {seconds:.1f} s{rate}"]
     if worker.tally:
         parts[0] += f": {_format_counts(worker)}"
     if worker.in_hand:

@@ -23,7 +23,7 @@ from worker.ops.systemd.install import (
     run_quietly,
     uninstall,
 )
-from worker.ops.systemd.unit import UnitSettings, list_written_folders, render_system, render_user
+from worker.ops.systemd.unit import UnitSettings, list_writable_folders, render_system, render_user
 from worker.paths import format_path
 
 
@@ -38,7 +38,7 @@ def _user_option(command: Any) -> Any:
         "--user-name",
         "user",
         metavar="NAME",
-        help="Who a system's service runs as. [default: who owns the root folder]",
+        help="The user that a system's service runs as. [default: the owner of the root folder]",
     )(command)
 
 
@@ -53,8 +53,8 @@ def service() -> None:
 @config_option
 def show(is_system: bool, user: str | None, config_file: Path | None) -> None:
     """Print the unit."""
-    described = _read_settings(config_file)
-    click.echo(_render_unit(described, is_system, user), nl=False)
+    settings = _read_settings(config_file)
+    click.echo(_render_unit(settings, is_system, user), nl=False)
 
 
 @service.command("install")
@@ -63,17 +63,17 @@ def show(is_system: bool, user: str | None, config_file: Path | None) -> None:
 @config_option
 def install_unit(is_system: bool, user: str | None, config_file: Path | None) -> int:
     """Write the unit, enable it and start it."""
-    described = _read_settings(config_file)
-    unit = _render_unit(described, is_system, user)
+    settings = _read_settings(config_file)
+    unit = _render_unit(settings, is_system, user)
     if is_system:
-        _require_folders(described)
+        _require_folders(settings)
     else:
-        _make_folders(described)
-    outcome = install(unit, _find_manager(is_system), run_quietly)
-    _print_result(outcome)
+        _make_folders(settings)
+    result = install(unit, _find_manager(is_system), run_quietly)
+    _print_result(result)
     if not is_system:
         click.echo("To have it run while nobody is logged in, type:\n  loginctl enable-linger")
-    return 1 if outcome.left else 0
+    return 1 if result.remaining else 0
 
 
 @service.command("uninstall")
@@ -81,10 +81,10 @@ def install_unit(is_system: bool, user: str | None, config_file: Path | None) ->
 @config_option
 def uninstall_unit(is_system: bool, config_file: Path | None) -> int:
     """Stop the service and remove its unit; photos and log stay."""
-    del config_file  # every command takes it
-    outcome = uninstall(_find_manager(is_system), run_quietly)
-    _print_result(outcome)
-    return 1 if outcome.left else 0
+    del config_file  # not needed here; accepted because every command accepts it
+    result = uninstall(_find_manager(is_system), run_quietly)
+    _print_result(result)
+    return 1 if result.remaining else 0
 
 
 def _read_settings(config_file: Path | None) -> UnitSettings:
@@ -93,28 +93,29 @@ def _read_settings(config_file: Path | None) -> UnitSettings:
     return describe_service(config, config_file, command, os.environ)
 
 
-def _render_unit(described: UnitSettings, is_system: bool, user: str | None) -> str:
+def _render_unit(settings: UnitSettings, is_system: bool, user: str | None) -> str:
     if is_system:
-        return render_system(described, user or find_owner(described.root))
+        return render_system(settings, user or find_owner(settings.root))
     if user is not None:
         raise click.UsageError("--user-name goes with --system; a user's own service runs as that user.")
-    return render_user(described)
+    return render_user(settings)
 
 
 def _find_manager(is_system: bool) -> Manager:
     return find_system_manager() if is_system else find_user_manager(os.environ)
 
 
-def _require_folders(described: UnitSettings) -> None:
-    for folder in list_written_folders(described):
+def _require_folders(settings: UnitSettings) -> None:
+    # Not made here: root would own them, and the service could not write to them.
+    for folder in list_writable_folders(settings):
         if not folder.is_dir():
             raise MoodsortError(
-                f"{format_path(folder)}: is no folder; make it, and give it to who is to run the service with chown"
+                f"{format_path(folder)}: is not a folder; make it, and give it to the service's user (chown)"
             )
 
 
-def _make_folders(described: UnitSettings) -> None:
-    for folder in list_written_folders(described):
+def _make_folders(settings: UnitSettings) -> None:
+    for folder in list_writable_folders(settings):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -123,10 +124,10 @@ def _make_folders(described: UnitSettings) -> None:
             ) from error
 
 
-def _print_result(outcome: InstallResult) -> None:
-    for line in outcome.done:
-        click.echo(line)
-    if outcome.left:
+def _print_result(result: InstallResult) -> None:
+    for message in result.messages:
+        click.echo(message)
+    if result.remaining:
         click.echo("systemd did not do the rest; type:")
-        for command in outcome.left:
+        for command in result.remaining:
             click.echo(f"  {shlex.join(command)}")

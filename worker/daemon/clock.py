@@ -1,4 +1,4 @@
-"""The clocks that a worker goes by, so that tests can put others in their place."""
+"""The clocks of a worker, in one object, so that tests can put others in their place."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The two clocks: `monotonic` for what is due, `wall` (seconds since 1970) for ctimes and the log."""
+    """Seconds: `monotonic` tells what is due; `wall`, since 1970, is compared with ctimes and logged."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time

@@ -16,24 +16,26 @@ from worker.fileio import read_lock_holder
 def hold_locks(config: Config) -> Iterator[None]:
     """Hold the inbox and the database for one worker; on a shared database, the inbox for many.
 
-    The locks end with the process, however it ends. Raises InboxInUse naming the process that has one.
+    The locks end with the process, however it ends. Raises InboxInUse, which names the process that holds
+    one, and ConfigError where a lock file cannot be written.
     """
+    # Workers that share a server's database share the inbox as well: the server hands out the photos.
     kind = fcntl.LOCK_SH if config.database_file is None else fcntl.LOCK_EX
     with ExitStack() as locks:
-        for what, path in config.lock_files.items():
-            locks.enter_context(_hold(path, what, kind))
+        for subject, path in config.lock_files.items():
+            locks.enter_context(_hold_lock(path, subject, kind))
         yield
 
 
 @contextmanager
-def _hold(path: Path, what: str, kind: int) -> Iterator[None]:
+def _hold_lock(path: Path, subject: str, kind: int) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); check its folder") from error
     try:
-        _lock(descriptor, what, kind)
-        with suppress(OSError):  # on a full disk the lock holds just as well, without a name
+        _lock(descriptor, subject, kind)
+        with suppress(OSError):  # on a full disk the lock holds as well; its holder is unknown then
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
@@ -41,13 +43,13 @@ def _hold(path: Path, what: str, kind: int) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, what: str, kind: int) -> None:
+def _lock(descriptor: int, subject: str, kind: int) -> None:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise InboxInUse(
-                f"{what} cannot be locked ({error.strerror}); is it on a file system?"
+                f"{subject} cannot be locked ({error.strerror}); put it on a file system that has locks"
             ) from error
         process = read_lock_holder(descriptor)
-        raise InboxInUse(f"{what} is in use by process {process}; stop that worker first") from error
+        raise InboxInUse(f"{subject} is in use by process {process}; stop that worker first") from error

@@ -17,14 +17,14 @@ _BACKOFF_SECONDS = 1.0
 _MAX_BACKOFF_SECONDS = 60.0
 
 PlannedResult = Completed[PhotoResult] | Refused
-"""The results of a job that decide where a photo goes."""
+"""The results of a job that say where a photo goes."""
 
 
 @dataclass(slots=True)
 class Photo:
-    """A photo in hand; `source` is absolute, `not_before` a monotonic time, `tries` counts hindrances.
+    """A photo in hand; `source` is absolute, `not_before` the monotonic time of its next try.
 
-    `hindered_by` is the one that was logged last.
+    `tries` counts what has hindered it, `hindered_by` is the hindrance that was logged last.
     """
 
     photo_id: int
@@ -42,9 +42,9 @@ class Photo:
 
 @dataclass(slots=True)
 class PendingMove:
-    """A decided photo on its way to `destination`; `identity` is of the file that was read.
+    """A decided photo on its way to `destination`; `identity` is that of the file that was read.
 
-    `log_fields` is what is logged of it once it has arrived.
+    `log_fields` are logged once it has arrived.
     """
 
     photo: Photo
@@ -66,8 +66,9 @@ def choose_folder(result: PlannedResult, config: Config) -> str:
 
 def choose_destination(photo: Photo, folder: str, config: Config, reserved: Collection[Path]) -> Path:
     """Return a free path in the folder; folders below the inbox are kept below it."""
-    wanted = config.root / folder / photo.source.relative_to(config.inbox_folder)
-    return find_free_path(wanted, lambda path: path in reserved or os.path.lexists(path))
+    path = config.root / folder / photo.source.relative_to(config.inbox_folder)
+    # The disk alone is not enough: several photos of one batch may ask for a name before the first has moved.
+    return find_free_path(path, lambda name: name in reserved or os.path.lexists(name))
 
 
 def plan_move(

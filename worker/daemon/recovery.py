@@ -1,4 +1,4 @@
-"""Resume what a worker that was stopped has left, from its rows and the files themselves."""
+"""Resume what a stopped worker has left, from its rows and the files themselves."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ def recover_unfinished(worker: Worker, store: "Store", mover: Mover, config: Con
         try:
             _resume(worker, row, source, mover, config)
         except OSError as error:
-            # It stays as it is, in the inbox and in the log, until a later start can read it.
+            # Stays as it is, in the inbox and in the log, until a later start can read it.
             fields = {
                 "event": "not_recovered",
                 "photo_id": row.photo_id,

@@ -1,4 +1,4 @@
-"""What the operating system asks of a worker: to stop, or to read its configuration again."""
+"""The signals that ask a worker to stop, or to read its configuration again."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 
 class Signals:
-    """SIGTERM and SIGINT ask to stop, SIGHUP to reload; a descriptor tells a waiting loop."""
+    """SIGTERM and SIGINT ask to stop, SIGHUP to reload; a descriptor wakes a waiting loop."""
 
     def __init__(self) -> None:
         self.stop_asked = False
@@ -23,31 +23,32 @@ class Signals:
         return self._wakeup.fileno()
 
     def clear(self) -> None:
-        """Make the descriptor wait again."""
+        """Make the descriptor unreadable again."""
         self._wakeup.clear()
 
     def take_reload(self) -> bool:
-        """Tell once whether a reload was asked for."""
-        asked, self.reload_asked = self.reload_asked, False
-        return asked
+        """Tell whether a reload was asked for, and forget it."""
+        is_asked, self.reload_asked = self.reload_asked, False
+        return is_asked
 
     @contextmanager
     def install(self) -> Iterator["Signals"]:
-        """Hear signals until the context ends, then give the handlers back."""
+        """Handle signals until the context ends, then put the handlers back that were there before."""
         handlers: dict[signal.Signals, Handler] = {
             signal.SIGTERM: self._stop,
             signal.SIGINT: self._stop,
             signal.SIGHUP: self._reload,
-            # A writer that comes while the inbox asks after writers makes the kernel send this one.
+            # The inbox asks for writers by taking a lease; by this signal, which would end the process, the
+            # kernel reports one that comes meanwhile.
             signal.SIGIO: signal.SIG_IGN,
         }
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        before_fd = signal.set_wakeup_fd(self._wakeup.write_descriptor, warn_on_full_buffer=False)
+        earlier = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        earlier_descriptor = signal.set_wakeup_fd(self._wakeup.write_descriptor, warn_on_full_buffer=False)
         try:
             yield self
         finally:
-            signal.set_wakeup_fd(before_fd)
-            for number, handler in before.items():
+            signal.set_wakeup_fd(earlier_descriptor)
+            for number, handler in earlier.items():
                 signal.signal(number, handler)
             self._wakeup.close()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from worker import store as log_store
+from worker import store as log_store  # imports SQLAlchemy only at open_store, after the processes started
 from worker.config import Config
 from worker.daemon.clock import Clock
 from worker.daemon.locks import hold_locks
@@ -26,25 +26,23 @@ if TYPE_CHECKING:
     from worker.store import Store
 
 LOCK_SECONDS = 3.0
-"""How long a worker waits for a locked database, deaf to signals, before it backs off."""
+"""How long a worker waits for a locked database before it backs off; signals have to wait as well."""
 
 
 @contextmanager
 def open_worker(
     config: Config, clock: Clock, mover: Mover, is_wanted: Callable[[], bool]
 ) -> Iterator[Worker]:
-    """Open everything that a worker needs, and close it after; no photo is touched before all is well.
+    """Open everything that a worker needs, and close it afterwards; until all is open, no photo is touched.
 
-    What takes its time is given up as soon as `is_wanted` is false.
-
-    Raises ConfigError, BundleError, StoreError or InboxInUse, each with its remedy, and Transient where
-    the database does not answer.
+    Waiting for the child processes ends as soon as `is_wanted` is false. Raises ConfigError, BundleError,
+    StoreError or InboxInUse, and Transient where the database does not answer.
     """
     bundle = load_bundle(config.bundle_folder)
     prepare_folders(config, bundle.manifest.classes, bundle.folder)
     with ExitStack() as stack:
         stack.enter_context(hold_locks(config))
-        # First the processes: they load the bundle while the database is opened.
+        # The processes first: they load the bundle while the database is opened.
         pool = stack.enter_context(closing(_start_pool(config, clock)))
         store = stack.enter_context(closing(log_store.open_store(config.database.url, LOCK_SECONDS)))
         model_id = record_model(store, bundle)
@@ -58,7 +56,7 @@ def open_worker(
 
 
 def record_model(store: "Store", bundle: Bundle) -> int:
-    """Record that the bundle is in use; return its row's id."""
+    """Record that the bundle is in use; return the id of its row."""
     manifest = bundle.manifest
     metrics = [asdict(metric) for metric in manifest.metrics]
     now = datetime.now(UTC)
@@ -66,7 +64,7 @@ def record_model(store: "Store", bundle: Bundle) -> int:
 
 
 def check_configuration(config: Config, clock: Clock, is_wanted: Callable[[], bool]) -> None:
-    """Make the folders, and load the bundle in a process of its own. Raises BundleError or ConfigError."""
+    """Make the folders, and test the bundle in a process of its own. Raises BundleError or ConfigError."""
     bundle = load_bundle(config.bundle_folder)
     prepare_folders(config, bundle.manifest.classes, bundle.folder)
     check_task(PredictionTask(bundle.folder), config.limits, clock.monotonic, is_wanted)

@@ -3,7 +3,7 @@
 import logging
 import math
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING
 
 from worker.config import Config
 from worker.daemon.clock import Clock
-from worker.daemon.planner import (
-    PendingMove,
-    Photo,
-    PlannedResult,
-    choose_destination,
-    plan_move,
-)
+from worker.daemon.photos_in_hand import PhotosInHand
+from worker.daemon.planner import PendingMove, Photo, choose_destination, plan_move
 from worker.fileio import FileIdentity
 from worker.filing import DestinationTaken, Move, Moved, MoveHindered, Mover, MoveResult, SourceChanged
 from worker.inbox import Inbox, SettledFile
@@ -27,26 +22,20 @@ from worker.pool.prediction_task import PhotoResult
 from worker.pool.protocol import Completed, Delayed, Gone, Job, JobResult, Refused
 from worker.store import Arrival, Decision
 
-if TYPE_CHECKING:  # the child processes are to be started before SQLAlchemy is imported
+if TYPE_CHECKING:  # child processes are started before SQLAlchemy is imported, which takes a while
     from worker.store import Store, Turn
 
 logger = logging.getLogger(__name__)
 
-_STUCK_TRIES = 3
-
 _RECORD_SECONDS = 0.25
 """How long moves may wait to be recorded in the same transaction as the next decisions."""
-
-_MAX_MOVED_BYTES = 1 << 28
-"""How much is moved in one turn: between file systems it is copied, and signals wait for the turn's end."""
 
 
 class Worker:
     """One turn at a time: `step` does what is due and returns; nothing in it waits.
 
-    A photo is in one of these: `_pending` (to be predicted), `_predicting`, `_results` (to be decided),
-    `_moves` (decided, to be moved), `_arrivals` (moved, to be recorded). What the database says of it never
-    runs ahead of what has happened to its file, and the file never moves ahead of the decision.
+    What the database says of a photo never runs ahead of what has happened to its file, and the file never
+    moves ahead of the decision.
     """
 
     def __init__(
@@ -70,14 +59,7 @@ class Worker:
         self._clock = clock
         self._recover = recover
         self._next_recovery = math.inf
-        self._pending: deque[Photo] = deque()
-        self._predicting: dict[int, Photo] = {}
-        self._results: list[tuple[Photo, PlannedResult]] = []
-        self._gone: list[Photo] = []
-        self._retries: list[Photo] = []
-        self._readdressed: list[PendingMove] = []
-        self._moves: list[PendingMove] = []
-        self._arrivals: list[PendingMove] = []
+        self._photos = PhotosInHand()
         self._first_arrival_at = 0.0
         self._is_draining = False
         self.tally: Counter[str] = Counter()
@@ -85,9 +67,7 @@ class Worker:
     @property
     def in_hand(self) -> int:
         """How many photos were taken on and are not finished."""
-        decided = len(self._moves) + len(self._arrivals) + len(self._readdressed)
-        undecided = len(self._results) + len(self._gone) + len(self._retries)
-        return len(self._pending) + len(self._predicting) + undecided + decided
+        return len(self._photos)
 
     @property
     def candidates(self) -> int:
@@ -102,8 +82,7 @@ class Worker:
     @property
     def is_stuck(self) -> bool:
         """Whether all that is in hand is hindered, again and again."""
-        photos = [move.photo for move in self._moves] + list(self._pending)
-        return len(photos) == self.in_hand and all(photo.tries >= _STUCK_TRIES for photo in photos)
+        return self._photos.is_stuck
 
     def is_stalled(self, now: float) -> bool:
         """Tell whether nothing comes from the child processes any more."""
@@ -112,16 +91,14 @@ class Worker:
     @property
     def has_batch_in_hand(self) -> bool:
         """Whether a photo is on its way that `drain` waits for."""
-        return bool(self._predicting or self._has_news or self._arrivals) or any(
-            not move.photo.tries for move in self._moves
-        )
+        return self._photos.has_batch
 
     def drain(self) -> None:
-        """Take nothing more on: neither from the inbox nor to be predicted."""
+        """Take on nothing more, and predict nothing more; what is under way goes on."""
         self._is_draining = True
 
     def resume_unfinished(self, now: float) -> None:
-        """Resume what stopped workers have left; where others share the inbox, at each rescan again."""
+        """Resume what stopped workers have left; where others share the inbox, again at each rescan."""
         self._recover(self)
         if self._store.shares_inbox:
             self._next_recovery = now + self._config.inbox.rescan_seconds
@@ -129,25 +106,25 @@ class Worker:
     def adopt(self, photo: Photo) -> None:
         """Take over a pending photo that a stopped worker has left."""
         self._inbox.hold(photo.source)
-        self._pending.append(photo)
+        self._photos.pending.append(photo)
 
     def adopt_move(self, move: PendingMove) -> None:
-        """Take over a decided photo that has not, or not quite, left the inbox."""
+        """Take over a decided photo that has not left the inbox, or only half."""
         self._inbox.hold(move.photo.source)
-        self._moves.append(move)
+        self._photos.moves.append(move)
 
     def adopt_arrived(self, move: PendingMove) -> None:
         """Take over a decided photo that has arrived, which its row does not say yet."""
-        self._arrivals.append(move)
+        self._photos.arrivals.append(move)
 
     def adopt_gone(self, photo: Photo) -> None:
         """Take over a photo whose file has gone."""
-        self._gone.append(photo)
+        self._photos.gone.append(photo)
 
     def adopt_changed(self, photo: Photo) -> None:
-        """Take over a decided photo whose file is not what it was."""
+        """Take over a decided photo whose file has changed since."""
         self._inbox.hold(photo.source)
-        self._retries.append(photo)
+        self._photos.retries.append(photo)
 
     def step(self, now: float) -> None:
         """Do one turn. Raises Transient where the database does not answer: open another worker then."""
@@ -156,62 +133,59 @@ class Worker:
             self.resume_unfinished(now)
         self._submit(now)
         settled = self._inbox.take_settled(now, self._room) if not self._is_draining else []
-        if settled or now >= self._next_write():
+        if settled or now >= self._compute_next_write():
             self._write(settled)
-        self._collect(now)  # what has come meanwhile, so that its process need not wait for the moves, too
+        # Once more: a process that has finished during the transaction need not wait for the moves as well.
+        self._collect(now)
         self._submit(now)
         self._move(now)
 
-    def next_due(self) -> float:
+    def compute_next_due(self) -> float:
         """Return the time of the next step, unless news comes before."""
-        if any(move.photo.tries == 0 for move in self._moves):
+        if any(move.photo.tries == 0 for move in self._photos.moves):
             return -math.inf
-        times = [self._next_write(), self._pool.next_deadline()]
-        times += [move.photo.not_before for move in self._moves]
+        times = [self._compute_next_write(), self._pool.next_deadline()]
+        times += [move.photo.not_before for move in self._photos.moves]
         if not self._is_draining:
             if self._pool.room:
-                times += [photo.not_before for photo in self._pending]
+                times += [photo.not_before for photo in self._photos.pending]
             if self._room:
                 times.append(self._inbox.next_due())
         return min(times)
 
     @property
     def _room(self) -> int:
-        # Twice what the processes have in hand, so that the next batches lie ready while these are recorded.
-        # A batch at a time: a transaction costs the same for one photo as for many.
+        # Twice what the processes can hold, so that the next batches lie ready while these are recorded.
+        # A batch at a time: a transaction costs the same for one photo as for many. Photos that back off do
+        # not count, or a few of them would keep all others out.
         batch = self._config.model.batch_size
-        pending = sum(not photo.tries for photo in self._pending)  # those that back off hold up no other
-        room = 2 * self._pool.size * batch - pending - len(self._predicting)
+        room = 2 * self._pool.size * batch - self._photos.count_fresh() - len(self._photos.predicting)
         return room if room >= batch else 0
 
-    @property
-    def _has_news(self) -> bool:
-        return bool(self._results or self._gone or self._retries or self._readdressed)
-
-    def _next_write(self) -> float:
+    def _compute_next_write(self) -> float:
         """Return when to write; moves wait for the decisions on the batch that is in the processes."""
-        if self._has_news or (self._arrivals and not self._pool.is_busy):
+        if self._photos.has_news or (self._photos.arrivals and not self._pool.is_busy):
             return -math.inf
-        return self._first_arrival_at + _RECORD_SECONDS if self._arrivals else math.inf
+        return self._first_arrival_at + _RECORD_SECONDS if self._photos.arrivals else math.inf
 
     def _collect(self, now: float) -> None:
         for result in self._pool.collect(now):
             self._sort(result, now)
 
     def _sort(self, result: JobResult[PhotoResult], now: float) -> None:
-        photo = self._predicting.pop(result.key)
+        photo = self._photos.predicting.pop(result.key)
         match result:
             case Gone():
-                self._gone.append(photo)
+                self._photos.gone.append(photo)
             case Delayed(_, detail):
                 photo.back_off(now)
-                self._pending.append(photo)
+                self._photos.pending.append(photo)
                 _log_hindrance(photo, detail)
             case Refused(_, file) if file is not None and self._is_young(file.identity):
                 photo.not_before = now + self._config.inbox.settle_seconds
-                self._pending.append(photo)
+                self._photos.pending.append(photo)
             case Completed() | Refused():
-                self._results.append((photo, result))
+                self._photos.results.append((photo, result))
 
     def _is_young(self, identity: FileIdentity) -> bool:
         """Tell whether a file may still grow: a writer may close and open it again between two writes."""
@@ -221,13 +195,11 @@ class Worker:
     def _submit(self, now: float) -> None:
         if self._is_draining or not self._pool.room:
             return
-        due = [photo for photo in self._pending if photo.not_before <= now]
+        due = self._photos.list_due(now)
         share = compute_share(len(due), self._pool.size, self._config.model.batch_size)
         while due and self._pool.room:
             batch, due = due[:share], due[share:]
-            for photo in batch:
-                self._pending.remove(photo)
-                self._predicting[photo.photo_id] = photo
+            self._photos.start_prediction(batch)
             self._pool.submit([Job(photo.photo_id, photo.source) for photo in batch], now)
 
     def _write(self, settled: list[SettledFile]) -> None:
@@ -235,21 +207,21 @@ class Worker:
         at = datetime.fromtimestamp(self._clock.wall(), UTC)
         plans = self._plan_moves(at)
         with self._store.begin_turn() as turn:
-            for move in self._arrivals:
+            for move in self._photos.arrivals:
                 turn.record_filed(move.photo.photo_id, at)
-            for photo in self._gone:
+            for photo in self._photos.gone:
                 turn.record_missing(photo.photo_id, "its file was gone before it could be read")
-            for photo in self._retries:
+            for photo in self._photos.retries:
                 turn.retry(photo.photo_id)
-            for move in self._readdressed:
-                turn.readdress(move.photo.photo_id, self._relative(move.destination))
+            for move in self._photos.readdressed:
+                turn.readdress(move.photo.photo_id, self._make_relative(move.destination))
             for _, decision in plans:
                 turn.decide(decision, self._model_id)
             photos = self._take_on(turn, settled, at)
         self._finish_turn([move for move, _ in plans], photos)
 
     def _take_on(self, turn: "Turn", settled: list[SettledFile], at: datetime) -> list[Photo]:
-        arrivals = [Arrival(self._relative(file.path), file.identity.size_bytes, at) for file in settled]
+        arrivals = [Arrival(self._make_relative(file.path), file.identity.size_bytes, at) for file in settled]
         photos = []
         for file, photo_id in zip(settled, turn.take_on(arrivals), strict=True):
             if photo_id is None:  # another worker has it
@@ -263,42 +235,30 @@ class Worker:
 
     def _finish_turn(self, moves: list[PendingMove], photos: list[Photo]) -> None:
         """Log what the transaction has recorded, and go on with what it has decided and taken on."""
-        for move in self._arrivals:
+        for move in self._photos.arrivals:
             self._inbox.let_go(move.photo.source)
             self.tally[move.folder] += 1
             is_quarantined = move.log_fields["event"] == "quarantined"
             logger.info("quarantined" if is_quarantined else "filed", extra=move.log_fields)
-        for photo in self._gone:
+        for photo in self._photos.gone:
             self._inbox.let_go(photo.source)
             self.tally["missing"] += 1
-            path = self._relative(photo.source)
+            path = self._make_relative(photo.source)
             logger.warning("missing", extra={"event": "missing", "photo_id": photo.photo_id, "path": path})
-        self._moves += moves + self._readdressed
-        self._pending += self._retries + photos
-        for done in (self._arrivals, self._gone, self._retries, self._readdressed, self._results):
-            done.clear()
+        self._photos.advance_recorded(moves, photos)
 
     def _plan_moves(self, at: datetime) -> list[tuple[PendingMove, Decision]]:
-        reserved = self._list_reserved()
+        reserved = self._photos.list_reserved()
         plans = []
-        for photo, result in self._results:
+        for photo, result in self._photos.results:
             plans.append(plan_move(photo, result, self._config, reserved, at))
             reserved.add(plans[-1][0].destination)
         return plans
 
-    def _list_reserved(self) -> set[Path]:
-        return {move.destination for move in [*self._moves, *self._readdressed]}
-
     def _move(self, now: float) -> None:
-        due: dict[int, PendingMove] = {}
-        size_bytes = 0
-        for move in self._moves:
-            if move.photo.not_before <= now and size_bytes < _MAX_MOVED_BYTES:
-                due[move.photo.photo_id] = move
-                size_bytes += move.photo.size_bytes
+        due = self._photos.take_due_moves(now)
         if not due:
             return
-        self._moves = [move for move in self._moves if move.photo.photo_id not in due]
         moves = [
             Move(photo_id, move.photo.source, move.destination, move.identity)
             for photo_id, move in due.items()
@@ -309,27 +269,27 @@ class Worker:
     def _take_result(self, result: MoveResult, move: PendingMove, now: float) -> None:
         match result:
             case Moved():
-                self._first_arrival_at = self._first_arrival_at if self._arrivals else now
-                self._arrivals.append(move)
+                self._first_arrival_at = self._first_arrival_at if self._photos.arrivals else now
+                self._photos.arrivals.append(move)
             case DestinationTaken():
-                move.destination = choose_destination(
-                    move.photo, move.folder, self._config, self._list_reserved()
-                )
-                move.log_fields["to"] = self._relative(move.destination)
-                self._readdressed.append(move)
+                reserved = self._photos.list_reserved()
+                move.destination = choose_destination(move.photo, move.folder, self._config, reserved)
+                move.log_fields["to"] = self._make_relative(move.destination)
+                self._photos.readdressed.append(move)
             case SourceChanged():
                 move.photo.not_before = now + self._config.inbox.settle_seconds
-                self._retries.append(move.photo)
+                self._photos.retries.append(move.photo)
             case MoveHindered(_, detail):
                 move.photo.back_off(now)
-                self._moves.append(move)
+                self._photos.moves.append(move)
                 _log_hindrance(move.photo, f"it cannot be moved to {move.destination}: {detail}")
 
-    def _relative(self, path: Path) -> Path:
+    def _make_relative(self, path: Path) -> Path:
         return path.relative_to(self._config.root)
 
 
 def _log_hindrance(photo: Photo, detail: str) -> None:
+    # A full disk hinders a photo at every try: one line says so, not one a minute for a weekend.
     if photo.hindered_by == detail:
         return
     photo.hindered_by = detail

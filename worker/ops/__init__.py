@@ -1,1 +1,1 @@
-"""What surrounds a worker in operation: systemd, the doctor, logging and metrics."""
+"""What operating a worker takes: systemd units, the doctor, logging and metrics."""

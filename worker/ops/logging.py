@@ -1,4 +1,4 @@
-"""Set up logging: sentences for a person at a terminal, JSON lines for everything else."""
+"""Configure logging: sentences for a person at a terminal, JSON lines for everything else."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -11,28 +11,28 @@ from pythonjsonlogger.json import JsonFormatter
 
 from worker.paths import escape_unprintable, format_path
 
-_CHATTERERS = ("PIL", "alembic", "sqlalchemy", "watchdog")
-"""Libraries that tell, below warning, what only their own authors want to know."""
+_NOISY_LIBRARIES = ("PIL", "alembic", "sqlalchemy", "watchdog")
+"""Below warning, these log what only their own authors need."""
 
 _SENTENCES = {
     "filed": "{path} → {to} ({label} {confidence:.2f})",
     "quarantined": "{path} → {to} ({reason}: {detail})",
 }
-"""How the everyday events read on a terminal; every other one is its message, then its fields."""
+"""The everyday events as a terminal shows them; any other event is its message, then its fields."""
 
 
 def configure_logging(level: str, log_format: str, stream: TextIO) -> None:
     """Send records of `level` ("debug", "info", "warning" or "error") and above to the stream alone.
 
-    `log_format` is "text", "json", or "auto": text where the stream is a terminal, else JSON lines. Calling
-    it again replaces what was set before.
+    `log_format` is "text", "json", or "auto": text where the stream is a terminal, else JSON lines. Each call
+    replaces the configuration of the one before.
     """
     is_text = stream.isatty() if log_format == "auto" else log_format == "text"
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextLines() if is_text else JsonLines())
     handler.setLevel(level.upper())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in _CHATTERERS:
+    for name in _NOISY_LIBRARIES:
         # Not above warning, whatever is shown: the watcher learns from watchdog's that events were lost.
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
@@ -49,24 +49,24 @@ class JsonLines(JsonFormatter):
         )
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-        """Give the record's time as ISO 8601, to the millisecond."""
+        """Return the record's time as ISO 8601, to the millisecond."""
         return _format_time(datetime.fromtimestamp(record.created, UTC))
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Make everything something that JSON has a word for."""
+        """Convert every field to JSON's types."""
         return {key: _convert_to_json(value) for key, value in log_data.items()} | {
             "level": log_data["level"].lower()
         }
 
 
 class TextLines(logging.Formatter):
-    """The local time and a sentence; what is graver than info says so."""
+    """The local time and a sentence; a record above info names its level."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(message)s", datefmt="%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """Write the sentence; no name of a file can break its line or play tricks on the terminal."""
+        """Return the sentence; no name of a file can break its line or steer the terminal."""
         fields = {key: _escape(_convert_to_json(value)) for key, value in _collect_fields(record).items()}
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         message = escape_unprintable(_make_encodable(record.getMessage()))
@@ -83,9 +83,9 @@ def _compose_sentence(message: str, fields: dict[str, Any]) -> str:
         try:
             return _SENTENCES[event].format_map(fields)
         except (KeyError, TypeError, ValueError):
-            pass  # this record has other fields than the sentence; they are listed instead
-    listed = " ".join(f"{key}={_quote(value)}" for key, value in fields.items() if value is not None)
-    return f"{message}  {listed}" if listed else message
+            pass  # this record has other fields than the sentence expects; they are listed instead
+    assignments = " ".join(f"{key}={_quote(value)}" for key, value in fields.items() if value is not None)
+    return f"{message}  {assignments}" if assignments else message
 
 
 def _collect_fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _escape(value: object) -> object:
 
 
 def _convert_to_json(value: object) -> Any:
-    """Return the value in JSON's types, with names as `shown` writes them."""
+    """Return the value in JSON's types, with paths as `format_path` writes them."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):

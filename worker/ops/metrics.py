@@ -1,4 +1,7 @@
-"""Tell a monitoring system how the worker is doing: /metrics for Prometheus, and /healthz."""
+"""Tell a monitoring system how the worker is doing: /metrics for Prometheus, and /healthz.
+
+prometheus_client is imported where it is used: a worker without metrics starts sooner without it.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +15,8 @@ _HEALTHY_SECONDS = 120.0
 """An idle worker steps every few seconds; one that has not for this long is stuck."""
 
 
-class Observed(Protocol):
-    """What is counted of a worker after each step."""
+class WorkerState(Protocol):
+    """What the metrics need to know of a worker after each step."""
 
     @property
     def in_hand(self) -> int:
@@ -28,18 +31,19 @@ class Observed(Protocol):
         """How many photos are finished, by the folder that they went to."""
 
 
-Observe = Callable[[Observed], None]
+Observer = Callable[[WorkerState], None]
+"""Is called with the worker after each step."""
 
 
 class WorkerMetrics:
-    """What a worker's steps came to, for any number of readers in other threads."""
+    """The metrics of one worker; other threads may read them at any time."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge
 
         self._monotonic = monotonic
         self._stepped_at = monotonic()
-        self._counted: dict[str, int] = {}
+        self._tally: dict[str, int] = {}
         self.registry = CollectorRegistry()
         self._photos = Counter(
             "moodsort_photos", "Photos that are finished, by folder", ["folder"], registry=self.registry
@@ -51,27 +55,28 @@ class WorkerMetrics:
             "moodsort_candidates", "Files of the inbox not taken on yet", registry=self.registry
         )
 
-    def observe(self, worker: Observed) -> None:
-        """Take in how the worker stands after a step."""
+    def observe(self, worker: WorkerState) -> None:
+        """Update the metrics after a step."""
         self._stepped_at = self._monotonic()
         self._in_hand.set(worker.in_hand)
         self._candidates.set(worker.candidates)
         for folder, count in worker.tally.items():
-            self._photos.labels(folder).inc(count - self._counted.get(folder, 0))
-        self._counted = dict(worker.tally)
+            # The tally is a total, while a counter of Prometheus can only be incremented.
+            self._photos.labels(folder).inc(count - self._tally.get(folder, 0))
+        self._tally = dict(worker.tally)
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the worker has stepped lately."""
+        """Whether the worker has stepped recently."""
         return self._monotonic() - self._stepped_at < _HEALTHY_SECONDS
 
 
 @contextmanager
-def serve_metrics(listen: str, monotonic: Callable[[], float]) -> Iterator[Observe]:
+def serve_metrics(listen: str, monotonic: Callable[[], float]) -> Iterator[Observer]:
     """Serve on `listen`, as "HOST:PORT", until the context ends; the empty text serves nowhere.
 
-    Yields what wants to be shown the worker after each step. Raises ConfigError where the address cannot be
-    listened on.
+    Yields the observer to call with the worker after each step. Raises ConfigError where the address is not
+    free.
     """
     if not listen:
         yield lambda _worker: None
@@ -97,7 +102,7 @@ def _make_handler(metrics: WorkerMetrics) -> type[BaseHTTPRequestHandler]:
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     class Handler(BaseHTTPRequestHandler):
-        """Answers GET, and keeps silent about it."""
+        """Answers GET, and logs no request."""
 
         def do_GET(self) -> None:
             if self.path == "/metrics":

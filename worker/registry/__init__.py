@@ -1,1 +1,1 @@
-"""The bundles on this machine: list them, show one, put one into use, measure what one costs."""
+"""The bundles on this machine: list them, compare two, put one into use, measure what one costs."""

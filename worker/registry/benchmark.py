@@ -12,19 +12,18 @@ from worker.config import Config, Limits
 from worker.errors import ConfigError
 from worker.inbox.scanner import make_ignore_test, scan_folder
 from worker.inference.bundle import Bundle, load_bundle
-from worker.inference.decode import decode_photo
-from worker.inference.predictor import Predictor
 from worker.paths import format_path
 from worker.pool.batch import check_task, run_batch
 from worker.pool.prediction_task import PredictionTask
 from worker.pool.protocol import Completed
 
 _LOADS = 3
+"""A median needs three: the first load may still read the files from the disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """How long the networks took for one photo, and the most memory that the process has had."""
+    """How long one prediction took, and the most memory that its process has had until then."""
 
     predict_seconds: float
     peak_bytes: int
@@ -32,45 +31,49 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementTask:
-    """Decode photos and predict their labels, with the clock running."""
+    """Decode photos and predict their labels, and measure the prediction alone."""
 
     bundle_folder: Path
 
     def load(self, limits: Limits) -> Callable[[bytes], Measurement]:
-        """Load the bundle. Raises BundleError."""
+        """Load the bundle, without its self-test. Raises BundleError."""
+        # Imported in the child process alone: the parent only sends this task.
+        from worker.inference.decode import decode_photo
+        from worker.inference.predictor import Predictor
+
         bundle = load_bundle(self.bundle_folder)
         predictor = Predictor(bundle)
         max_side = bundle.manifest.max_side
 
         def measure(data: bytes) -> Measurement:
             picture = decode_photo(data, max_pixels=limits.max_pixels, max_side=max_side)
-            started = time.perf_counter()
+            start = time.perf_counter()
             predictor.predict(picture)
-            return Measurement(time.perf_counter() - started, _read_peak_bytes())
+            return Measurement(time.perf_counter() - start, _read_peak_bytes())
 
         return measure
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of some times, and what 95 of 100 do not exceed; in seconds."""
+    """The median and the 95th percentile of some times, in seconds."""
 
     median: float
     p95: float
 
     @classmethod
-    def of(cls, seconds: Sequence[float]) -> "Spread":
-        """Return the spread of one or more times; p95 is the nearest rank."""
-        ordered = sorted(seconds)
-        return cls(statistics.median(ordered), ordered[math.ceil(0.95 * len(ordered)) - 1])
+    def summarize(cls, seconds: Sequence[float]) -> "Spread":
+        """Return the spread of one or more times; the percentile is the nearest rank."""
+        ascending = sorted(seconds)
+        return cls(statistics.median(ascending), ascending[math.ceil(0.95 * len(ascending)) - 1])
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a bundle costs: `load_seconds` until a child process is ready, the median of some starts.
+    """What a bundle costs: `load_seconds` is the median time until a child process is ready.
 
-    `photo` is reading, decoding and predicting in one process, `predict` the networks' share of it;
-    `memory_bytes` is the most that the process had; `left_out` counts files without a prediction.
+    `photo` is the time to read, decode and predict in one process, `predict` that to predict alone.
+    `memory_bytes` is the most that the process had; `left_out` counts the files that cannot be read.
     """
 
     bundle: Bundle
@@ -83,7 +86,10 @@ class Cost:
 
 
 def choose_photos(folder: Path, config: Config, count: int) -> list[Path]:
-    """Return `count` files of a folder and those below it, taken evenly. Raises ConfigError for none."""
+    """Return up to `count` files of a folder and those below it, evenly spaced in the order of their names.
+
+    Raises ConfigError where there is none.
+    """
     if not folder.is_dir():
         raise ConfigError(f"{format_path(folder)}: is not a folder; name one with photos in it")
     is_ignored = make_ignore_test(config.inbox.ignore)
@@ -91,15 +97,15 @@ def choose_photos(folder: Path, config: Config, count: int) -> list[Path]:
     files = sorted(path for path, kind in entries if kind is None)
     if not files:
         raise ConfigError(f"{format_path(folder)}: has no photos in it; name another folder")
-    chosen = min(count, len(files))
-    return [files[index * len(files) // chosen] for index in range(chosen)]
+    size = min(count, len(files))
+    return [files[index * len(files) // size] for index in range(size)]
 
 
 def measure_cost(config: Config, folder: Path, photos: Sequence[Path]) -> Cost:
-    """Measure a bundle on some photos. Raises BundleError, and ConfigError where none is a picture."""
+    """Measure a bundle on some photos. Raises BundleError, and ConfigError where none can be read."""
     bundle = load_bundle(folder)
     load_seconds = statistics.median(_measure_load(config, bundle) for _ in range(_LOADS))
-    # The first photo once more before, and not counted: the first run of a network takes longer.
+    # One photo more, whose result is dropped: the first run of a network takes longer.
     paths = [photos[0], *photos]
     _, *results = run_batch(MeasurementTask(folder), paths, config.limits, processes=1, batch_size=1)
     completed = [result for result in results if isinstance(result, Completed)]
@@ -110,8 +116,8 @@ def measure_cost(config: Config, folder: Path, photos: Sequence[Path]) -> Cost:
     return Cost(
         bundle=bundle,
         load_seconds=load_seconds,
-        photo=Spread.of([result.seconds for result in completed]),
-        predict=Spread.of([result.result.predict_seconds for result in completed]),
+        photo=Spread.summarize([result.seconds for result in completed]),
+        predict=Spread.summarize([result.result.predict_seconds for result in completed]),
         memory_bytes=max(result.result.peak_bytes for result in completed),
         photos=len(completed),
         left_out=len(results) - len(completed),
@@ -119,9 +125,10 @@ def measure_cost(config: Config, folder: Path, photos: Sequence[Path]) -> Cost:
 
 
 def _measure_load(config: Config, bundle: Bundle) -> float:
-    started = time.monotonic()
+    # With the task of the worker, whose start includes the self-test.
+    start = time.monotonic()
     check_task(PredictionTask(bundle.folder), config.limits)
-    return time.monotonic() - started
+    return time.monotonic() - start
 
 
 def _read_peak_bytes() -> int:

@@ -17,9 +17,9 @@ from worker.stats import mcnemar_exact, wilson_interval
 
 @dataclass(frozen=True, slots=True)
 class TestSet:
-    """Files below class folders, each with the label that its folder gives it."""
+    """Files below class folders, each with the label of its class folder."""
 
-    __test__ = False  # pytest takes a class of this name for one of its own
+    __test__ = False  # pytest would take a class of this name for a test
 
     folder: Path
     files: tuple[Path, ...]
@@ -27,8 +27,8 @@ class TestSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """How many pictures of how many a bundle gave their label."""
+class Accuracy:
+    """How many of how many pictures a bundle classified correctly."""
 
     right: int
     pictures: int
@@ -41,10 +41,14 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class BundleComparison:
-    """Two bundles on the same pictures; `left_out` counts the files that neither could read."""
+    """Two bundles on the same pictures.
 
-    new: Score
-    old: Score
+    `only_new` and `only_old` count the pictures that one bundle alone has right, `left_out` the files that
+    neither could read.
+    """
+
+    new: Accuracy
+    old: Accuracy
     only_new: int
     only_old: int
     left_out: int
@@ -56,14 +60,14 @@ class BundleComparison:
 
     @property
     def p_value(self) -> float:
-        """How often two equally good bundles would differ as much: McNemar's test, exact and two-sided."""
+        """How likely equally good bundles would differ this much: McNemar's test, exact and two-sided."""
         return mcnemar_exact(self.only_new, self.only_old)
 
 
 def read_test_set(folder: Path, config: Config, bundles: Sequence[Bundle]) -> TestSet:
-    """Find the files of a folder of class folders, by the rules by which the inbox is read.
+    """Find the files of a folder of class folders, by the rules that apply to the inbox.
 
-    Raises ConfigError where its class folders are not the classes of every bundle, each with a file.
+    Raises ConfigError where the class folders are not the classes of every bundle, or one is empty.
     """
     if not folder.is_dir():
         raise ConfigError(
@@ -87,7 +91,7 @@ def read_test_set(folder: Path, config: Config, bundles: Sequence[Bundle]) -> Te
 
 
 def predict_labels(config: Config, bundle: Bundle, test_set: TestSet) -> list[str | None]:
-    """Predict the labels of a test set's files; None for one that is no picture. Raises BundleError."""
+    """Predict the labels of a test set's files; None for a file that cannot be read. Raises BundleError."""
     task = PredictionTask(bundle.folder)
     results = run_batch(task, test_set.files, config.limits, config.processes, config.model.batch_size)
     return [result.result.prediction.label if isinstance(result, Completed) else None for result in results]
@@ -96,9 +100,9 @@ def predict_labels(config: Config, bundle: Bundle, test_set: TestSet) -> list[st
 def compare_labels(
     test_set: TestSet, new: Sequence[str | None], old: Sequence[str | None]
 ) -> BundleComparison:
-    """Count what each bundle had right; what one alone could not read is wrong for it.
+    """Count what each bundle has right; a picture that only one could read counts as wrong for the other.
 
-    Raises ConfigError where there is no picture that could be read.
+    Raises ConfigError where there is no picture that can be read.
     """
     pairs = [
         (new_label == label, old_label == label)
@@ -108,8 +112,8 @@ def compare_labels(
     if not pairs:
         raise ConfigError(f"{format_path(test_set.folder)}: has no picture that can be read; put some there")
     return BundleComparison(
-        new=Score(sum(is_new_right for is_new_right, _ in pairs), len(pairs)),
-        old=Score(sum(is_old_right for _, is_old_right in pairs), len(pairs)),
+        new=Accuracy(sum(is_new_right for is_new_right, _ in pairs), len(pairs)),
+        old=Accuracy(sum(is_old_right for _, is_old_right in pairs), len(pairs)),
         only_new=sum(is_new_right and not is_old_right for is_new_right, is_old_right in pairs),
         only_old=sum(is_old_right and not is_new_right for is_new_right, is_old_right in pairs),
         left_out=len(test_set.labels) - len(pairs),
@@ -140,5 +144,5 @@ def _check_classes(folder: Path, files_by_label: dict[str, list[Path]], bundle: 
     if missing := [name for name in classes if not files_by_label.get(name)]:
         raise ConfigError(
             f"{format_path(folder / missing[0])}: has no pictures, but {format_path(bundle.folder)} has that "
-            "class; put some there: on a part of the classes a worse model may look better"
+            "class; put some there: on some of the classes a worse model may look better"
         )

@@ -1,4 +1,4 @@
-"""Find the bundles that are at hand, whole ones and broken ones."""
+"""Find the bundles on this machine, whole ones and broken ones."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from worker.paths import format_path
 
 @dataclass(frozen=True, slots=True)
 class RegistryEntry:
-    """A bundle that was found; `manifest` is None and `problem` says why where it cannot be used.
+    """A bundle's folder; where it cannot be used, `manifest` is None and `problem` says why.
 
     `state` is "in use", "previous" or empty.
     """
@@ -26,35 +26,36 @@ class RegistryEntry:
 
 
 def find_bundles(config: Config, previous: Path | None, folders: Sequence[Path]) -> list[RegistryEntry]:
-    """Return the built-in bundle, the one in use, the previous one, those beside it and those below folders.
+    """Return the built-in bundle, those in use and in use before, those beside and those below `folders`.
 
-    Raises ConfigError for a folder that is none.
+    Raises ConfigError for one of `folders` that is none.
     """
     in_use = config.bundle_folder
-    found = [BUILT_IN_BUNDLE, in_use, *([previous] if previous else []), *_list_siblings(in_use)]
+    bundles = [BUILT_IN_BUNDLE, in_use, *([previous] if previous else []), *_list_siblings(in_use)]
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(f"{format_path(folder)}: is not a folder; name one that has bundles below it")
-        found += _find_below(folder.absolute())
-    different = {folder.resolve(): folder for folder in reversed(found)}
+        bundles += _find_below(folder.absolute())
     states = {previous.resolve(): "previous"} if previous else {}
     states[in_use.resolve()] = "in use"
-    return [
-        _read_entry(different[key], states.get(key, "")) for key in dict.fromkeys(map(Path.resolve, found))
-    ]
+    # One bundle may be reached by several paths: each is listed once, by the first.
+    path_by_target: dict[Path, Path] = {}
+    for path in bundles:
+        path_by_target.setdefault(path.resolve(), path)
+    return [_read_entry(path, states.get(target, "")) for target, path in path_by_target.items()]
 
 
 def find_accuracy(manifest: Manifest) -> Metric | None:
-    """Return the accuracy over all classes, where the bundle's maker has measured it."""
-    return next((each for each in manifest.metrics if (each.name, each.label) == ("accuracy", None)), None)
+    """Return the accuracy over all classes, None where the manifest does not hold it."""
+    return next(
+        (metric for metric in manifest.metrics if (metric.name, metric.label) == ("accuracy", None)), None
+    )
 
 
 def _list_siblings(folder: Path) -> list[Path]:
     try:
-        siblings = sorted(folder.parent.iterdir())
-        return [
-            each for each in siblings if not each.name.startswith(".") and (each / MANIFEST_NAME).is_file()
-        ]
+        siblings = sorted(path for path in folder.parent.iterdir() if not path.name.startswith("."))
+        return [path for path in siblings if (path / MANIFEST_NAME).is_file()]
     except OSError:
         return []
 
@@ -64,7 +65,7 @@ def _find_below(folder: Path) -> Iterator[Path]:
         if MANIFEST_NAME in names:
             yield Path(parent)
             children.clear()
-        # A draft of a bundle that is being trained is hidden.
+        # Hidden folders are the drafts of bundles that are being built.
         children[:] = sorted(child for child in children if not child.startswith("."))
 
 
@@ -76,7 +77,7 @@ def _read_entry(folder: Path, state: str) -> RegistryEntry:
 
 
 def _measure_size(folder: Path) -> int:
-    """Add up the files below a folder; what vanishes meanwhile counts nothing."""
+    """Add up the files below a folder; a file that vanishes meanwhile counts as nothing."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

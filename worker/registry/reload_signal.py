@@ -1,4 +1,4 @@
-"""Tell the worker that is running to read its configuration again."""
+"""Ask the running worker to read its configuration again."""
 
 import os
 import signal
@@ -11,46 +11,44 @@ from worker.config import Config
 from worker.fileio import find_lock_holder
 
 
-class ReloadResult(Enum):
-    """What became of it."""
+class ReloadStatus(Enum):
+    """What became of a request to reload."""
 
-    TOLD = "told"
-    NOBODY = "nobody"
-    UNKNOWN = "unknown"
+    SENT = "sent"
+    NO_WORKER = "no worker"
+    UNKNOWN_PROCESS = "unknown process"
     FORBIDDEN = "forbidden"
 
 
 @dataclass(frozen=True, slots=True)
-class ReloadReply:
-    """What became of it, and the process that was told; 0 where none was."""
+class ReloadResult:
+    """What became of a request to reload, and the process that was signalled; 0 where none was."""
 
-    result: ReloadResult
+    status: ReloadStatus
     process: int = 0
 
 
-def request_reload(config: Config, kill: Callable[[int, int], None] = os.kill) -> ReloadReply:
-    """Send SIGHUP to the worker that holds the inbox.
-
-    The number in the lock may be of another machine or container, and SIGHUP ends a process that does not
-    expect it: only one that has the lock open is sent it, where the system tells.
-    """
+def request_reload(config: Config, kill: Callable[[int, int], None] = os.kill) -> ReloadResult:
+    """Send SIGHUP to the worker that holds the inbox, where it is known which process that is."""
+    # The id in the lock may come from another machine or container, and SIGHUP ends a process that does not
+    # expect it: so the process must have the lock open, where the system tells.
     lock = next(iter(config.lock_files.values()))
     process = find_lock_holder(lock)
     if process is None:
-        return ReloadReply(ReloadResult.NOBODY)
+        return ReloadResult(ReloadStatus.NO_WORKER)
     try:
         if not process or not _has_open(process, lock):
-            return ReloadReply(ReloadResult.UNKNOWN)
+            return ReloadResult(ReloadStatus.UNKNOWN_PROCESS)
         kill(process, signal.SIGHUP)
     except PermissionError:
-        return ReloadReply(ReloadResult.FORBIDDEN)
+        return ReloadResult(ReloadStatus.FORBIDDEN)
     except ProcessLookupError:
-        return ReloadReply(ReloadResult.UNKNOWN)
-    return ReloadReply(ReloadResult.TOLD, process)
+        return ReloadResult(ReloadStatus.UNKNOWN_PROCESS)
+    return ReloadResult(ReloadStatus.SENT, process)
 
 
 def _has_open(process: int, file: Path) -> bool:
-    if not Path("/proc/self/fd").is_dir():
+    if not Path("/proc/self/fd").is_dir():  # macOS
         return True
     try:
         descriptors = list(Path(f"/proc/{process}/fd").iterdir())

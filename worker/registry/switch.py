@@ -1,4 +1,4 @@
-"""Put another bundle into use, if it is fit for it."""
+"""Put another bundle into use, once it has passed its tests."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from worker.pool.batch import check_task
 from worker.pool.prediction_task import PredictionTask
 from worker.registry.bundle_comparison import BundleComparison, compare_labels, predict_labels, read_test_set
 from worker.registry.choice import set_bundle
-from worker.registry.reload_signal import ReloadReply, request_reload
+from worker.registry.reload_signal import ReloadResult, request_reload
 
-_FORCE = "use --force to switch nevertheless"
+_FORCE = "use --force to switch anyway"
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchRequest:
-    """The bundle to put into use; the folder of labelled pictures to compare it on, or None.
+    """The bundle to put into use, and the folder of labelled pictures to compare it on, or None.
 
-    `is_forced` takes one that is worse or has other classes; `is_return` takes other classes as well: they
-    have been in use before.
+    `is_forced` accepts one that is worse or has other classes; `is_return` accepts other classes, because
+    they have been in use before.
     """
 
     folder: Path
@@ -36,20 +36,20 @@ class SwitchRequest:
 class SwitchResult:
     """What was done: `spelling` is the new `model.bundle`, None where it named the bundle already.
 
-    `other_classes` are those of the bundle that was in use, where they are not the new one's.
+    `other_classes` are those of the bundle that was in use before, empty where they are the new one's.
     """
 
     bundle: Bundle
     other_classes: tuple[str, ...]
     comparison: BundleComparison | None
     spelling: str | None
-    reply: ReloadReply
+    reload: ReloadResult
 
 
 def switch_bundle(config: Config, path: Path, request: SwitchRequest) -> SwitchResult:
-    """Test a bundle, compare it, write it into the configuration file `path`, and tell the worker.
+    """Test a bundle, compare it, write it into the configuration file `path`, and reload the worker.
 
-    Raises MoodsortError where the bundle is not fit, or not wanted; nothing is changed then.
+    Raises MoodsortError where the bundle is unusable, worse, or has other classes; nothing is changed then.
     """
     bundle = load_bundle(request.folder)
     prepare_folders(config, bundle.manifest.classes, bundle.folder)
@@ -63,7 +63,7 @@ def switch_bundle(config: Config, path: Path, request: SwitchRequest) -> SwitchR
 
 def _check_classes(config: Config, bundle: Bundle, request: SwitchRequest) -> tuple[str, ...]:
     classes: tuple[str, ...] = ()
-    with suppress(BundleError):  # a bundle that is broken files nothing anywhere
+    with suppress(BundleError):  # a broken bundle has filed nothing, so nothing changes its folder
         classes = load_bundle(config.bundle_folder).manifest.classes
     if not classes or set(classes) == set(bundle.manifest.classes):
         return ()
@@ -82,7 +82,7 @@ def _compare(config: Config, bundle: Bundle, request: SwitchRequest) -> BundleCo
         in_use = load_bundle(config.bundle_folder)
     except BundleError as error:
         raise BundleError(
-            f"{error} (it is the one in use); leave --test out, nothing compares with it"
+            f"{error} (it is the one in use); leave --test out, there is nothing to compare with"
         ) from error
     test_set = read_test_set(request.test_folder, config, (bundle, in_use))
     new_labels = predict_labels(config, bundle, test_set)
@@ -90,6 +90,7 @@ def _compare(config: Config, bundle: Bundle, request: SwitchRequest) -> BundleCo
     if comparison.is_worse and not request.is_forced:
         raise MoodsortError(
             f"{format_path(bundle.folder)}: is less accurate on {format_path(request.test_folder)}: "
-            f"{comparison.new}, the model in use {comparison.old}, McNemar's p = {comparison.p_value:.2g}; {_FORCE}"
+            f"{comparison.new}, the model in use {comparison.old}, "
+            f"McNemar's p = {comparison.p_value:.2g}; {_FORCE}"
         )
     return comparison

@@ -7,7 +7,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.home import until
 from worker.errors import Transient
 from worker.store import Store, Unfinished, open_store
 
@@ -31,7 +30,7 @@ def second(first: Store, postgres_url: str) -> Iterator[Store]:
 def _take_over(store: Store) -> list[Unfinished]:
     """Wait for the server to end the session of a worker that has gone; return what that had in hand."""
     rows: list[Unfinished] = []
-    until(lambda: rows.extend(store.take_unfinished()) or rows)
+    wait_until(lambda: rows.extend(store.take_unfinished()) or rows)
     return rows
 
 

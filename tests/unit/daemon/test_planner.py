@@ -1,4 +1,4 @@
-"""Where a judged photo goes, and what the log says of it."""
+"""Where a photo goes, and what the log says of it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,41 +11,43 @@ from worker.daemon.planner import Photo, choose_folder, plan_move
 from worker.errors import Reason
 from worker.fileio import FileIdentity
 from worker.inference.prediction import Prediction
-from worker.pool.protocol import FileRead, Judged, Refused
+from worker.pool.prediction_task import PhotoResult
+from worker.pool.protocol import Completed, Refused, SourceFile
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-READ = FileRead(FileIdentity(1, 2, 333, 4), "a" * 64)
+SOURCE = SourceFile(FileIdentity(1, 2, 333, 4), "a" * 64)
 CONFIG = Config(folders=Folders(root="/nowhere/photos"), model=ModelConfig(min_confidence=0.6))
 PHOTO = Photo(7, Path("/nowhere/photos/inbox/beach/a.jpg"), 300)
 
 
-def judged(confidence: float) -> Judged:
-    scores = {"happy": confidence, "sad": 1 - confidence}
-    return Judged(7, READ, 40, 30, Prediction("happy", confidence, scores, None))
+def make_completed(confidence: float) -> Completed[PhotoResult]:
+    probabilities = {"happy": confidence, "sad": 1 - confidence}
+    prediction = Prediction("happy", confidence, probabilities, None)
+    return Completed(7, SOURCE, 0.1, PhotoResult(40, 30, prediction))
 
 
-def refused(*, is_read: bool = True) -> Refused:
-    return Refused(7, READ if is_read else None, Reason.DAMAGED, "it is cut off")
+def make_refused(*, is_read: bool = True) -> Refused:
+    return Refused(7, SOURCE if is_read else None, Reason.DAMAGED, "it is cut off")
 
 
 @pytest.mark.parametrize(
     ("confidence", "folder"), [(0.9, "happy"), (0.6, "happy"), (0.5999, "review"), (0.0, "review")]
 )
 def test_a_photo_under_min_confidence_goes_to_review(confidence: float, folder: str) -> None:
-    assert choose_folder(judged(confidence), CONFIG) == folder
+    assert choose_folder(make_completed(confidence), CONFIG) == folder
 
 
 def test_without_min_confidence_nothing_goes_to_review() -> None:
-    assert choose_folder(judged(0.0), replace(CONFIG, model=ModelConfig())) == "happy"
+    assert choose_folder(make_completed(0.0), replace(CONFIG, model=ModelConfig())) == "happy"
 
 
-def test_what_could_not_be_judged_goes_to_quarantine() -> None:
-    assert choose_folder(refused(), CONFIG) == "quarantine"
+def test_a_file_that_is_refused_goes_to_quarantine() -> None:
+    assert choose_folder(make_refused(), CONFIG) == "quarantine"
 
 
 def test_folders_below_the_inbox_are_kept_below_the_label() -> None:
-    leg, decision = plan_move(PHOTO, judged(0.9), CONFIG, set(), AT)
-    assert leg.destination == Path("/nowhere/photos/happy/beach/a.jpg")
+    move, decision = plan_move(PHOTO, make_completed(0.9), CONFIG, set(), AT)
+    assert move.destination == Path("/nowhere/photos/happy/beach/a.jpg")
     assert decision.destination == Path("happy/beach/a.jpg")
 
 
@@ -53,33 +55,33 @@ def test_photos_of_one_batch_never_share_a_destination() -> None:
     reserved: set[Path] = set()
     names = []
     for _ in range(3):
-        leg, _ = plan_move(PHOTO, judged(0.9), CONFIG, reserved, AT)
-        reserved.add(leg.destination)
-        names.append(leg.destination.name)
+        move, _ = plan_move(PHOTO, make_completed(0.9), CONFIG, reserved, AT)
+        reserved.add(move.destination)
+        names.append(move.destination.name)
     assert names == ["a.jpg", "a (2).jpg", "a (3).jpg"]
 
 
-def test_a_decision_says_what_was_judged_and_how() -> None:
-    leg, decision = plan_move(PHOTO, judged(0.9), CONFIG, set(), AT)
-    assert (decision.content.sha256, decision.content.size_bytes) == (READ.sha256, 333)
+def test_a_decision_says_which_content_was_predicted_and_how() -> None:
+    move, decision = plan_move(PHOTO, make_completed(0.9), CONFIG, set(), AT)
+    assert (decision.content.sha256, decision.content.size_bytes) == (SOURCE.sha256, 333)
     assert (decision.content.width, decision.content.height) == (40, 30)
     assert decision.reason is None
-    assert leg.identity == READ.identity
-    assert leg.told["label"] == "happy"
+    assert move.identity == SOURCE.identity
+    assert move.log_fields["label"] == "happy"
 
 
 def test_a_refusal_says_why_and_keeps_the_hash() -> None:
-    leg, decision = plan_move(PHOTO, refused(), CONFIG, set(), AT)
+    move, decision = plan_move(PHOTO, make_refused(), CONFIG, set(), AT)
     assert (decision.reason, decision.detail) == (Reason.DAMAGED, "it is cut off")
-    assert decision.content.sha256 == READ.sha256
+    assert decision.content.sha256 == SOURCE.sha256
     assert decision.prediction is None
-    assert leg.told["reason"] == "damaged"
+    assert move.log_fields["reason"] == "damaged"
 
 
 def test_a_file_that_could_not_be_read_has_no_hash_and_the_size_that_was_seen() -> None:
-    leg, decision = plan_move(PHOTO, refused(is_read=False), CONFIG, set(), AT)
+    move, decision = plan_move(PHOTO, make_refused(is_read=False), CONFIG, set(), AT)
     assert (decision.content.sha256, decision.content.size_bytes) == (None, 300)
-    assert leg.identity is None
+    assert move.identity is None
 
 
 def test_each_further_try_waits_longer_up_to_a_minute() -> None:

@@ -42,7 +42,7 @@ def test_any_name_is_read_back_as_it_was_written(name: str) -> None:
         assert tomllib.loads(replace_bundle_key(before, name, PATH))["model"]["bundle"] == name
 
 
-def test_a_text_that_only_looks_like_the_table_is_not_written_into() -> None:
+def test_text_that_only_looks_like_the_table_is_not_changed() -> None:
     before = 'folders.root = """\n[model]\n"""\n'
     with pytest.raises(ConfigError, match="by hand"):
         replace_bundle_key(before, "new", PATH)

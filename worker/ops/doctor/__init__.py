@@ -1,4 +1,4 @@
-"""Look for what keeps a worker from its work, and say what mends it."""
+"""Look for what keeps a worker from its work, and say what to do about it."""
 
 from collections.abc import Iterator
 
@@ -6,34 +6,34 @@ from worker.config import Config
 from worker.ops.doctor.database import check_database, check_sqlite, find_database_folder
 from worker.ops.doctor.folders import (
     check_folders,
-    check_moving,
-    check_names,
+    check_labels,
+    check_moves,
     check_space,
     list_folders,
 )
 from worker.ops.doctor.model import check_bundle, check_images, read_classes
 from worker.ops.doctor.result import CheckResult, CheckState
-from worker.ops.doctor.system import check_open_files, check_running, check_watching
+from worker.ops.doctor.system import check_events, check_open_files, check_worker
 
 __all__ = ["CheckResult", "CheckState", "examine"]
 
 
 def examine(config: Config) -> Iterator[CheckResult]:
-    """Check everything that a worker needs; change nothing that stays."""
+    """Check everything that a worker needs, and leave everything as it was."""
     classes = read_classes(config)
-    folders = list_folders(config, classes)
-    places = {"photos": config.root}
-    written = dict(folders)
-    if folder := find_database_folder(config.database.url):
-        places["database"] = folder
-        written["the database's folder"] = folder
-    yield from check_running(config)
-    yield from check_folders(written)
+    photo_folders = list_folders(config, classes)
+    disks = {"photos": config.root}
+    writable_folders = dict(photo_folders)
+    if database_folder := find_database_folder(config.database.url):
+        disks["database"] = database_folder
+        writable_folders["the database's folder"] = database_folder
+    yield from check_worker(config)
+    yield from check_folders(writable_folders)
     if classes:
-        yield from check_names(config.folders, classes)
-    yield from check_moving(folders, config.inbox_folder)
-    yield from check_space(places)
-    yield from check_watching(config)
+        yield from check_labels(config.folders, classes)
+    yield from check_moves(photo_folders, config.inbox_folder)
+    yield from check_space(disks)
+    yield from check_events(config)
     yield from check_open_files(config.processes)
     yield from check_images()
     yield from check_bundle(config)

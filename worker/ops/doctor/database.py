@@ -20,7 +20,7 @@ def check_database(url: str, revision: Callable[[str], str | None] = read_revisi
         yield report_ok("database", f"{format_path(file)} is not there yet; the worker makes it")
         return
     try:
-        found = revision(url)
+        current = revision(url)
     except MoodsortError as error:
         yield report_error("database", error)
         return
@@ -28,24 +28,25 @@ def check_database(url: str, revision: Callable[[str], str | None] = read_revisi
         remedy = f"give {format_path(file)} to the user who runs the worker (chown, chmod)"
         yield CheckResult("database", CheckState.FAIL, f"{format_path(file)} cannot be written", remedy)
         return
-    match compare_revision(found):
+    match compare_revision(current):
         case RevisionState.CURRENT:
-            yield report_ok("database", f"{describe_address(url)}: revision {found}, up to date")
+            yield report_ok("database", f"{describe_address(url)}: revision {current}, up to date")
         case RevisionState.EMPTY:
             yield report_ok("database", f"{describe_address(url)}: empty; the worker sets it up")
         case RevisionState.OLDER:
-            text = f"{describe_address(url)}: revision {found}, an older one"
+            text = f"{describe_address(url)}: revision {current}, an older one"
             yield CheckResult(
                 "database", CheckState.WARN, text, "moodsort db upgrade (the worker does it when it starts)"
             )
         case RevisionState.NEWER:
-            yield report_error("database", make_newer_revision_error(describe_address(url), found))
+            yield report_error("database", make_newer_revision_error(describe_address(url), current))
 
 
 def check_sqlite(url: str, version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Iterator[CheckResult]:
-    """Tell which SQLite there is, and how it keeps what it has not written yet."""
+    """Report the version of SQLite, and the journal that the worker uses with it."""
     if find_sqlite_file(url) is None:
         return
+    # Not at the top: it imports SQLAlchemy, which is not needed where a server keeps the log.
     from worker.store.engine import can_corrupt_wal
 
     text = ".".join(str(part) for part in version)

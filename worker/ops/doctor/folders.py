@@ -15,11 +15,11 @@ from worker.paths import format_path
 
 _GIB = 2**30
 
-_LITTLE_BYTES, _LITTLE_SHARE, _PLENTY_BYTES = _GIB, 0.05, 10 * _GIB
-"""Warn under the first, or under the second as long as it is less than the third: on a large disk a
-twentieth is plenty."""
+_LOW_BYTES, _LOW_SHARE, _PLENTY_BYTES = _GIB, 0.05, 10 * _GIB
+"""Warn under the first, or under the second as long as that is less than the third: a twentieth of a large
+disk is plenty."""
 
-_TOO_LITTLE_BYTES = 50_000_000
+_TOO_LOW_BYTES = 50_000_000
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL})
 """How file systems say that they have no hard links (link(2))."""
@@ -27,7 +27,7 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What `shutil.disk_usage` tells, in bytes."""
+    """The size of a file system and what is free of it, in bytes."""
 
     total: int
     free: int
@@ -40,22 +40,20 @@ def measure_space(folder: Path) -> Space:
 
 
 def make_and_remove(folder: Path) -> None:
-    """Make a hidden folder in a folder and remove it. Raises OSError where that is refused.
-
-    It is a folder since a file in the inbox might be taken for a photo.
-    """
+    """Make a hidden folder in a folder and remove it. Raises OSError where that is refused."""
+    # Not a file: a worker that watches the inbox might take that for a photo.
     with _make_trial_folder(folder):
         pass
 
 
 def list_folders(config: Config, classes: Iterable[str]) -> dict[str, Path]:
-    """Return every folder that photos are in, by its name in a report."""
+    """Return every folder that holds photos, by its name in the report."""
     names = (config.folders.inbox, config.folders.review, config.folders.quarantine, *classes)
     return {"root": config.root} | {name: config.root / name for name in names}
 
 
 def find_existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that is there."""
+    """Return the folder, or the nearest one above it that exists."""
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     return folder
@@ -64,32 +62,34 @@ def find_existing(folder: Path) -> Path:
 def check_folders(
     folders: Mapping[str, Path], try_writing: Callable[[Path], None] = make_and_remove
 ) -> Iterator[CheckResult]:
-    """Check that each folder is there, or can be made, and can be written."""
-    places = {name: find_existing(folder) for name, folder in folders.items()}
-    troubles = {}
-    for there in dict.fromkeys(places.values()):
+    """Check that each folder exists, or can be made, and can be written."""
+    existing = {name: find_existing(folder) for name, folder in folders.items()}
+    is_writable = True
+    for folder in dict.fromkeys(existing.values()):
         try:
-            try_writing(there)
+            try_writing(folder)
         except OSError as error:
-            troubles[there] = error
-    for there, trouble in troubles.items():
-        names = ", ".join(name for name, place in places.items() if place == there)
-        found = f"{names}: {format_path(there)} cannot be written ({_explain(trouble)})"
-        yield CheckResult("folders", CheckState.FAIL, found, _find_remedy(there, trouble))
-    if not troubles:
-        present = [name for name, there in places.items() if there == folders[name]]
-        missing = [name for name in places if name not in present]
+            is_writable = False
+            names = ", ".join(name for name, path in existing.items() if path == folder)
+            sentence = f"{names}: {format_path(folder)} cannot be written ({_explain(error)})"
+            yield CheckResult("folders", CheckState.FAIL, sentence, _find_remedy(folder, error))
+    if is_writable:
+        present = [name for name, path in existing.items() if path == folders[name]]
+        missing = [name for name in existing if name not in present]
         parts = [f"{', '.join(present)} can be written"] if present else []
         parts += [f"{', '.join(missing)} will be made"] if missing else []
         yield report_ok("folders", "; ".join(parts))
 
 
-def check_names(folders: Folders, classes: Iterable[str]) -> Iterator[CheckResult]:
-    """Check that no label folder is, holds, or lies in another folder of ours."""
-    ours = {key: PurePath(getattr(folders, key)) for key in ("inbox", "review", "quarantine")}
+def check_labels(folders: Folders, classes: Iterable[str]) -> Iterator[CheckResult]:
+    """Check that no label folder is, holds, or lies in another folder of the worker's."""
+    names = {key: PurePath(getattr(folders, key)) for key in ("inbox", "review", "quarantine")}
     labels = list(classes)
     clashes = [
-        (label, key) for label in labels for key, name in ours.items() if name.is_relative_to(PurePath(label))
+        (label, key)
+        for label in labels
+        for key, name in names.items()
+        if name.is_relative_to(PurePath(label))
     ]
     for label, key in clashes:
         yield CheckResult(
@@ -102,60 +102,59 @@ def check_names(folders: Folders, classes: Iterable[str]) -> Iterator[CheckResul
         yield report_ok("labels", f"the model files into {', '.join(labels)}")
 
 
-def check_moving(
+def check_moves(
     folders: Mapping[str, Path],
     inbox: Path,
     operations: FileOperations | None = None,
     device: Callable[[Path], int] = lambda folder: folder.stat().st_dev,
 ) -> Iterator[CheckResult]:
     """Check how photos get from the inbox to each other folder: by a link, a rename or a copy."""
-    places = {name: find_existing(folder) for name, folder in folders.items() if folder != inbox}
+    existing = {name: find_existing(folder) for name, folder in folders.items() if folder != inbox}
     try:
-        devices = {name: device(folder) for name, folder in places.items()}
-        home = device(find_existing(inbox))
+        devices = {name: device(folder) for name, folder in existing.items()}
+        inbox_device = device(find_existing(inbox))
     except OSError:
-        return  # `prepare_folders` tells about it
-    away = [name for name, number in devices.items() if number != home]
-    if away:
+        return  # `check_folders` reports it
+    remote = [name for name, number in devices.items() if number != inbox_device]
+    if remote:
         yield CheckResult(
             "file systems",
             CheckState.WARN,
-            f"{', '.join(away)}: on another file system than the inbox, so photos are copied there",
+            f"{', '.join(remote)}: on another file system than the inbox, so photos are copied there",
             "nothing, or move them to the inbox's file system: a move takes less time",
         )
     else:
         yield report_ok("file systems", "one for all folders; photos are moved, not copied")
-    one_of_each = {number: places[name] for name, number in devices.items()}
-    for folder in one_of_each.values():
+    folder_by_device = {number: existing[name] for name, number in devices.items()}
+    for folder in folder_by_device.values():
         yield from _check_links(folder, operations or FileOperations())
 
 
 def check_space(
-    places: Mapping[str, Path], space: Callable[[Path], Space] = measure_space
+    folders: Mapping[str, Path], measure: Callable[[Path], Space] = measure_space
 ) -> Iterator[CheckResult]:
-    """Check that there is room on the file system of each place."""
-    for name, folder in places.items():
+    """Check that there is room on the file system of each folder."""
+    for name, folder in folders.items():
         try:
-            found = space(find_existing(folder))
+            space = measure(find_existing(folder))
         except OSError as error:
-            yield CheckResult(
-                "space", CheckState.FAIL, f"{name}: {_explain(error)}", f"check {format_path(folder)}"
-            )
+            remedy = f"check {format_path(folder)}"
+            yield CheckResult("space", CheckState.FAIL, f"{name}: {_explain(error)}", remedy)
             continue
-        yield _judge_space(name, folder, found)
+        yield _rate_space(name, folder, space)
 
 
-def _judge_space(name: str, folder: Path, found: Space) -> CheckResult:
-    if not found.total:  # some file systems do not tell
+def _rate_space(name: str, folder: Path, space: Space) -> CheckResult:
+    if not space.total:  # some file systems do not tell
         return report_ok("space", f"{name}: as much as its file system gives")
-    share = found.free / found.total
-    text = f"{name}: {_format_size(found.free)} free ({share:.0%})"
+    share = space.free / space.total
+    sentence = f"{name}: {_format_size(space.free)} free ({share:.0%})"
     remedy = f"make room on the disk of {format_path(folder)}"
-    if found.free < _TOO_LITTLE_BYTES:
-        return CheckResult("space", CheckState.FAIL, text, remedy)
-    if found.free < _LITTLE_BYTES or (share < _LITTLE_SHARE and found.free < _PLENTY_BYTES):
-        return CheckResult("space", CheckState.WARN, text, remedy)
-    return report_ok("space", text)
+    if space.free < _TOO_LOW_BYTES:
+        return CheckResult("space", CheckState.FAIL, sentence, remedy)
+    if space.free < _LOW_BYTES or (share < _LOW_SHARE and space.free < _PLENTY_BYTES):
+        return CheckResult("space", CheckState.WARN, sentence, remedy)
+    return report_ok("space", sentence)
 
 
 def _format_size(size: int) -> str:
@@ -177,14 +176,14 @@ def _find_remedy(folder: Path, error: OSError) -> str:
 
 
 def _check_links(folder: Path, operations: FileOperations) -> Iterator[CheckResult]:
-    """Try a hard link, then the rename that stands in for it."""
+    """Try a hard link, then the rename that is used without it."""
     try:
         with _make_trial_folder(folder) as trial:
             first, second = Path(trial, "first"), Path(trial, "second")
             first.touch()
             yield _try_link_or_rename(folder, first, second, operations)
     except OSError:
-        return  # `prepare_folders` tells about it
+        return  # `check_folders` reports it
 
 
 def _try_link_or_rename(folder: Path, first: Path, second: Path, operations: FileOperations) -> CheckResult:

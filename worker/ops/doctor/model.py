@@ -1,4 +1,7 @@
-"""Check that photos can be decoded, and that the bundle works here."""
+"""Check that photos can be decoded, and that the bundle works here.
+
+Libraries are imported where they are used: one that is missing or broken is a result, not a traceback.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,10 +12,10 @@ from worker.errors import BundleError, MoodsortError
 from worker.ops.doctor.result import CheckResult, CheckState, report_error, report_ok
 
 _DECODERS = {"jpg": "JPEG", "zlib": "PNG", "webp": "WebP", "libtiff": "TIFF", "avif": "AVIF"}
-"""What Pillow may have been built without, and what is not read then."""
+"""Libraries that Pillow may have been built without, and the format that it cannot read then."""
 
-_OUR_NAME = "see moodsort doctor"
-"""What a worker advises when its child processes end as they start."""
+_SEE_DOCTOR = "see moodsort doctor"
+"""The remedy of a worker whose child processes do not start: useless advice from the doctor itself."""
 
 _UNFIT = "raise limits.memory_bytes, or take a machine whose processor LiteRT was built for"
 
@@ -52,7 +55,7 @@ def check_images(
 
 
 def read_classes(config: Config) -> tuple[str, ...]:
-    """Return the labels of the bundle, none where it cannot be read: `check_bundle` tells why."""
+    """Return the classes of the bundle, none where it cannot be read: `check_bundle` reports why."""
     try:
         from worker.inference.bundle import load_bundle
 
@@ -62,9 +65,9 @@ def read_classes(config: Config) -> tuple[str, ...]:
 
 
 def load_in_process(config: Config) -> None:
-    """Have a child process load the bundle and test it, under its limits, as the worker does.
+    """Load the bundle and run its self-test in a child process, under its limits. Raises BundleError.
 
-    A processor that LiteRT was not built for ends that process, not this one. Raises BundleError.
+    A processor that LiteRT was not built for kills that process, not this one.
     """
     from worker.pool.batch import check_task
     from worker.pool.prediction_task import PredictionTask
@@ -73,7 +76,7 @@ def load_in_process(config: Config) -> None:
 
 
 def check_bundle(config: Config, load: Callable[[Config], None] = load_in_process) -> Iterator[CheckResult]:
-    """Check that the bundle is whole, and computes here what it computed when it was made."""
+    """Check that the bundle is whole, and gives the outputs here that it gave where it was made."""
     try:
         from worker.inference.bundle import load_bundle
 
@@ -84,8 +87,8 @@ def check_bundle(config: Config, load: Callable[[Config], None] = load_in_proces
             "model", CheckState.FAIL, f"a library cannot be loaded ({error})", "install moodsort again"
         )
     except BundleError as error:
-        found = report_error("model", error)
-        yield replace(found, remedy=_UNFIT) if found.remedy == _OUR_NAME else found
+        result = report_error("model", error)
+        yield replace(result, remedy=_UNFIT) if result.remedy == _SEE_DOCTOR else result
     else:
         networks = ", ".join(network.title for network in manifest.networks)
         yield report_ok("model", f"{manifest.name} {manifest.version} ({networks}) passes its self-test")

@@ -1,4 +1,4 @@
-"""What one check of the doctor found."""
+"""The result of one check of the doctor."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from worker.errors import MoodsortError
 
 
 class CheckState(StrEnum):
-    """How well things stand: `FAIL` keeps the worker from its work, `WARN` from doing it as it might."""
+    """`FAIL` keeps the worker from its work; with `WARN` it works, but slower or at some risk."""
 
     OK = "ok"
     WARN = "warn"
@@ -25,11 +25,11 @@ class CheckResult:
 
 
 def report_ok(check: str, found: str) -> CheckResult:
-    """Return a finding that needs no remedy."""
+    """Return a result that needs no remedy."""
     return CheckResult(check, CheckState.OK, found)
 
 
 def report_error(check: str, error: MoodsortError, state: CheckState = CheckState.FAIL) -> CheckResult:
-    """Return the finding that an error is: its sentence up to the last semicolon, and the remedy after it."""
+    """Turn an error into a result: its sentence up to the last semicolon, and the remedy after it."""
     found, _, remedy = " ".join(str(error).splitlines()).rpartition("; ")
     return CheckResult(check, state, found, remedy) if found else CheckResult(check, state, remedy)

@@ -1,4 +1,4 @@
-"""Check what the operating system lends the worker."""
+"""Check what the operating system grants the worker."""
 
 import os
 import resource
@@ -13,18 +13,18 @@ from worker.ops.doctor.result import CheckResult, CheckState, report_ok
 _LIMITS = Path("/proc/sys/fs/inotify")
 
 _FEW_INSTANCES = 8
-"""Desktops take dozens of a user's; the kernel's own limit is 128 (inotify(7))."""
+"""A desktop alone takes dozens of a user's; the kernel's default is 128 (inotify(7))."""
 
 _SHORT_QUEUE = 1024
-"""Under this, events of a folder that is copied in are lost; the kernel's own limit is 16384 (inotify(7))."""
+"""With fewer, copying in a folder loses events; the kernel's default is 16384 (inotify(7))."""
 
 _OWN_FILES = 64
 _FILES_PER_PROCESS = 4
-"""Open files: the worker's own, and a classifier's, each generously rounded up."""
+"""Open files of the worker itself, and for each child process; both generously rounded up."""
 
 
 def read_inotify_limit(name: str) -> int | None:
-    """Return one of the kernel's limits on inotify, None where there are none to read."""
+    """Return one of the kernel's limits on inotify, None where it cannot be read."""
     try:
         return int((_LIMITS / name).read_text())
     except (OSError, ValueError):
@@ -36,13 +36,13 @@ def count_folders(inbox: Path, recursive: bool) -> int:
     return 1 + (sum(len(folders) for _, folders, _ in os.walk(inbox)) if recursive else 0)
 
 
-def check_watching(
+def check_events(
     config: Config,
     limit: Callable[[str], int | None] = read_inotify_limit,
     is_remote: Callable[[Path], bool] = is_on_network,
     count: Callable[[Path, bool], int] = count_folders,
 ) -> Iterator[CheckResult]:
-    """Check how the worker hears of new photos."""
+    """Check how the worker learns of new photos."""
     polling, inbox = config.inbox.polling, config.inbox_folder
     on_network = is_remote(inbox)
     if on_network and polling == "never":
@@ -57,7 +57,7 @@ def check_watching(
         yield report_ok("watching", f"the inbox {why}, and is polled")
         return
     else:
-        yield report_ok("watching", "the kernel tells of new photos (inotify)")
+        yield report_ok("watching", "the kernel reports new photos (inotify)")
     yield from _check_inotify(count(inbox, config.inbox.recursive), limit)
 
 
@@ -71,20 +71,19 @@ def check_open_files(
             "open files", "unlimited" if allowed == resource.RLIM_INFINITY else f"{allowed} allowed"
         )
     else:
-        found = f"{allowed} allowed; {processes} processes may need {needed}"
-        yield CheckResult(
-            "open files", CheckState.WARN, found, f"ulimit -n {needed}, or fewer model.processes"
-        )
+        sentence = f"{allowed} allowed; {processes} processes may need {needed}"
+        remedy = f"ulimit -n {needed}, or fewer model.processes"
+        yield CheckResult("open files", CheckState.WARN, sentence, remedy)
 
 
-def check_running(
-    config: Config, held_by: Callable[[Path], int | None] = find_lock_holder
+def check_worker(
+    config: Config, find_holder: Callable[[Path], int | None] = find_lock_holder
 ) -> Iterator[CheckResult]:
-    """Tell whether a worker runs on this inbox or database."""
-    found = {held_by(path) for path in config.lock_files.values()} - {None}
-    if not found:
+    """Report whether a worker is running on this inbox or database."""
+    processes = {find_holder(path) for path in config.lock_files.values()} - {None}
+    if not processes:
         yield report_ok("worker", "not running")
-    for process in found:
+    for process in processes:
         yield report_ok("worker", f"running as process {process}" if process else "running")
 
 
@@ -95,16 +94,16 @@ def _check_inotify(folders: int, limit: Callable[[str], int | None]) -> Iterator
     if watches is None or instances is None or queue is None:
         yield report_ok("inotify", "no limits to be read here")
         return
-    troubles = []
+    shortages = []
     if folders > watches:
         # Twice the need: the limit is shared with every other program of the user.
-        troubles.append((f"{folders} folders to watch, {watches} allowed", "max_user_watches", 2 * folders))
+        shortages.append((f"{folders} folders to watch, {watches} allowed", "max_user_watches", 2 * folders))
     if instances < _FEW_INSTANCES:
-        troubles.append((f"{instances} watching programs allowed", "max_user_instances", 128))
+        shortages.append((f"{instances} watching programs allowed", "max_user_instances", 128))
     if queue < _SHORT_QUEUE:
-        troubles.append((f"{queue} waiting events allowed", "max_queued_events", 16384))
-    for found, name, wanted in troubles:
-        remedy = f"sudo sysctl fs.inotify.{name}={wanted}, and write that to /etc/sysctl.d/moodsort.conf"
-        yield CheckResult("inotify", CheckState.WARN, found, remedy)
-    if not troubles:
+        shortages.append((f"{queue} waiting events allowed", "max_queued_events", 16384))
+    for sentence, name, value in shortages:
+        remedy = f"sudo sysctl fs.inotify.{name}={value}, and write that to /etc/sysctl.d/moodsort.conf"
+        yield CheckResult("inotify", CheckState.WARN, sentence, remedy)
+    if not shortages:
         yield report_ok("inotify", f"{folders} of {watches} watches needed")

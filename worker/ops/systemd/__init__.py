@@ -1,1 +1,1 @@
-"""Run a worker as a systemd service: its unit, its installation, and what it tells the service manager."""
+"""Run a worker as a systemd service: its unit, its installation, and its messages to the service manager."""

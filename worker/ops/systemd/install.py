@@ -1,4 +1,4 @@
-"""Put the systemd unit where its manager looks for it, and take it away again."""
+"""Put the systemd unit where its manager looks for it, and remove it again."""
 
 import os
 import pwd
@@ -14,19 +14,19 @@ from worker.ops.systemd.unit import UNIT_NAME, UnitSettings
 from worker.paths import format_path
 
 Runner = Callable[[Sequence[str]], bool]
-"""Runs a command and tells whether it did what it should."""
+"""Runs a command; returns whether it succeeded."""
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
 
 _COMMAND_NAME = "moodsort"
 
 _SYSTEMCTL_SECONDS = 660.0
-"""More than the unit's ``TimeoutStartSec``: systemctl tells how the start went."""
+"""More than the unit's ``TimeoutStartSec``: systemctl waits to report how the start went."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """The systemd that runs the unit: where it looks for units, and how it is spoken to."""
+    """The systemd that runs the unit: where it looks for units, and the command that controls it."""
 
     folder: Path
     systemctl: tuple[str, ...]
@@ -36,17 +36,17 @@ class Manager:
         """Where the unit goes."""
         return self.folder / UNIT_NAME
 
-    def command(self, *words: str) -> tuple[str, ...]:
+    def make_command(self, *words: str) -> tuple[str, ...]:
         """Return a systemctl command."""
         return (*self.systemctl, *words)
 
 
 @dataclass(frozen=True, slots=True)
 class InstallResult:
-    """What was done, in words, and the commands that are left for a person to type."""
+    """Sentences about what was done, and the commands that remain for a person to type."""
 
-    done: tuple[str, ...]
-    left: tuple[tuple[str, ...], ...]
+    messages: tuple[str, ...]
+    remaining: tuple[tuple[str, ...], ...]
 
 
 def find_user_manager(environment: Mapping[str, str]) -> Manager:
@@ -61,13 +61,13 @@ def find_system_manager() -> Manager:
 
 
 def describe_service(
-    config: Config, given: Path | None, command: Path, environment: Mapping[str, str]
+    config: Config, config_file: Path | None, command: Path, environment: Mapping[str, str]
 ) -> UnitSettings:
-    """Return what the unit has to say.
+    """Return the settings of the unit; `config_file` is the one that this command was called with.
 
-    Raises ConfigError where the service would not find what this command finds.
+    Raises ConfigError where the service would read another configuration than this command.
     """
-    path = find_config(given)
+    path = find_config(config_file)
     if path is None:
         raise ConfigError(
             "config.toml: a service has no current folder to look for it in; "
@@ -88,12 +88,13 @@ def describe_service(
 
 
 def find_owner(root: Path) -> str:
-    """Return the name of who owns the folder, or the number of one without a name."""
+    """Return the name of the folder's owner, or the user id of one without a name. Raises ConfigError."""
     try:
         number = root.stat().st_uid
     except OSError as error:
         raise ConfigError(
-            f"{format_path(root)}: cannot be looked at ({error.strerror}); make it, or name a user with --user-name"
+            f"{format_path(root)}: cannot be examined ({error.strerror}); "
+            "make it, or name a user with --user-name"
         ) from error
     try:
         return pwd.getpwuid(number).pw_name
@@ -102,7 +103,10 @@ def find_owner(root: Path) -> str:
 
 
 def find_command(called_as: Path, interpreter: Path) -> Path:
-    """Return the absolute path of the moodsort command: the one called, else the interpreter's neighbour."""
+    """Return the absolute path of the moodsort command: the one called, else the one beside the interpreter.
+
+    Raises ConfigError where neither exists, as in a half-installed environment.
+    """
     for path in (called_as, interpreter.parent / _COMMAND_NAME):
         if path.name == _COMMAND_NAME and os.access(path, os.X_OK):
             return path.absolute()
@@ -112,47 +116,50 @@ def find_command(called_as: Path, interpreter: Path) -> Path:
 
 
 def run_quietly(command: Sequence[str]) -> bool:
-    """Run a command; tell whether it is there and succeeds. What it says goes where ours goes."""
+    """Run a command without its output; return whether it exists and succeeds. Its errors are shown."""
     try:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, timeout=_SYSTEMCTL_SECONDS, check=False)
+        process = subprocess.run(command, stdout=subprocess.DEVNULL, timeout=_SYSTEMCTL_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return done.returncode == 0
+    return process.returncode == 0
 
 
 def install(unit: str, manager: Manager, run: Runner) -> InstallResult:
-    """Write the unit, enable and start it; one that has changed is started again.
+    """Write the unit, enable and start it; one that has changed is restarted.
 
     Raises MoodsortError where it cannot be written.
     """
-    before = _read_text(manager.unit_file)
-    if before != unit:
+    earlier = _read_text(manager.unit_file)
+    if earlier == unit:
+        message = f"{format_path(manager.unit_file)} is as it was"
+    else:
         _write_text(manager.unit_file, unit)
-    written = (
-        f"wrote {format_path(manager.unit_file)}"
-        if before != unit
-        else f"{format_path(manager.unit_file)} is as it was"
-    )
-    commands = [manager.command("daemon-reload"), manager.command("enable", "--now", UNIT_NAME)]
-    if before not in (None, unit):
-        commands[1:] = [manager.command("enable", UNIT_NAME), manager.command("restart", UNIT_NAME)]
-    left = _run_in_order(commands, run)
-    return InstallResult((written,) if left else (written, "enabled and started it"), left)
+        message = f"wrote {format_path(manager.unit_file)}"
+    commands = [manager.make_command("daemon-reload"), manager.make_command("enable", "--now", UNIT_NAME)]
+    if earlier not in (None, unit):
+        # `enable --now` starts what is stopped, but a worker that runs would keep the old unit.
+        enable, restart = (
+            manager.make_command("enable", UNIT_NAME),
+            manager.make_command("restart", UNIT_NAME),
+        )
+        commands[1:] = [enable, restart]
+    remaining = _run_in_order(commands, run)
+    return InstallResult((message,) if remaining else (message, "enabled and started it"), remaining)
 
 
 def uninstall(manager: Manager, run: Runner) -> InstallResult:
     """Stop and disable the unit and remove it. Raises MoodsortError where it cannot be removed."""
     if _read_text(manager.unit_file) is None:
         return InstallResult((f"{format_path(manager.unit_file)}: is not installed",), ())
-    stop = manager.command("disable", "--now", UNIT_NAME)
-    left = _run_in_order([stop], run)
+    # Before the file goes: systemd disables only what it can still read.
+    remaining = _run_in_order([manager.make_command("disable", "--now", UNIT_NAME)], run)
     try:
         manager.unit_file.unlink(missing_ok=True)
     except OSError as error:
-        raise _refuse(manager.unit_file, "removed", error) from error
-    left += _run_in_order([manager.command("daemon-reload")], run)
-    removed = f"removed {format_path(manager.unit_file)}"
-    return InstallResult((removed,) if left else ("stopped and disabled it", removed), left)
+        raise _explain_failure(manager.unit_file, "removed", error) from error
+    remaining += _run_in_order([manager.make_command("daemon-reload")], run)
+    message = f"removed {format_path(manager.unit_file)}"
+    return InstallResult((message,) if remaining else ("stopped and disabled it", message), remaining)
 
 
 def _run_in_order(commands: Sequence[tuple[str, ...]], run: Runner) -> tuple[tuple[str, ...], ...]:
@@ -169,7 +176,7 @@ def _read_text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _refuse(path, "read", error) from error
+        raise _explain_failure(path, "read", error) from error
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -177,9 +184,9 @@ def _write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text.encode(), mode=0o644)
     except OSError as error:
-        raise _refuse(path, "written", error) from error
+        raise _explain_failure(path, "written", error) from error
 
 
-def _refuse(path: Path, what: str, error: OSError) -> MoodsortError:
+def _explain_failure(path: Path, action: str, error: OSError) -> MoodsortError:
     remedy = "try again with sudo" if path.is_relative_to(SYSTEM_FOLDER) else "check its folder's permissions"
-    return MoodsortError(f"{format_path(path)}: cannot be {what} ({error.strerror}); {remedy}")
+    return MoodsortError(f"{format_path(path)}: cannot be {action} ({error.strerror}); {remedy}")

@@ -6,18 +6,18 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _SEND_SECONDS = 1.0
-"""How long a full queue of the service manager may hold the worker up."""
+"""How long a full queue of the service manager may delay the worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """Where messages go (nowhere while `address` is None), and how often one is awaited.
+    """The service manager's socket, None where there is no manager, and how often it expects a sign of life.
 
-    A worker that stays silent for `watchdog_seconds` is killed and started again; sd_watchdog_enabled(3)
-    advises to call `feed_watchdog` every half of that.
+    A worker that does not call `feed_watchdog` for `watchdog_seconds` is killed and started again;
+    sd_watchdog_enabled(3) advises to call it twice in that time.
     """
 
     address: bytes | None = None
@@ -25,28 +25,28 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], pid: int | None = None) -> "Notifier":
-        """Read what the service manager has set for the process `pid`, this one unless given."""
+        """Read what the service manager has set for the process `pid`, by default this one."""
         address = _parse_address(environment.get("NOTIFY_SOCKET", ""))
         return cls(address, _read_watchdog_seconds(environment, os.getpid() if pid is None else pid))
 
     def notify_ready(self, status: str) -> None:
-        """Say that the start, or the reload, is done."""
+        """Report that the start, or the reload, is done."""
         self._send("READY=1", _format_status(status))
 
     def notify_reloading(self, monotonic_us: int) -> None:
-        """Say that a reload began at `monotonic_us` (CLOCK_MONOTONIC); `notify_ready` ends it."""
+        """Report that a reload began at `monotonic_us` (CLOCK_MONOTONIC); `notify_ready` ends it."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_us}")
 
     def notify_stopping(self) -> None:
-        """Say that the worker is on its way out."""
+        """Report that the worker is about to end."""
         self._send("STOPPING=1")
 
     def notify_status(self, text: str) -> None:
-        """Give the line that `systemctl status` shows."""
+        """Set the line that `systemctl status` shows."""
         self._send(_format_status(text))
 
     def feed_watchdog(self) -> None:
-        """Say that the worker is alive."""
+        """Report that the worker is alive."""
         self._send("WATCHDOG=1")
 
     def _send(self, *assignments: str) -> None:
@@ -58,11 +58,14 @@ class Notifier:
                 sender.settimeout(_SEND_SECONDS)
                 sender.sendto(message, self.address)
         except OSError as error:
-            _log.debug("the service manager did not hear", extra={"event": "unheard", "error": str(error)})
+            # A worker must not stop filing because nobody supervises it any more.
+            logger.debug(
+                "the service manager was not notified", extra={"event": "unheard", "error": str(error)}
+            )
 
 
 def _parse_address(variable: str) -> bytes | None:
-    """Return the socket's address; a leading @ stands for the NUL of an abstract one."""
+    """Return the socket's address, None for one of another kind; @ stands for the NUL of an abstract one."""
     address = os.fsencode(variable)
     if address.startswith(b"@"):
         return b"\0" + address[1:]

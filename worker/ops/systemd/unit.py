@@ -1,7 +1,8 @@
-"""Render the systemd unit that keeps a worker running."""
+"""Render the systemd unit that keeps a worker running, from the templates beside this module."""
 
 import re
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from worker.errors import ConfigError
@@ -15,47 +16,13 @@ _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 _TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  (compared with, never written to)
 """What ``PrivateTmp=yes`` replaces by empty folders (systemd.exec(5))."""
 
-_SERVICE = """\
-[Service]
-Type=notify
-NotifyAccess=main
-ExecStart={command}
-ExecReload=/bin/kill -HUP $MAINPID
-# The first start may have a large database to upgrade.
-TimeoutStartSec=10min
-TimeoutStopSec=60
-WatchdogSec=60
-Restart=on-failure
-RestartSec=10
-KillMode=mixed
-# The worker replaces a classifier that took too much memory; the others go on.
-OOMPolicy=continue
-Nice=10
-IOSchedulingClass=best-effort
-IOSchedulingPriority=7
-NoNewPrivileges=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-"""
-"""What works in units of the system and of a user alike: system call filters need no privileges."""
+_UNIT_TEMPLATE = "moodsort.service"
+"""Works in units of the system and of a user alike: system call filters need no privileges.
 
-_NAMESPACES = """\
-ProtectSystem=strict
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
+Without a limit on starts (StartLimitIntervalSec=0), systemd never gives a service up that it restarts.
 """
+
+_SYSTEM_TEMPLATE = "system-settings.conf"
 """What takes a mount namespace, so is for the system's units alone.
 
 A user's manager can only make one inside a user namespace. Where the kernel forbids that (Ubuntu since
@@ -65,7 +32,7 @@ A user's manager can only make one inside a user namespace. Where the kernel for
 
 @dataclass(frozen=True, slots=True)
 class UnitSettings:
-    """What a unit runs and what it may touch; all paths are absolute.
+    """What a unit runs and what it has to reach; all paths are absolute.
 
     `database` is the SQLite file, None where a server keeps the log.
     """
@@ -77,75 +44,73 @@ class UnitSettings:
     bundle: Path
 
 
-def render_user(service: UnitSettings) -> str:
-    """Return the unit for the manager of one user."""
-    return _join_sections(_render_head(), _render_service(service), _render_install("default.target"))
+def render_user(settings: UnitSettings) -> str:
+    """Return the unit for the manager of one user. Raises ConfigError for a path that no unit can hold."""
+    return _render_unit(settings, target="default.target", requirements="", system_settings="")
 
 
-def render_system(service: UnitSettings, user: str) -> str:
-    """Return the unit for the system's manager, which runs it as the user, a name or a number."""
-    written = list_written_folders(service)
-    needs = [f"RequiresMountsFor={_quote_paths(written)}", "After=network.target"]
-    if service.database is None:
-        needs += ["Wants=network-online.target", "After=network-online.target postgresql.service"]
-    return _join_sections(
-        _render_head(*needs),
-        _render_service(service)
-        + _NAMESPACES
-        + "\n".join(_render_system_lines(service, user, written))
-        + "\n",
-        _render_install("multi-user.target"),
+def render_system(settings: UnitSettings, user: str) -> str:
+    """Return the unit for the system's manager, which runs it as the user, a name or a number.
+
+    Raises ConfigError for a path that no unit can hold.
+    """
+    requirements = [
+        f"RequiresMountsFor={_quote_paths(list_writable_folders(settings))}",
+        "After=network.target",
+    ]
+    if settings.database is None:
+        requirements += ["Wants=network-online.target", "After=network-online.target postgresql.service"]
+    return _render_unit(
+        settings,
+        target="multi-user.target",
+        requirements="".join(f"{line}\n" for line in requirements),
+        system_settings=_render_system_settings(settings, user),
     )
 
 
-def list_written_folders(service: UnitSettings) -> list[Path]:
-    """Return the folders that the service writes to; they have to be there before it starts."""
-    folders = [service.root]
-    if service.database is not None and not service.database.is_relative_to(service.root):
-        folders.append(service.database.parent)
+def list_writable_folders(settings: UnitSettings) -> list[Path]:
+    """Return the folders that the service writes to; they have to exist before it starts."""
+    folders = [settings.root]
+    if settings.database is not None and not settings.database.is_relative_to(settings.root):
+        folders.append(settings.database.parent)
     return folders
 
 
-def _render_system_lines(service: UnitSettings, user: str, written: list[Path]) -> list[str]:
-    touched = [service.command, service.config, service.bundle, *written]
-    home = "read-only" if _any_below(touched, _HOMES) else "yes"
-    lines = [
-        f"ReadWritePaths={_quote_paths(written)}",
-        f"ProtectHome={home}",
-        f"User={_escape_specifiers(user)}",
-    ]
-    if not _any_below(touched, _TEMPORARY):
-        lines.append("PrivateTmp=yes")
-    if user != "root":  # a root without capabilities could not read what others drop
-        lines.append("CapabilityBoundingSet=")
-    return lines
+def _render_unit(settings: UnitSettings, *, target: str, requirements: str, system_settings: str) -> str:
+    arguments = [_quote_argument(word) for word in ("--config", _check_path(settings.config))]
+    return _read_template(_UNIT_TEMPLATE).format(
+        command=" ".join([_quote_executable(settings.command), "run", *arguments]),
+        target=target,
+        requirements=requirements,
+        system_settings=system_settings,
+    )
 
 
-def _render_head(*needs: str) -> str:
-    # Without a limit on starts, systemd never gives a service up that it restarts.
-    return "\n".join(["[Unit]", "Description=File photos by mood", "StartLimitIntervalSec=0", *needs]) + "\n"
+def _render_system_settings(settings: UnitSettings, user: str) -> str:
+    folders = list_writable_folders(settings)
+    paths = [settings.command, settings.config, settings.bundle, *folders]
+    text = _read_template(_SYSTEM_TEMPLATE).format(
+        writable_folders=_quote_paths(folders),
+        protect_home="read-only" if _is_any_below(paths, _HOMES) else "yes",
+        user=_escape_specifiers(user),
+    )
+    if not _is_any_below(paths, _TEMPORARY):
+        text += "PrivateTmp=yes\n"
+    if user != "root":  # a root without capabilities could not read the files that others drop
+        text += "CapabilityBoundingSet=\n"
+    return text
 
 
-def _render_service(service: UnitSettings) -> str:
-    words = [_quote_argument(word) for word in ("--config", _check_path(service.config))]
-    command = " ".join([_quote_executable(service.command), "run", *words])
-    return _SERVICE.format(command=command)
+def _read_template(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
 
 
-def _render_install(target: str) -> str:
-    return f"[Install]\nWantedBy={target}\n"
-
-
-def _join_sections(*sections: str) -> str:
-    return "\n".join(sections)
-
-
-def _any_below(paths: list[Path], folders: tuple[Path, ...]) -> bool:
+def _is_any_below(paths: list[Path], folders: tuple[Path, ...]) -> bool:
     return any(path.is_relative_to(folder) for path in paths for folder in folders)
 
 
 def _quote_executable(path: Path) -> str:
-    """Quote the command; a colon before it keeps systemd from replacing ``$`` in its arguments."""
+    """Quote the command; a colon before it keeps systemd from expanding ``$`` in its arguments."""
     if set(format_path(path)) & set("\"'\\"):
         raise ConfigError(
             f"{format_path(path)}: systemd runs no command with quotes in its path; install it elsewhere"
@@ -154,7 +119,7 @@ def _quote_executable(path: Path) -> str:
 
 
 def _quote_argument(word: str) -> str:
-    """Quote a word as systemd.syntax(7) reads it; an entry of a list of paths is read alike."""
+    """Quote a word for systemd.syntax(7); an entry of a list of paths is read in the same way."""
     escaped = _escape_specifiers(word).replace("\\", "\\\\").replace('"', '\\"')
     return escaped if _is_plain(escaped) else f'"{escaped}"'
 

@@ -1,3 +1,5 @@
+"""The doctor's checks of the database."""
+
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,8 @@ SERVER = "postgresql://ada:secret@nas/moodsort"
 
 
 def test_a_database_that_is_not_there_yet_is_no_trouble(tmp_path: Path) -> None:
-    (finding,) = check_database(f"sqlite:///{tmp_path}/moodsort.db")
-    assert finding == CheckResult(
+    (result,) = check_database(f"sqlite:///{tmp_path}/moodsort.db")
+    assert result == CheckResult(
         "database", CheckState.OK, f"{tmp_path}/moodsort.db is not there yet; the worker makes it"
     )
 
@@ -27,9 +29,9 @@ def test_a_database_that_is_not_there_yet_is_no_trouble(tmp_path: Path) -> None:
     ],
 )
 def test_a_schema_is_older_newer_or_right(revision: str | None, state: CheckState, remedy: str) -> None:
-    (finding,) = check_database(SERVER, lambda _: revision)
-    assert (finding.state, finding.remedy) == (state, remedy)
-    assert "secret" not in finding.found
+    (result,) = check_database(SERVER, lambda _: revision)
+    assert (result.state, result.remedy) == (state, remedy)
+    assert "secret" not in result.found
 
 
 @pytest.mark.parametrize("kind", [StoreError, Transient])
@@ -49,8 +51,8 @@ def test_a_database_that_does_not_answer_fails_with_its_own_remedy(kind: type[St
 
 def test_a_file_that_is_no_database_fails(tmp_path: Path) -> None:
     (tmp_path / "moodsort.db").write_text("Dear diary, " * 100)
-    (finding,) = check_database(f"sqlite:///{tmp_path}/moodsort.db")
-    assert (finding.state, finding.remedy) == (CheckState.FAIL, "name another file in database.url")
+    (result,) = check_database(f"sqlite:///{tmp_path}/moodsort.db")
+    assert (result.state, result.remedy) == (CheckState.FAIL, "name another file in database.url")
 
 
 @pytest.mark.parametrize(
@@ -58,8 +60,8 @@ def test_a_file_that_is_no_database_fails(tmp_path: Path) -> None:
     [((3, 40, 1), "rollback journal"), ((3, 51, 2), "rollback journal"), ((3, 51, 3), "write-ahead log")],
 )
 def test_the_version_of_sqlite_tells_the_journal(version: tuple[int, ...], journal: str) -> None:
-    (finding,) = check_sqlite("sqlite:////var/moodsort.db", version)
-    assert (finding.state, journal in finding.found) == (CheckState.OK, True)
+    (result,) = check_sqlite("sqlite:////var/moodsort.db", version)
+    assert (result.state, journal in result.found) == (CheckState.OK, True)
 
 
 def test_sqlite_does_not_matter_where_a_server_keeps_the_log() -> None:

@@ -1,3 +1,5 @@
+"""The doctor's checks of the folders."""
+
 import errno
 import os
 from collections.abc import Callable
@@ -7,7 +9,7 @@ import pytest
 
 from worker.config import Folders
 from worker.filing.operations import FileOperations
-from worker.ops.doctor.folders import Space, check_folders, check_moving, check_names, check_space
+from worker.ops.doctor.folders import Space, check_folders, check_labels, check_moves, check_space
 from worker.ops.doctor.result import CheckResult, CheckState
 
 GIB = 2**30
@@ -19,23 +21,23 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def failing(number: int) -> Callable[..., None]:
+def make_failing(number: int) -> Callable[..., None]:
     def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     return fail
 
 
-def test_folders_that_are_missing_are_no_trouble_where_they_can_be_made(root: Path) -> None:
+def test_missing_folders_are_fine_where_they_can_be_made(root: Path) -> None:
     folders = {"root": root, "inbox": root / "inbox", "happy": root / "happy"}
     assert list(check_folders(folders)) == [
         CheckResult("folders", CheckState.OK, "root, inbox can be written; happy will be made")
     ]
 
 
-def test_looking_at_folders_leaves_nothing_behind(root: Path) -> None:
+def test_checking_folders_leaves_nothing_behind(root: Path) -> None:
     list(check_folders({"root": root, "happy": root / "happy"}))
-    list(check_moving({"root": root, "inbox": root / "inbox"}, root / "inbox"))
+    list(check_moves({"root": root, "inbox": root / "inbox"}, root / "inbox"))
     assert [path.name for path in root.rglob("*")] == ["inbox"]
 
 
@@ -48,61 +50,59 @@ def test_looking_at_folders_leaves_nothing_behind(root: Path) -> None:
         (errno.EIO, "check what {} is"),
     ],
 )
-def test_a_folder_that_cannot_be_written_fails_with_what_mends_it(
-    root: Path, number: int, remedy: str
-) -> None:
+def test_a_folder_that_cannot_be_written_fails_with_its_remedy(root: Path, number: int, remedy: str) -> None:
     folders = {"root": root, "happy": root / "happy"}
-    (finding,) = check_folders(folders, failing(number))
-    assert finding.state is CheckState.FAIL
-    assert finding.found == f"root, happy: {root} cannot be written ({os.strerror(number)})"
-    assert finding.remedy == remedy.format(root)
+    (result,) = check_folders(folders, make_failing(number))
+    assert result.state is CheckState.FAIL
+    assert result.found == f"root, happy: {root} cannot be written ({os.strerror(number)})"
+    assert result.remedy == remedy.format(root)
 
 
 def test_a_file_where_a_folder_belongs_fails(root: Path) -> None:
     (root / "happy").touch()
-    (finding,) = check_folders({"root": root, "happy": root / "happy"})
-    assert (finding.state, finding.remedy) == (CheckState.FAIL, f"move the file {root / 'happy'} away")
+    (result,) = check_folders({"root": root, "happy": root / "happy"})
+    assert (result.state, result.remedy) == (CheckState.FAIL, f"move the file {root / 'happy'} away")
 
 
 @pytest.mark.parametrize("key", ["inbox", "review", "quarantine"])
-def test_a_label_that_is_another_folder_of_ours_fails(key: str) -> None:
-    (finding,) = check_names(Folders(**{key: "happy"}), ["happy", "sad"])
-    assert (finding.state, finding.remedy) == (CheckState.FAIL, f"give folders.{key} another name")
+def test_a_label_that_is_another_folder_of_the_worker_fails(key: str) -> None:
+    (result,) = check_labels(Folders(**{key: "happy"}), ["happy", "sad"])
+    assert (result.state, result.remedy) == (CheckState.FAIL, f"give folders.{key} another name")
 
 
 def test_a_label_folder_that_would_hold_the_inbox_fails() -> None:
-    (finding,) = check_names(Folders(inbox="sad/new"), ["happy", "sad"])
-    assert finding.state is CheckState.FAIL
+    (result,) = check_labels(Folders(inbox="sad/new"), ["happy", "sad"])
+    assert result.state is CheckState.FAIL
 
 
-def test_labels_of_their_own_are_told() -> None:
-    assert list(check_names(Folders(), ["happy", "sad"])) == [
+def test_labels_of_their_own_are_reported() -> None:
+    assert list(check_labels(Folders(), ["happy", "sad"])) == [
         CheckResult("labels", CheckState.OK, "the model files into happy, sad")
     ]
 
 
 def test_folders_on_one_file_system_with_links_are_fine(root: Path) -> None:
-    findings = list(check_moving({"root": root, "inbox": root / "inbox"}, root / "inbox"))
-    assert [finding.state for finding in findings] == [CheckState.OK, CheckState.OK]
-    assert findings[1].found == f"{root}: hard links work"
+    results = list(check_moves({"root": root, "inbox": root / "inbox"}, root / "inbox"))
+    assert [result.state for result in results] == [CheckState.OK, CheckState.OK]
+    assert results[1].found == f"{root}: hard links work"
 
 
 def test_a_folder_on_another_file_system_is_warned_of(root: Path) -> None:
     (root / "happy").mkdir()
     folders = {"root": root, "inbox": root / "inbox", "happy": root / "happy"}
-    findings = list(check_moving(folders, root / "inbox", device=lambda path: path.name == "happy"))
-    assert findings[0].state is CheckState.WARN
-    assert findings[0].found.startswith("happy: on another file system")
-    assert [finding.check for finding in findings] == ["file systems", "links", "links"]
+    results = list(check_moves(folders, root / "inbox", device=lambda path: path.name == "happy"))
+    assert results[0].state is CheckState.WARN
+    assert results[0].found.startswith("happy: on another file system")
+    assert [result.check for result in results] == ["file systems", "links", "links"]
 
 
-def test_without_links_the_rename_that_stands_in_for_them_is_told(root: Path) -> None:
+def test_without_links_the_rename_that_replaces_them_is_reported(root: Path) -> None:
     renamed: list[Path] = []
     operations = FileOperations(
-        link=failing(errno.EPERM), rename_without_replacing=lambda _source, to: renamed.append(to)
+        link=make_failing(errno.EPERM), rename_without_replacing=lambda _source, to: renamed.append(to)
     )
-    *_, finding = check_moving({"root": root}, root / "inbox", operations)
-    assert (finding.state, finding.found) == (
+    *_, result = check_moves({"root": root}, root / "inbox", operations)
+    assert (result.state, result.found) == (
         CheckState.OK,
         f"{root}: no hard links here; renameat2 works instead",
     )
@@ -111,16 +111,16 @@ def test_without_links_the_rename_that_stands_in_for_them_is_told(root: Path) ->
 
 def test_a_file_system_that_can_neither_link_nor_rename_safely_fails(root: Path) -> None:
     operations = FileOperations(
-        link=failing(errno.EOPNOTSUPP), rename_without_replacing=failing(errno.EINVAL)
+        link=make_failing(errno.EOPNOTSUPP), rename_without_replacing=make_failing(errno.EINVAL)
     )
-    *_, finding = check_moving({"root": root}, root / "inbox", operations)
-    assert finding.state is CheckState.FAIL
-    assert "another file system" in finding.remedy
+    *_, result = check_moves({"root": root}, root / "inbox", operations)
+    assert result.state is CheckState.FAIL
+    assert "another file system" in result.remedy
 
 
 def test_a_disk_with_an_error_is_not_taken_for_one_without_links(root: Path) -> None:
-    *_, finding = check_moving({"root": root}, root / "inbox", FileOperations(link=failing(errno.EIO)))
-    assert (finding.state, finding.found) == (CheckState.FAIL, f"{root}: {os.strerror(errno.EIO)}")
+    *_, result = check_moves({"root": root}, root / "inbox", FileOperations(link=make_failing(errno.EIO)))
+    assert (result.state, result.found) == (CheckState.FAIL, f"{root}: {os.strerror(errno.EIO)}")
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,14 @@ def test_a_disk_with_an_error_is_not_taken_for_one_without_links(root: Path) -> 
     ],
 )
 def test_space_is_warned_of_before_it_is_gone(root: Path, space: Space, state: CheckState) -> None:
-    (finding,) = check_space({"photos": root}, lambda _: space)
-    assert finding.state is state
-    assert bool(finding.remedy) is (state is not CheckState.OK)
+    (result,) = check_space({"photos": root}, lambda _: space)
+    assert result.state is state
+    assert bool(result.remedy) is (state is not CheckState.OK)
 
 
-def test_space_that_cannot_be_asked_for_fails(root: Path) -> None:
+def test_space_that_cannot_be_measured_fails(root: Path) -> None:
     def refuse(_: Path) -> Space:
         raise OSError(errno.EIO, "Input/output error")
 
-    (finding,) = check_space({"database": root}, refuse)
-    assert (finding.state, finding.found) == (CheckState.FAIL, "database: Input/output error")
+    (result,) = check_space({"database": root}, refuse)
+    assert (result.state, result.found) == (CheckState.FAIL, "database: Input/output error")

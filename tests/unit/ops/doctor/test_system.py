@@ -1,3 +1,5 @@
+"""The doctor's checks of the operating system."""
+
 import resource
 from dataclasses import replace
 from pathlib import Path
@@ -7,41 +9,41 @@ import pytest
 
 from worker.config import Config, InboxConfig
 from worker.ops.doctor.result import CheckState
-from worker.ops.doctor.system import check_open_files, check_running, check_watching, count_folders
+from worker.ops.doctor.system import check_events, check_open_files, check_worker, count_folders
 
 PLENTY = {"max_user_watches": 65536, "max_user_instances": 128, "max_queued_events": 16384}
 
 
-def watching(
+def run_check(
     polling: Literal["auto", "always", "never"] = "auto",
     is_remote: bool = False,
     folders: int = 1,
     **limits: int | None,
 ) -> list[tuple[str, CheckState, str]]:
     config = replace(Config(), inbox=InboxConfig(polling=polling))
-    found = check_watching(
+    results = check_events(
         config,
         limit=(PLENTY | limits).__getitem__,
         is_remote=lambda _: is_remote,
         count=lambda _inbox, _recursive: folders,
     )
-    return [(finding.check, finding.state, finding.remedy) for finding in found]
+    return [(result.check, result.state, result.remedy) for result in results]
 
 
 def test_a_local_inbox_within_the_limits_is_fine() -> None:
-    assert watching() == [("watching", CheckState.OK, ""), ("inotify", CheckState.OK, "")]
+    assert run_check() == [("watching", CheckState.OK, ""), ("inotify", CheckState.OK, "")]
 
 
 def test_an_inbox_on_the_network_is_polled() -> None:
-    assert watching(is_remote=True) == [("watching", CheckState.OK, "")]
+    assert run_check(is_remote=True) == [("watching", CheckState.OK, "")]
 
 
 def test_an_inbox_that_is_always_polled_needs_no_limits() -> None:
-    assert watching("always", max_user_watches=0) == [("watching", CheckState.OK, "")]
+    assert run_check("always", max_user_watches=0) == [("watching", CheckState.OK, "")]
 
 
 def test_never_polling_the_network_is_warned_of() -> None:
-    assert watching("never", is_remote=True)[0] == (
+    assert run_check("never", is_remote=True)[0] == (
         "watching",
         CheckState.WARN,
         'set inbox.polling = "auto"',
@@ -49,20 +51,20 @@ def test_never_polling_the_network_is_warned_of() -> None:
 
 
 def test_more_folders_than_watches_are_warned_of_with_a_limit_that_is_enough() -> None:
-    (_, state, remedy) = watching(folders=9000, max_user_watches=8192)[1]
+    (_, state, remedy) = run_check(folders=9000, max_user_watches=8192)[1]
     assert state is CheckState.WARN
     assert remedy.startswith("sudo sysctl fs.inotify.max_user_watches=18000, ")
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_user_instances", 4), ("max_queued_events", 512)])
-def test_limits_that_are_low_are_warned_of(name: str, value: int) -> None:
-    (_, state, remedy) = watching(**{name: value})[1]
+def test_low_limits_are_warned_of(name: str, value: int) -> None:
+    (_, state, remedy) = run_check(**{name: value})[1]
     assert state is CheckState.WARN
     assert f"fs.inotify.{name}={PLENTY[name]}" in remedy
 
 
-def test_a_system_without_inotify_is_no_trouble() -> None:
-    assert watching(max_user_watches=None)[1] == ("inotify", CheckState.OK, "")
+def test_a_system_without_inotify_is_fine() -> None:
+    assert run_check(max_user_watches=None)[1] == ("inotify", CheckState.OK, "")
 
 
 def test_folders_are_counted_as_deep_as_they_are_watched(tmp_path: Path) -> None:
@@ -77,13 +79,13 @@ def test_folders_are_counted_as_deep_as_they_are_watched(tmp_path: Path) -> None
     [(1024, CheckState.OK), (resource.RLIM_INFINITY, CheckState.OK), (79, CheckState.WARN)],
 )
 def test_too_few_open_files_for_the_processes_are_warned_of(allowed: int, state: CheckState) -> None:
-    (finding,) = check_open_files(4, lambda: allowed)
-    assert finding.state is state
+    (result,) = check_open_files(4, lambda: allowed)
+    assert result.state is state
 
 
 @pytest.mark.parametrize(
-    ("process", "found"), [(None, "not running"), (4711, "running as process 4711"), (0, "running")]
+    ("process", "sentence"), [(None, "not running"), (4711, "running as process 4711"), (0, "running")]
 )
-def test_a_running_worker_is_told_and_no_failure(process: int | None, found: str) -> None:
-    (finding,) = check_running(Config(), lambda _: process)
-    assert (finding.state, finding.found) == (CheckState.OK, found)
+def test_a_running_worker_is_reported_and_no_failure(process: int | None, sentence: str) -> None:
+    (result,) = check_worker(Config(), lambda _: process)
+    assert (result.state, result.found) == (CheckState.OK, sentence)

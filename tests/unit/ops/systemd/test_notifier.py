@@ -1,3 +1,5 @@
+"""The messages to the service manager, over a real socket."""
+
 import logging
 import socket
 from collections.abc import Iterator
@@ -21,41 +23,41 @@ def notifier(manager: socket.socket) -> Notifier:
     return Notifier.from_environment({"NOTIFY_SOCKET": manager.getsockname()})
 
 
-def heard(manager: socket.socket) -> list[str]:
+def receive(manager: socket.socket) -> list[str]:
     return manager.recv(4096).decode().split("\n")
 
 
-def test_a_notifier_without_a_socket_says_nothing() -> None:
+def test_a_notifier_without_a_socket_sends_nothing() -> None:
     notifier = Notifier.from_environment({})
-    notifier.ready("watching")
-    notifier.stopping()
+    notifier.notify_ready("watching")
+    notifier.notify_stopping()
     assert notifier == Notifier(address=None, watchdog_seconds=None)
 
 
 def test_ready_comes_with_its_status_in_one_message(manager: socket.socket, notifier: Notifier) -> None:
-    notifier.ready("watching inbox")
-    assert heard(manager) == ["READY=1", "STATUS=watching inbox"]
+    notifier.notify_ready("watching inbox")
+    assert receive(manager) == ["READY=1", "STATUS=watching inbox"]
 
 
-def test_a_reload_tells_when_it_began(manager: socket.socket, notifier: Notifier) -> None:
-    notifier.reloading(123456789)
-    assert heard(manager) == ["RELOADING=1", "MONOTONIC_USEC=123456789"]
+def test_a_reload_reports_when_it_began(manager: socket.socket, notifier: Notifier) -> None:
+    notifier.notify_reloading(123456789)
+    assert receive(manager) == ["RELOADING=1", "MONOTONIC_USEC=123456789"]
 
 
 def test_each_message_is_the_word_that_systemd_knows(manager: socket.socket, notifier: Notifier) -> None:
-    notifier.watchdog()
-    notifier.stopping()
-    assert [heard(manager), heard(manager)] == [["WATCHDOG=1"], ["STOPPING=1"]]
+    notifier.feed_watchdog()
+    notifier.notify_stopping()
+    assert [receive(manager), receive(manager)] == [["WATCHDOG=1"], ["STOPPING=1"]]
 
 
 def test_a_status_cannot_smuggle_in_another_assignment(manager: socket.socket, notifier: Notifier) -> None:
-    notifier.status("filed a\nREADY=1")
-    assert heard(manager) == ["STATUS=filed a READY=1"]
+    notifier.notify_status("filed a\nREADY=1")
+    assert receive(manager) == ["STATUS=filed a READY=1"]
 
 
-def test_a_name_that_is_not_utf8_can_be_told(manager: socket.socket, notifier: Notifier) -> None:
-    notifier.status("filed \udcff.jpg")
-    assert heard(manager) == [r"STATUS=filed \udcff.jpg"]
+def test_a_name_that_is_not_utf8_can_be_sent(manager: socket.socket, notifier: Notifier) -> None:
+    notifier.notify_status("filed \udcff.jpg")
+    assert receive(manager) == [r"STATUS=filed \udcff.jpg"]
 
 
 def test_an_abstract_socket_is_reached(tmp_path: Path) -> None:
@@ -63,8 +65,8 @@ def test_an_abstract_socket_is_reached(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(f"\0{name}")
         listener.settimeout(5)
-        Notifier.from_environment({"NOTIFY_SOCKET": f"@{name}"}).watchdog()
-        assert heard(listener) == ["WATCHDOG=1"]
+        Notifier.from_environment({"NOTIFY_SOCKET": f"@{name}"}).feed_watchdog()
+        assert receive(listener) == ["WATCHDOG=1"]
 
 
 def test_an_address_of_another_kind_is_left_alone() -> None:
@@ -75,13 +77,13 @@ def test_a_manager_that_has_gone_does_not_disturb_the_worker(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    Notifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready("watching")
+    Notifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "gone")}).notify_ready("watching")
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
 
 
 def test_an_address_that_is_too_long_does_not_disturb_the_worker(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    Notifier.from_environment({"NOTIFY_SOCKET": "/" + "long" * 100}).ready("watching")
+    Notifier.from_environment({"NOTIFY_SOCKET": "/" + "long" * 100}).notify_ready("watching")
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
 
 
@@ -96,7 +98,7 @@ def test_an_address_that_is_too_long_does_not_disturb_the_worker(caplog: pytest.
         ({}, None),
     ],
 )
-def test_the_watchdog_is_awaited_from_the_process_that_it_names(
+def test_the_watchdog_is_for_the_process_that_it_names(
     environment: dict[str, str], seconds: float | None
 ) -> None:
     assert Notifier.from_environment(environment, pid=7).watchdog_seconds == seconds

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drawing import photo_bytes
+from tests.drawing import draw_jpeg
 from trainer.data.class_folders import ClassFile
 from trainer.data.images import DecodedFile, UnreadableFile, read_images
 from worker.errors import Reason
@@ -15,7 +15,7 @@ def make_files(folder: Path, count: int) -> list[ClassFile]:
     files = []
     for number in range(count):
         path = folder / f"{number:03}.jpg"
-        path.write_bytes(photo_bytes(seed=number, size=(48, 32)))
+        path.write_bytes(draw_jpeg(seed=number, size=(48, 32)))
         files.append(ClassFile(path, folder, "happy", None))
     return files
 

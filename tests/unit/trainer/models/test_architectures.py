@@ -1,6 +1,6 @@
 import pytest
 
-from tests.drawing import draw_photo, encoded
+from tests.drawing import draw_photo, encode_image
 from trainer.cli.train import _NETWORKS
 from trainer.models.architectures import (
     ARCHITECTURES,
@@ -16,7 +16,7 @@ def draw_files(folder, size, colour):
     for seed in range(3):
         picture = draw_photo(seed, size)
         path = folder / f"{seed}.png"
-        path.write_bytes(encoded(picture if colour == "rgb" else picture.convert("L"), "PNG"))
+        path.write_bytes(encode_image(picture if colour == "rgb" else picture.convert("L"), "PNG"))
         paths.append(path)
     return paths
 

@@ -1,0 +1,91 @@
+"""The photos that a worker has taken on, by what comes next for each."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from worker.daemon.planner import PendingMove, Photo, PlannedResult
+
+_STUCK_TRIES = 3
+
+_MAX_MOVED_BYTES = 1 << 28
+"""How much is moved in one turn: between file systems it is copied, and signals wait for the turn's end."""
+
+
+@dataclass(slots=True)
+class PhotosInHand:
+    """Each photo is in one of the fields, here in the order of its life.
+
+    `pending` wait to be predicted, `predicting` are in a child process (by photo id), and `results` wait for
+    their decision. `moves` are decided and wait to be moved, `arrivals` are moved and wait to be recorded.
+
+    Three ways lead back or out: `retries` have to be predicted again, `readdressed` have to be moved to
+    another name, `gone` have no file any more.
+    """
+
+    pending: deque[Photo] = field(default_factory=deque)
+    predicting: dict[int, Photo] = field(default_factory=dict)
+    results: list[tuple[Photo, PlannedResult]] = field(default_factory=list)
+    moves: list[PendingMove] = field(default_factory=list)
+    arrivals: list[PendingMove] = field(default_factory=list)
+    retries: list[Photo] = field(default_factory=list)
+    readdressed: list[PendingMove] = field(default_factory=list)
+    gone: list[Photo] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        decided = len(self.moves) + len(self.arrivals) + len(self.readdressed)
+        undecided = len(self.results) + len(self.gone) + len(self.retries)
+        return len(self.pending) + len(self.predicting) + undecided + decided
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether every photo has been hindered again and again."""
+        photos = [move.photo for move in self.moves] + list(self.pending)
+        return len(photos) == len(self) and all(photo.tries >= _STUCK_TRIES for photo in photos)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something is to be recorded that other steps wait for; arrivals can wait for it, too."""
+        return bool(self.results or self.gone or self.retries or self.readdressed)
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether a photo is between its prediction and its record; one that is hindered does not count."""
+        is_moving = any(not move.photo.tries for move in self.moves)
+        return bool(self.predicting or self.has_news or self.arrivals or is_moving)
+
+    def count_fresh(self) -> int:
+        """Count the pending photos that nothing has hindered."""
+        return sum(not photo.tries for photo in self.pending)
+
+    def list_due(self, now: float) -> list[Photo]:
+        """Return the pending photos that may be predicted now."""
+        return [photo for photo in self.pending if photo.not_before <= now]
+
+    def start_prediction(self, photos: list[Photo]) -> None:
+        """Count pending photos as given to a child process."""
+        for photo in photos:
+            self.pending.remove(photo)
+            self.predicting[photo.photo_id] = photo
+
+    def take_due_moves(self, now: float) -> dict[int, PendingMove]:
+        """Remove and return the moves that are due, by photo id, as many as one turn should make."""
+        due: dict[int, PendingMove] = {}
+        size_bytes = 0
+        for move in self.moves:
+            if move.photo.not_before <= now and size_bytes < _MAX_MOVED_BYTES:
+                due[move.photo.photo_id] = move
+                size_bytes += move.photo.size_bytes
+        self.moves = [move for move in self.moves if move.photo.photo_id not in due]
+        return due
+
+    def list_reserved(self) -> set[Path]:
+        """Return the destinations that are decided and may have no file yet."""
+        return {move.destination for move in [*self.moves, *self.readdressed]}
+
+    def advance_recorded(self, moves: list[PendingMove], photos: list[Photo]) -> None:
+        """Go on after a transaction that has decided `moves` and taken on `photos`, and recorded the rest."""
+        self.moves += moves + self.readdressed
+        self.pending += self.retries + photos
+        for recorded in (self.arrivals, self.gone, self.retries, self.readdressed, self.results):
+            recorded.clear()

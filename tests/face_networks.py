@@ -19,7 +19,8 @@ from PIL import Image
 from trainer.detection.detector_folder import DetectorManifest, write_detector_manifest
 from worker.config import BUILT_IN_BUNDLE
 from worker.fileio import hash_file
-from worker.inference.bundle import (
+from worker.inference.bundle import load_bundle, write_manifest
+from worker.inference.manifest import (
     Calibration,
     DetectionSettings,
     Fusion,
@@ -31,8 +32,6 @@ from worker.inference.bundle import (
     OutputSpec,
     TrainingData,
     derive_version,
-    load_bundle,
-    write_manifest,
 )
 from worker.inference.network import Network
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from worker.config import BUILT_IN_BUNDLE
-from worker.inference.bundle import MANIFEST_NAME, derive_version, load_bundle
+from worker.inference.bundle import MANIFEST_NAME, load_bundle
+from worker.inference.manifest import derive_version
 
 
 def make_scene_bundle(folder: Path) -> Path:

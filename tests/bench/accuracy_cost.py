@@ -14,9 +14,10 @@ from tests.bench.accuracy_tables import format_cell, format_table
 from worker.config import Limits
 from worker.errors import BadPhoto, ConfigError
 from worker.fileio import silence_stderr
-from worker.inference.bundle import Bundle, NetworkSpec
+from worker.inference.bundle import Bundle
 from worker.inference.decode import Picture, Pixels, decode_photo
 from worker.inference.detector import Detection, crop_face, decode_detections
+from worker.inference.manifest import NetworkSpec
 from worker.inference.network import Network
 from worker.inference.predictor import Predictor
 from worker.inference.preprocess import resize_to_input

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tests.bench.accuracy_predictions import FolderPredictions
 from trainer.evaluation.comparison import PairedComparison, compare_predictions
 from trainer.evaluation.metrics import LabeledPredictions, compute_metrics
-from worker.inference.bundle import Metric
+from worker.inference.manifest import Metric
 from worker.inference.prediction import Prediction
 from worker.stats import Z_95
 

@@ -20,7 +20,8 @@ from tests.bench.accuracy_predictions import FolderPredictions
 from trainer.evaluation.bootstrap import RESAMPLES
 from trainer.evaluation.calibration import count_bins
 from trainer.evaluation.comparison import PairedComparison
-from worker.inference.bundle import Bundle, Metric
+from worker.inference.bundle import Bundle
+from worker.inference.manifest import Metric
 from worker.paths import escape_unprintable, format_path
 
 EMPTY_CELL = "–"

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 
 _EPOCHS = 4
 """Of each side; the first compiles, and is not counted."""

@@ -18,7 +18,8 @@ from tests.home import Home
 from trainer.data.class_folders import Split
 from trainer.detection.detector_folder import load_detector
 from worker.cli import moodsort
-from worker.inference.bundle import Calibration, DetectionSettings, load_bundle, write_manifest
+from worker.inference.bundle import load_bundle, write_manifest
+from worker.inference.manifest import Calibration, DetectionSettings
 from worker.inference.predictor import Predictor
 
 pytestmark = pytest.mark.timeout(150)  # the first test waits for TensorFlow to make the networks

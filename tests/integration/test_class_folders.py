@@ -9,7 +9,7 @@ from trainer.data.class_folders import Split, find_classes
 from trainer.data.dataset import read_dataset
 from trainer.data.near_duplicates import group_near_duplicates
 from worker.errors import ConfigError
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from trainer.detection.detector_folder import TrainedDetector, load_detector
 from trainer.training.checkpoint import find_checkpoint_folder
 from worker.cli import moodsort
 from worker.errors import ConfigError
-from worker.inference.bundle import InputSpec, load_bundle
+from worker.inference.bundle import load_bundle
 from worker.inference.detector import Detection
+from worker.inference.manifest import InputSpec
 
 pytestmark = pytest.mark.timeout(300)
 

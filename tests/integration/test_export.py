@@ -15,7 +15,8 @@ from trainer.export.interchange import EXPORT_FORMATS, check_exports
 from trainer.export.variants import Conversion, Variant, choose_smallest
 from worker.errors import BundleError, ConfigError
 from worker.fileio import hash_file
-from worker.inference.bundle import InputSpec, Manifest, OutputSpec, load_bundle
+from worker.inference.bundle import load_bundle
+from worker.inference.manifest import InputSpec, Manifest, OutputSpec
 from worker.inference.network import Network
 from worker.inference.predictor import Predictor
 

@@ -17,8 +17,9 @@ from trainer.cli.train import train
 from trainer.data.atomic_directory import prepare_directory
 from trainer.data.dataset import Dataset, read_dataset
 from worker.errors import BundleError, ConfigError
-from worker.inference.bundle import InputSpec, load_bundle
+from worker.inference.bundle import load_bundle
 from worker.inference.decode import decode_photo
+from worker.inference.manifest import InputSpec
 from worker.inference.predictor import Predictor
 
 CLASSES = ("bars", "disc", "stripes")

@@ -15,7 +15,7 @@ from worker.paths import format_path
 
 if TYPE_CHECKING:
     from trainer.evaluation.bundle_evaluation import Evaluation, SkippedFile
-    from worker.inference.bundle import Metric
+    from worker.inference.manifest import Metric
 
 _BUILT_IN = "default"
 

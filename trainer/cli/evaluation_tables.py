@@ -12,7 +12,7 @@ from trainer.evaluation.comparison import PairedComparison, compare_predictions
 from trainer.evaluation.coverage import TARGET_ACCURACY, measure_coverage, suggest_threshold
 from trainer.evaluation.metrics import format_interval, format_value
 from worker.cli.output import Row, print_rows
-from worker.inference.bundle import Metric
+from worker.inference.manifest import Metric
 from worker.paths import escape_unprintable, format_path
 
 METRIC_COLUMNS = ("bundle", "version", "metric", "label", "value", "low", "high", "pictures")

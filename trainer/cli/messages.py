@@ -11,7 +11,7 @@ from trainer.pipelines.reporter import Reporter
 from worker.paths import escape_unprintable
 
 if TYPE_CHECKING:
-    from worker.inference.bundle import Metric
+    from worker.inference.manifest import Metric
 
 
 def say(sentence: str) -> None:

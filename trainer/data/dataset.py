@@ -13,8 +13,8 @@ from trainer.data.fingerprint import fingerprint_data
 from trainer.data.images import DecodedFile, UnreadableFile, read_images
 from trainer.data.near_duplicates import Bits, hash_differences
 from worker.errors import ConfigError
-from worker.inference.bundle import InputSpec
 from worker.inference.decode import Pixels
+from worker.inference.manifest import InputSpec
 from worker.inference.preprocess import resize_to_input
 from worker.paths import escape_unprintable, format_path
 

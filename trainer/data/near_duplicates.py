@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from worker.inference.bundle import InputSpec
 from worker.inference.decode import Pixels
+from worker.inference.manifest import InputSpec
 from worker.inference.preprocess import resize_to_input
 
 Bits = NDArray[np.uint64]

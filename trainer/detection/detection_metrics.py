@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.detection.boxes import Annotations, Boxes, compute_iou
-from worker.inference.bundle import Metric
+from worker.inference.manifest import Metric
 from worker.stats import wilson_interval
 
 MATCH_IOU = 0.5

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from worker.errors import BundleError
 from worker.fileio import hash_file
-from worker.inference.bundle import DetectionSettings, Metric, NetworkSpec, TrainingData
 from worker.inference.decode import Pixels
 from worker.inference.detector import Detection, decode_detections
+from worker.inference.manifest import DetectionSettings, Metric, NetworkSpec, TrainingData
 from worker.inference.network import Network
 from worker.inference.preprocess import resize_to_input
 from worker.tables import Problems, Range, read_table

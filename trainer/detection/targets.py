@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.detection.boxes import Annotations
-from worker.inference.bundle import HEATMAP_STRIDE
+from worker.inference.manifest import HEATMAP_STRIDE
 
 TARGET_CHANNELS = 6
 """Of each position: heat, whether the heat counts, whether offsets and size count, and these three."""

@@ -8,8 +8,8 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax
 
 from trainer.evaluation.metrics import LabeledPredictions, make_predictions
-from worker.inference.bundle import Fusion, Manifest
 from worker.inference.fusion import RawOutputs, fuse_logits
+from worker.inference.manifest import Fusion, Manifest
 from worker.stats import wilson_interval
 
 _MAX_WEIGHT = 20.0

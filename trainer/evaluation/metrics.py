@@ -10,8 +10,8 @@ from trainer.evaluation.bootstrap import RESAMPLES, compute_percentile_intervals
 from trainer.evaluation.calibration import simulate_calibrated_errors
 from trainer.evaluation.intervals import Interval, auc_interval, f1_interval, mean_interval
 from trainer.evaluation.metric_set import MetricKey, MetricSet
-from worker.inference.bundle import Metric
 from worker.inference.fusion import softmax
+from worker.inference.manifest import Metric
 from worker.stats import wilson_interval
 
 _CALIBRATION_ERRORS = ("calibration_error", "calibration_error_uncalibrated")

@@ -20,8 +20,9 @@ from trainer.export.variants import Conversion, Variant, choose_smallest, format
 from trainer.models.architectures import MODEL_FILE
 from worker.errors import BundleError
 from worker.fileio import hash_file
-from worker.inference.bundle import (
-    FORMAT_VERSION,
+from worker.inference.bundle import FORMAT_VERSION, write_manifest
+from worker.inference.decode import Pixels
+from worker.inference.manifest import (
     Calibration,
     Golden,
     InputSpec,
@@ -31,9 +32,7 @@ from worker.inference.bundle import (
     OutputSpec,
     TrainingData,
     derive_version,
-    write_manifest,
 )
-from worker.inference.decode import Pixels
 from worker.inference.network import Network
 
 _GOLDEN_FILE = "golden.npz"

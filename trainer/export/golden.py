@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worker.fileio import hash_file
-from worker.inference.bundle import Golden, InputSpec, NetworkSpec, OutputSpec
 from worker.inference.decode import Pixels
+from worker.inference.manifest import Golden, InputSpec, NetworkSpec, OutputSpec
 from worker.inference.network import Network
 
 _MAX_INPUTS = 8

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.inference.bundle import Metric
+from worker.inference.manifest import Metric
 from worker.stats import wilson_interval
 
 VALIDATION_SET = "validation split"

@@ -9,7 +9,7 @@ import numpy as np
 
 from trainer.data.images import read_image
 from worker.errors import BadPhoto, ConfigError
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 
 Colour = Literal["rgb", "grey"]
 

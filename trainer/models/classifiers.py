@@ -13,7 +13,7 @@ from trainer.models.architectures import IMAGENET, MODEL_FILE, NO_WEIGHTS
 from trainer.models.blocks import MOMENTUM, add_convolution, add_residual_block
 from trainer.models.detector_network import LEVELS, build_detector
 from worker.errors import ConfigError, MoodsortError
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 
 _CHANNELS = {"rgb": 3, "grey": 1}
 

@@ -26,9 +26,9 @@ from trainer.evaluation.fusion_fit import (
 from trainer.evaluation.metrics import compute_metrics
 from trainer.export.golden import write_golden
 from worker.errors import ConfigError
-from worker.inference.bundle import (
-    FORMAT_VERSION,
-    Bundle,
+from worker.inference.bundle import FORMAT_VERSION, Bundle, load_bundle, write_manifest
+from worker.inference.decode import Picture
+from worker.inference.manifest import (
     Calibration,
     DetectionSettings,
     Fusion,
@@ -36,10 +36,7 @@ from worker.inference.bundle import (
     NetworkSpec,
     TrainingData,
     derive_version,
-    load_bundle,
-    write_manifest,
 )
-from worker.inference.decode import Picture
 from worker.inference.network import Network
 from worker.inference.predictor import Predictor
 from worker.paths import format_path

@@ -41,7 +41,8 @@ from trainer.training.runtime import configure_tensorflow
 from trainer.training.trainer import TrainedNetwork, Trainer, TrainerConfig
 from trainer.training.validation import make_validation
 from worker.fileio import hash_file
-from worker.inference.bundle import Manifest, TrainingData, load_bundle
+from worker.inference.bundle import load_bundle
+from worker.inference.manifest import Manifest, TrainingData
 from worker.inference.predictor import Predictor
 from worker.paths import format_path
 

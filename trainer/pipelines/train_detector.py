@@ -48,9 +48,9 @@ from trainer.training.runtime import configure_tensorflow
 from trainer.training.trainer import Trainer, TrainerConfig
 from worker.errors import ConfigError
 from worker.fileio import hash_file
-from worker.inference.bundle import Golden, InputSpec, NetworkSpec, OutputSpec, TrainingData
 from worker.inference.decode import Pixels
 from worker.inference.detector import Detection
+from worker.inference.manifest import Golden, InputSpec, NetworkSpec, OutputSpec, TrainingData
 from worker.inference.preprocess import resize_to_input
 from worker.paths import format_path
 

@@ -12,7 +12,8 @@ from trainer.models.architectures import MODEL_FILE, NO_WEIGHTS, Colour, choose_
 from trainer.training.configuration import TrainingConfig
 from trainer.training.defaults import choose_hyperparameters
 from worker.errors import ConfigError
-from worker.inference.bundle import InputSpec, load_bundle
+from worker.inference.bundle import load_bundle
+from worker.inference.manifest import InputSpec
 
 
 @dataclass(frozen=True, slots=True)

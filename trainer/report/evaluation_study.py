@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from trainer.evaluation.bundle_evaluation import Evaluation
 from trainer.report.study import Study, StudyPictures
 from worker.config import Limits
-from worker.inference.bundle import Metric
 from worker.inference.decode import Pixels, decode_photo
+from worker.inference.manifest import Metric
 from worker.inference.preprocess import resize_to_input
 from worker.paths import format_path
 

@@ -12,7 +12,7 @@ from trainer.report.confidence_charts import describe_coverage
 from trainer.report.picture_sheets import Sheet
 from trainer.report.study import Study
 from trainer.report.theme import DARK, LIGHT, Chart, list_colours, render_svg
-from worker.inference.bundle import Metric
+from worker.inference.manifest import Metric
 
 _TEMPLATE = "page.html.jinja"
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.evaluation.metrics import LabeledPredictions
-from worker.inference.bundle import Metric
 from worker.inference.decode import Pixels
+from worker.inference.manifest import Metric
 
 if TYPE_CHECKING:  # at run time it would import TensorFlow, which a report of `evaluate` does without
     from trainer.training.progress import Epoch

@@ -13,7 +13,7 @@ from trainer.report.study import Study, StudyPictures
 from trainer.training.augmentation import draw_samples
 from trainer.training.configuration import TrainingConfig
 from trainer.training.trainer import TrainedNetwork
-from worker.inference.bundle import Metric
+from worker.inference.manifest import Metric
 from worker.paths import format_path
 
 _SAMPLES = 24

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trainer.data.splits import LEAKAGE_LIMIT
 from trainer.training.hyperparameters import Hyperparameters
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from worker.cli.output import Row
-from worker.inference.bundle import Bundle, Metric, NetworkSpec
+from worker.inference.bundle import Bundle
+from worker.inference.manifest import Metric, NetworkSpec
 from worker.paths import format_path
 from worker.registry.benchmark import Cost
 from worker.registry.catalog import RegistryEntry, find_accuracy

@@ -8,41 +8,8 @@ from pathlib import Path
 from worker.errors import BundleError
 from worker.fileio import hash_file
 from worker.inference.contradictions import find_contradictions
-from worker.inference.manifest import (
-    HEATMAP_STRIDE,
-    Calibration,
-    DetectionSettings,
-    Fusion,
-    Golden,
-    InputSpec,
-    Manifest,
-    Metric,
-    NetworkSpec,
-    OutputSpec,
-    TrainingData,
-    derive_version,
-)
+from worker.inference.manifest import Manifest
 from worker.tables import Problems, read_table
-
-__all__ = [
-    "FORMAT_VERSION",
-    "HEATMAP_STRIDE",
-    "MANIFEST_NAME",
-    "Bundle",
-    "Calibration",
-    "DetectionSettings",
-    "Fusion",
-    "Golden",
-    "InputSpec",
-    "Manifest",
-    "Metric",
-    "NetworkSpec",
-    "OutputSpec",
-    "TrainingData",
-    "derive_version",
-    "load_bundle",
-    "write_manifest",
-]
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 3

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from worker.config import BUILT_IN_BUNDLE, Config
 from worker.errors import BundleError, ConfigError
-from worker.inference.bundle import MANIFEST_NAME, Manifest, Metric, load_bundle
+from worker.inference.bundle import MANIFEST_NAME, load_bundle
+from worker.inference.manifest import Manifest, Metric
 from worker.paths import format_path
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.home import wait_until
 from worker.errors import Transient
 from worker.store import Store, Unfinished, open_store
 

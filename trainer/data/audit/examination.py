@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from trainer.data.class_folders import ClassFile
 from trainer.data.images import WORKING_SIDE, DecodedFile, UnreadableFile, read_images
 from trainer.data.near_duplicates import Bits, hash_differences
-from worker.inference.bundle import InputSpec
 from worker.inference.decode import Pixels
+from worker.inference.manifest import InputSpec
 from worker.inference.preprocess import resize_to_input
 
 VIEW = InputSpec(width=48, height=48, colour="rgb", resize="stretch")

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from trainer.detection.boxes import Annotations, Boxes, compute_corners, make_no_boxes
 from trainer.detection.targets import make_targets
-from worker.inference.bundle import HEATMAP_STRIDE, DetectionSettings, InputSpec
 from worker.inference.detector import Detection, decode_detections
+from worker.inference.manifest import HEATMAP_STRIDE, DetectionSettings, InputSpec
 
 SIDE = 256
 ROWS = SIDE // HEATMAP_STRIDE

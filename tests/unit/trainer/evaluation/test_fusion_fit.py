@@ -15,9 +15,10 @@ from trainer.evaluation.fusion_fit import (
     predict_labeled,
 )
 from worker.config import BUILT_IN_BUNDLE
-from worker.inference.bundle import Calibration, Fusion, Manifest, load_bundle
+from worker.inference.bundle import load_bundle
 from worker.inference.detector import Detection
 from worker.inference.fusion import RawOutputs, fuse_logits, softmax
+from worker.inference.manifest import Calibration, Fusion, Manifest
 
 START = Fusion(face_weight=1.0, scene_weight=0.0, no_face_weight=1.0)
 

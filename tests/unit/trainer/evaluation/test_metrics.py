@@ -8,7 +8,7 @@ from sklearn import metrics as sklearn_metrics
 
 from tests.drawn_predictions import draw_predictions
 from trainer.evaluation.metrics import LabeledPredictions, compute_metrics, format_interval, make_predictions
-from worker.inference.bundle import Metric
+from worker.inference.manifest import Metric
 
 NAMES = {
     "accuracy",

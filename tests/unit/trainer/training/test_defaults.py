@@ -15,7 +15,7 @@ from trainer.training.hyperparameters import (
     TUTORIAL_HYPERPARAMETERS,
     Hyperparameters,
 )
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 
 
 def make_config(**settings):

@@ -151,7 +151,7 @@ def _make_step(network: Network, bundle: Bundle, pixels: Pixels, face: Detection
     height, width, _ = pixels.shape
     if network.spec.reads == "face":
         return lambda: network.run(resize_to_input(crop_face(pixels, face), spec))
-    if network.spec.gives("heatmap") and settings is not None:
+    if network.spec.has_output("heatmap") and settings is not None:
         return lambda: decode_detections(
             network.run(resize_to_input(pixels, spec))["heatmap"], settings, spec, width, height
         )

@@ -40,9 +40,9 @@ from trainer.export.litert import convert
 from trainer.export.bundle_files import (
     ExportConfig, ExportNetworks, ExportPictures, TrainingResults, write_bundle, write_smallest_conversion
 )
-from trainer.models.classifiers import add_flip_averaging
+from trainer.models.classifiers import add_flip_tta
 from trainer.data.atomic_directory import prepare_directory
-from worker.inference.bundle import TrainingData
+from worker.inference.manifest import TrainingData
 from worker.errors import BundleError
 
 keras.utils.set_random_seed(0)
@@ -60,7 +60,7 @@ for filters in (16, 32):
     x = layers.ReLU()(x)
 x = layers.GlobalAveragePooling2D()(x)
 trained = keras.Model(inputs, layers.Dense(3, kernel_initializer="he_normal", name="logits")(x))
-network = add_flip_averaging(trained)
+network = add_flip_tta(trained)
 
 pixels = np.stack([draw_pixels(seed, (32, 24)) for seed in range(64)])
 labels = np.asarray(network(pixels, training=False)).argmax(axis=1)
@@ -258,7 +258,7 @@ def test_golden_outputs_that_differ_by_more_than_the_tolerance_are_refused(expor
 
     golden = replace(spec.golden, file="../variants/keras.npz")
     strict = replace(spec, golden=golden, outputs=(OutputSpec("logits", 0.0),))
-    with pytest.raises(BundleError, match="its logits differs from the golden one"):
+    with pytest.raises(BundleError, match='its output "logits" differs from the golden one'):
         Network(bundle.folder, strict, classes=3).self_test()
 
 

@@ -368,13 +368,13 @@ def test_a_bundle_that_detects_faces_is_evaluated_on_photos_as_the_worker_classi
             image.save(tmp_path / "data" / label / f"{number}.png")
     evaluation = evaluate_bundles([face_bundle], tmp_path / "data", Limits(), lambda skipped: None)
     predictions = evaluation.bundles[0].predictions
-    assert predictions.right().all()
+    assert predictions.correct.all()
 
     data = evaluation.paths[0].read_bytes()
     picture = decode_photo(data, max_pixels=10**6, max_side=640)
     outputs = Predictor(load_bundle(face_bundle)).run_networks(picture)
     expected = softmax(fuse_logits(outputs, FUSION))
     assert predictions.uncalibrated[0] == pytest.approx(expected, abs=1e-6)
-    study = make_evaluation_study(evaluation, tmp_path / "data", (), "a test", with_pictures=True)
+    study = make_evaluation_study(evaluation, tmp_path / "data", (), "a test", Limits(), with_pictures=True)
     assert study.pictures is not None
     assert study.pictures.samples.shape == (6, 24, 24, 3)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,14 @@ def draw_two_classes(folder: Path) -> Path:
             picture = Image.fromarray(coarse.astype(np.uint8)).resize((40, 40), Image.Resampling.BICUBIC)
             picture.save(folder / label / f"{seed}.png")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _children_hear_sigint() -> Iterator[None]:
+    """Undo what a shell does to a suite in its background: it has SIGINT ignored, which children inherit."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:

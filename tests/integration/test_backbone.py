@@ -25,7 +25,7 @@ import keras
 import numpy as np
 from trainer.models.classifiers import NetworkPlan, WeightsUnavailable, build_network
 from trainer.models.detector_network import LEVELS, build_detector, resize_detector
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 
 folder = Path(sys.argv[1])
 plan = NetworkPlan(InputSpec(64, 64, "rgb", "stretch"), classes=3, seed=0)

@@ -22,7 +22,7 @@ from trainer.models.detector_network import build_detector
 from trainer.training.augmentation import draw_negatives
 from trainer.training.batches import BatchConfig, ClassifierBatches
 from trainer.training.losses import make_classification_loss
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 
 values = {}
 

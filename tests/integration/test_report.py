@@ -222,7 +222,7 @@ def test_grad_cam_explains_every_network_of_ours():
 import numpy as np
 from trainer.models.classifiers import NetworkPlan, build_network
 from trainer.report.grad_cam import compute_grad_cam
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
 for name in ("small", "tutorial", "mobilenet_v3_small"):
     network = build_network(NetworkPlan(InputSpec(64, 64, "rgb", "stretch"), 3, seed=0), name)

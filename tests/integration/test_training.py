@@ -135,7 +135,7 @@ from trainer.training.configuration import TrainingConfig
 from trainer.training.failures import Diverged
 from trainer.training.hyperparameters import Hyperparameters
 from trainer.training.progress import Progress
-from worker.inference.bundle import InputSpec
+from worker.inference.manifest import InputSpec
 data, out = map(Path, sys.argv[1:])
 spec = InputSpec(32, 32, "grey", "stretch")
 hyperparameters = Hyperparameters(peak_learning_rate=1e38)

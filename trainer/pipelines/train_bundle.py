@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from trainer.data.atomic_directory import prepare_directory
-from trainer.data.class_folders import Split, find_classes
+from trainer.data.class_folders import ClassFile, Split, find_classes
 from trainer.data.dataset import Sample, make_sample
 from trainer.data.images import DecodedFile, UnreadableFile, read_images
 from trainer.data.near_duplicates import group_images
@@ -74,22 +74,21 @@ def train_bundle(config: BundleConfig, say: Callable[[str], None]) -> Manifest:
     """
     detector = load_detector(config.detector).manifest
     classifiers = _load_classifiers(config)
+    files = _find_files(config, classifiers.scene[0].manifest.classes)
     with prepare_directory(config.out) as draft:
         networks = _copy_networks(draft, config, detector, classifiers)
         manifest = _make_manifest(config, detector, classifiers, networks)
         write_manifest(draft, manifest)
         predictor = Predictor(load_bundle(draft))
-        validation = _run_networks(predictor, config, Split.VALID, manifest, say)
-        if validation is None:
-            raise ConfigError(
-                "DATA has no valid/ split to fit the weights to; `moodsort dataset split` makes one"
-            )
+        validation = _run_networks(predictor, files[Split.VALID], Split.VALID, manifest, config, say)
         manifest = _fit(manifest, validation)
         for line in format_ablation(validation, manifest).splitlines():
             say(line)
-        test = _run_networks(predictor, config, Split.TEST, manifest, say)
-        predictions = predict_labeled(test or validation, manifest)
-        metrics = compute_metrics(predictions, manifest.classes, TEST_SET if test else VALIDATION_SET)
+        measured, test_set = validation, VALIDATION_SET
+        if files[Split.TEST]:
+            measured = _run_networks(predictor, files[Split.TEST], Split.TEST, manifest, config, say)
+            test_set = TEST_SET
+        metrics = compute_metrics(predict_labeled(measured, manifest), manifest.classes, test_set)
         manifest = replace(manifest, metrics=(*detector.metrics, *metrics))
         write_manifest(draft, manifest)
         Predictor(load_bundle(draft)).self_test()
@@ -208,20 +207,34 @@ def _fit(manifest: Manifest, validation: LabeledOutputs) -> Manifest:
     return replace(manifest, calibration=replace(calibration, decision_threshold=threshold))
 
 
-def _run_networks(
-    predictor: Predictor, config: BundleConfig, split: Split, manifest: Manifest, say: Callable[[str], None]
-) -> LabeledOutputs | None:
-    """Run the networks on every image of a split of the data; None where it has none."""
+def _find_files(config: BundleConfig, classes: tuple[str, ...]) -> dict[Split, list[ClassFile]]:
+    """Return the files of each split of the data, class by class."""
     files_by_class = find_classes(config.data)
-    classes = manifest.classes
     if set(files_by_class) != set(classes):
         raise ConfigError(
             f"DATA has the classes {', '.join(files_by_class)}, the classifiers know {', '.join(classes)}; "
             "name folders with one folder for each of these"
         )
-    files = [file for name in classes for file in files_by_class[name] if file.split is split]
-    if not files:
-        return None
+    files = {
+        split: [file for name in classes for file in files_by_class[name] if file.split is split]
+        for split in Split
+    }
+    if not files[Split.VALID]:
+        raise ConfigError(
+            "DATA has no valid/ split to fit the weights to; `moodsort dataset split` makes one"
+        )
+    return files
+
+
+def _run_networks(
+    predictor: Predictor,
+    files: Sequence[ClassFile],
+    split: Split,
+    manifest: Manifest,
+    config: BundleConfig,
+    say: Callable[[str], None],
+) -> LabeledOutputs:
+    """Run the networks on every image of a split."""
     say(f"reading {len(files)} pictures of {split}/")
 
     def prepare(image: DecodedFile) -> tuple[Sample, Picture]:
@@ -237,5 +250,5 @@ def _run_networks(
             outputs.append(predictor.run_networks(picture))
     if not outputs:
         raise ConfigError(f"no picture of {split}/ can be read; put pictures into it")
-    labels = np.array([classes.index(sample.file.label) for sample in samples])
+    labels = np.array([manifest.classes.index(sample.file.label) for sample in samples])
     return LabeledOutputs(tuple(outputs), labels, group_images(samples))

@@ -15,8 +15,17 @@ import pytest
 
 from tests.face_networks import make_face_bundle
 from tests.home import Home
+from tests.patience import scale
 
 _numbers = count(1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Scale the time-out of every test, its own or the general one, by the factor of this machine."""
+    general = float(config.getini("timeout"))
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        item.add_marker(pytest.mark.timeout(scale(marker.args[0] if marker else general)), append=False)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tests.patience import scale
 from trainer.detection.detector_folder import DetectorManifest, write_detector_manifest
 from worker.config import BUILT_IN_BUNDLE
 from worker.fileio import hash_file
@@ -84,7 +85,7 @@ def _make_bundle(folder: Path, kind: str) -> Path:
     # In a child process: TensorFlow's threads would outlive a test.
     command = [sys.executable, "-m", "tests.face_networks", str(folder), kind]
     root = Path(__file__).parents[1]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=scale(110), check=False)
     assert done.returncode == 0, done.stderr
     return folder
 

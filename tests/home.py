@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.drawing import draw_jpeg
+from tests.patience import scale
 from worker.errors import StoreError
 from worker.paths import restore_path
 from worker.store.read_connection import open_read_connection
@@ -23,7 +24,7 @@ from worker.store.read_connection import open_read_connection
 PROJECT = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).with_name("moodsort")
 
-LONG_SECONDS = 40.0
+LONG_SECONDS = scale(40.0)
 """How long something may take for which no time is promised: test machines are busy."""
 
 Tables = Mapping[str, Mapping[str, Any]]

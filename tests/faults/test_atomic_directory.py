@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import scale
 from trainer.data.atomic_directory import DirectoryOperations, check_output, prepare_directory
 from worker.errors import BundleError, ConfigError
 
@@ -127,7 +128,7 @@ def test_a_run_killed_before_any_call_leaves_a_whole_bundle_or_none(tmp_path, wa
         project = Path(__file__).parents[2]
         command = [sys.executable, "-c", KILLED_AT, project, out, way, number]
         process = subprocess.run(
-            [*map(str, command)], capture_output=True, text=True, timeout=30, check=False
+            [*map(str, command)], capture_output=True, text=True, timeout=scale(30), check=False
         )
         content = read_content(out)
         contents.add(content)

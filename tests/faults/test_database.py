@@ -11,11 +11,12 @@ import psycopg
 
 from tests.drawing import draw_jpeg
 from tests.home import Home, wait_until
+from tests.patience import scale
 from worker.config import load_config
 from worker.daemon.locks import hold_locks
 from worker.fileio import find_lock_holder
 
-PROMISED_SECONDS = 5.0
+PROMISED_SECONDS = scale(5.0)
 
 
 @contextmanager

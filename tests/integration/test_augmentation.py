@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.patience import scale
+
 CHECK = """
 import numpy as np
 import tensorflow as tf
@@ -49,7 +51,7 @@ print("done")
 @pytest.mark.timeout(90)
 def test_augmentation_follows_from_its_seed_and_loses_detail_in_some_pictures_and_some_negatives_are_black():
     result = subprocess.run(
-        [sys.executable, "-c", CHECK], capture_output=True, text=True, timeout=80, check=False
+        [sys.executable, "-c", CHECK], capture_output=True, text=True, timeout=scale(80), check=False
     )
 
     assert result.stdout == "done\n", result.stderr

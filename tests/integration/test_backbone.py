@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.patience import scale
 from trainer.cli.train import train
 from worker.errors import ConfigError
 
@@ -74,7 +75,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=scale(120),
         check=False,
     )
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from tests.drawing import encode_image
 from tests.face_networks import FACE_SIDE, GREEN, HAPPY, SAD, Parts, draw_people, take_apart
 from tests.home import Home
+from tests.patience import scale
 from trainer.data.class_folders import Split
 from trainer.detection.detector_folder import load_detector
 from worker.cli import moodsort
@@ -69,7 +70,7 @@ def run_moodsort(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scale(60),
         check=False,
     )
 
@@ -247,7 +248,7 @@ def test_the_commands_print_their_help_without_tensorflow(words):
         [sys.executable, "-c", code, *words, "--help"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scale(60),
         check=False,
     )
     assert process.returncode == 0

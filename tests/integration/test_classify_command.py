@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.drawing import draw_jpeg
+from tests.patience import scale
 
 FIELDS = ["path", "label", "confidence", "probabilities", "faces", "reason", "detail"]
 
@@ -20,7 +21,7 @@ def moodsort(folder: Path, *arguments: str | bytes | Path) -> "subprocess.Comple
     command = [sys.executable, "-c", "from worker.cli import main; main()", *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MOODSORT_")}
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=50, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=scale(50), check=False
     )
 
 
@@ -159,6 +160,6 @@ def test_a_bundle_that_is_not_there_is_one_line_and_status_1(tmp_path: Path) -> 
 def test_tensorflow_is_never_imported() -> None:
     code = "import sys, worker.cli.classify, worker.pool.process; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=scale(50)
     )
     assert not {"tensorflow", "keras", "trainer"} & set(done.stdout.split())

@@ -13,6 +13,7 @@ import pytest
 
 from tests.drawing import draw_jpeg
 from tests.face_networks import FACE_SIDE, HAPPY, SAD, Parts, draw_people, take_apart
+from tests.patience import scale
 from trainer.data.class_folders import ClassFile
 from trainer.detection.annotated_images import annotate_whole_image, read_annotated_images
 from trainer.detection.detector_folder import (
@@ -81,7 +82,7 @@ def test_a_bundle_takes_nothing_of_a_detector_but_its_network_and_golden_outputs
         [sys.executable, "-c", code, "bundle", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scale(60),
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.bright_squares import EPOCHS, annotate, draw_data, draw_photo
+from tests.patience import scale
 from trainer.detection.boxes import compute_iou
 from trainer.detection.detector_folder import TrainedDetector, load_detector
 from trainer.training.checkpoint import find_checkpoint_folder
@@ -85,7 +86,7 @@ def make_command(data: Path, out: Path) -> list[str]:
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=140, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=scale(140), check=False)
 
 
 def kill_after_epoch(number: int, command: list[str]) -> None:

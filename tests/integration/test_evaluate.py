@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.drawing import build_pixel_bomb, draw_jpeg, draw_photo
+from tests.patience import scale
 from trainer.cli.evaluate import evaluate
 from trainer.evaluation.bundle_evaluation import SkippedFile
 from trainer.evaluation.bundle_task import BundlesTask, ImagePredictions
@@ -39,7 +40,7 @@ assert not loaded, loaded
 
 def run_evaluate(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-c", EVALUATE, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=scale(50), check=False)
 
 
 def draw_data(folder: Path, count: int = 8) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.patience import scale
 from trainer.export.golden import draw_golden_inputs, run_network
 from trainer.export.interchange import EXPORT_FORMATS, check_exports
 from trainer.export.variants import Conversion, Variant, choose_smallest
@@ -142,7 +143,7 @@ class Exported:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("exported")
     command = [sys.executable, "-c", EXPORT, str(Path(__file__).parents[2]), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=scale(110), check=False)
     assert done.returncode == 0, done.stderr
     return Exported(folder, done.stdout, done.stderr)
 
@@ -239,7 +240,7 @@ with np.load(sys.argv[2]) as arrays:
     folder = exported.folder
     network = folder / "bundle" / "export" / "network.onnx"
     command = [sys.executable, "-c", run, str(network), str(folder / "variants" / "keras.npz")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=scale(50), check=False)
 
     assert done.returncode == 0, done.stderr
 

@@ -18,6 +18,7 @@ from PIL import Image
 from tests.drawing import draw_jpeg, encode_image
 from tests.face_networks import DETECTION, FACE_SIDE, FUSION, GREEN, HAPPY, SAD, draw_people
 from tests.home import Home
+from tests.patience import scale
 from trainer.cli.train import train
 from trainer.export.golden import draw_golden_inputs, measure_tolerances, run_network
 from trainer.pipelines.evaluate import evaluate_bundles
@@ -313,7 +314,7 @@ except MoodsortError as error:
 """
     out = home.folder / "out.png"
     command = [sys.executable, "-c", code, str(photo), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=scale(50), check=True)
     assert done.stdout == f"{out}: cannot be written (File too large); draw elsewhere"
     assert not out.exists()
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import scale
+
 pytestmark = pytest.mark.timeout(120)
 
 COMPUTE = """
@@ -110,7 +112,7 @@ def values() -> dict[str, Any]:
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=scale(100),
         check=False,
     )
     assert result.returncode == 0, result.stderr

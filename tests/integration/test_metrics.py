@@ -8,13 +8,14 @@ import pytest
 
 from tests.drawing import draw_jpeg
 from tests.home import Home, wait_until
+from tests.patience import scale
 from worker.errors import ConfigError
 from worker.ops.metrics import WorkerMetrics, serve_metrics
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=scale(10)) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.patience import scale
+
 PROJECT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.timeout(400)
@@ -57,13 +59,13 @@ def test_make_run_in_a_fresh_clone_sets_everything_up_and_files_a_photo(
         inbox = Path(line.strip().partition("drop photos into ")[2])
         assert inbox == clone / "photos/inbox"
         Image.new("RGB", (64, 64), "orange").save(inbox / "holiday.jpg")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + scale(30)
         while not list(clone.glob("photos/[hs]a*/holiday.jpg")):
             assert time.monotonic() < deadline, "the photo was not filed"
             time.sleep(0.05)
     finally:
         os.killpg(worker.pid, 15)
-        worker.communicate(timeout=30)
+        worker.communicate(timeout=scale(30))
 
 
 def test_make_test_checks_everything_and_needs_nothing_set_up(clone: Path) -> None:

@@ -21,6 +21,7 @@ import pytest
 
 from tests.drawing import build_pixel_bomb, draw_jpeg, draw_photo, encode_image
 from tests.integration.child_tasks import DyingTask, HostileTask, UnfitTask, WordCount, WordCountTask
+from tests.patience import scale
 from tests.scene_bundle import make_scene_bundle
 from worker.config import BUILT_IN_BUNDLE, Limits
 from worker.errors import BundleError, Reason
@@ -34,7 +35,7 @@ LIMITS = Limits(max_file_bytes=1_000_000, max_pixels=10_000_000, decode_seconds=
 HOSTILE_SETUP = Setup(HostileTask(BUILT_IN_BUNDLE), LIMITS)
 PREDICTION_SETUP = Setup(PredictionTask(BUILT_IN_BUNDLE), LIMITS)
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = scale(30.0)
 
 PROJECT = Path(__file__).parents[2]
 
@@ -170,7 +171,7 @@ def test_batches_go_to_every_free_process(tmp_path: Path) -> None:
 def test_the_parent_does_not_load_what_only_its_children_need() -> None:
     code = "import sys, worker.daemon.worker, worker.pool.prediction_task; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=scale(50)
     )
     assert "worker.pool.prediction_task" in done.stdout.split()
     assert not {"ai_edge_litert", "numpy", "PIL"} & set(done.stdout.split())

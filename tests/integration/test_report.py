@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.drawing import draw_jpeg, draw_pixels
 from tests.drawn_predictions import draw_predictions
+from tests.patience import scale
 from trainer.evaluation.metrics import compute_metrics
 from trainer.report import Study, StudyPictures, write_report
 from trainer.training.progress import Epoch, ValidationMetrics
@@ -108,7 +109,7 @@ def open_page(page: str, folder: Path, width: int, *, dark: bool = False) -> dic
         [browser, *(f"--{option}" for option in options), frame_page.as_uri()],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=scale(50),
         check=True,
     )
     match = re.search(r'<pre id="properties">(.*?)</pre>', process.stdout, re.DOTALL)
@@ -206,7 +207,7 @@ def test_evaluate_writes_a_report_of_a_bundle(tmp_path):
         [*map(str, command), "--report", str(tmp_path / "report")],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=scale(50),
         check=False,
     )
 
@@ -231,7 +232,7 @@ for name in ("small", "tutorial", "mobilenet_v3_small"):
     assert heat.min() >= 0 and 0.5 < heat.max() <= 1, name
 """
     process = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=110, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=scale(110), check=False
     )
 
     assert process.returncode == 0, process.stderr[-2000:]

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.drawn_predictions import run_both_ways
+from tests.patience import scale
 from trainer.cli.train import train
 from trainer.training.checkpoint import find_checkpoint_folder
 from worker.errors import MoodsortError
@@ -50,7 +51,7 @@ def _children_hear_sigint() -> Iterator[None]:
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=scale(100), check=False)
 
 
 def stop_after_epoch(number: int, command: list[str], stop: signal.Signals) -> tuple[int, str]:

@@ -16,10 +16,11 @@ import pytest
 from tests.drawing import draw_jpeg
 from tests.driver import open_driver
 from tests.home import COMMAND, LONG_SECONDS, Home, WorkerProcess, wait_until
+from tests.patience import scale
 from worker.config import load_config
 from worker.pool.pool import START_SECONDS
 
-PROMISED_SECONDS = 5.0
+PROMISED_SECONDS = scale(5.0)
 
 
 def list_children(worker: WorkerProcess) -> list[psutil.Process]:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.drawn_predictions import run_both_ways
+from tests.patience import scale
 from trainer.cli.train import train
 from trainer.data.atomic_directory import prepare_directory
 from trainer.data.dataset import Dataset, read_dataset
@@ -68,7 +69,7 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
         code,
         *(os.fspath(a) if isinstance(a, Path) else str(a) for a in arguments),
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=scale(110), check=False)
 
 
 def read(folder: Path, say: Callable[[str], None] = lambda sentence: None) -> Dataset:

@@ -17,6 +17,7 @@ import pytest
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileSystemEvent
 
 from tests.drawing import draw_jpeg
+from tests.patience import scale
 from worker.config import InboxConfig
 from worker.fileio import Wakeup, identify_file
 from worker.inbox import Inbox
@@ -26,7 +27,7 @@ from worker.inbox.scanner import inspect_file
 from worker.inbox.watcher import Watcher, _EventHandler
 
 PHOTO = draw_jpeg()
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = scale(20.0)
 NEVER = 86_400.0
 MANY = 1000
 

@@ -17,9 +17,12 @@ from tests.patience import scale
 FIELDS = ["path", "label", "confidence", "probabilities", "faces", "reason", "detail"]
 
 
-def moodsort(folder: Path, *arguments: str | bytes | Path) -> "subprocess.CompletedProcess[str]":
+def moodsort(
+    folder: Path, *arguments: str | bytes | Path, **variables: str
+) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", "from worker.cli import main; main()", *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MOODSORT_")}
+    environment |= variables
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=scale(50), check=False
     )
@@ -163,3 +166,15 @@ def test_tensorflow_is_never_imported() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=scale(50)
     )
     assert not {"tensorflow", "keras", "trainer"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("output_format", ["table", "json", "csv"])
+def test_a_name_that_the_encoding_of_the_output_lacks_stops_no_listing(
+    tmp_path: Path, output_format: str
+) -> None:
+    (tmp_path / "Crémieux.txt").write_bytes(b"no picture")
+    arguments = ("classify", "Crémieux.txt", "--format", output_format)
+    process = moodsort(tmp_path, *arguments, PYTHONIOENCODING="ascii")
+    assert process.returncode == 0, process.stderr
+    assert "not_an_image" in process.stdout
+    assert "mieux.txt" in process.stdout

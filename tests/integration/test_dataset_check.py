@@ -204,7 +204,7 @@ def test_the_table_has_a_line_for_each_kind_with_count_and_example(data, capsys)
     run(data)
 
     line = next(line for line in capsys.readouterr().out.splitlines() if "unreadable files" in line)
-    assert re.search(r"unreadable files +3 +beyond doubt +.*0\.txt: nothing in it looks like", line)
+    assert re.search(r"unreadable files\t3\tbeyond doubt\t.*0\.txt: nothing in it looks like", line)
 
 
 def test_all_unreadable_is_found_rather_than_refused(tmp_path, capsys):

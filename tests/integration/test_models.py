@@ -154,7 +154,7 @@ def test_a_manifest_is_shown_in_full(home: Home, second: Path) -> None:
     table = run_model(home, "show").output
     assert str(BUILT_IN_BUNDLE) in table
     assert manifest["networks"][0]["sha256"] in table
-    assert len(re.findall(r"^ *recall ", table, re.MULTILINE)) == len(CLASSES)
+    assert len(re.findall(r"^recall\t", table, re.MULTILINE)) == len(CLASSES)
 
 
 def test_use_changes_the_one_key_and_previous_goes_back_and_forth(home: Home, second: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import click
@@ -59,6 +60,10 @@ def moodsort() -> None:
 
 def main() -> None:
     """Run the command line; an expected error is a line on standard error, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A name of a file may hold what the terminal's encoding has no character for.
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = moodsort.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -41,7 +41,7 @@ def log(config_file: Path | None, limit: int, order: str, output_format: str, **
         rows: Iterable[Row] = prediction_log.read_rows(filters, RowOrder(order), limit or None)
         if output_format == "table":
             rows = _format_rows(rows)
-        print_rows(rows, COLUMNS, output_format, _TABLE)
+        print_rows(rows, COLUMNS, output_format, _TABLE, if_empty="no photo matches")
 
 
 def _format_rows(rows: Iterable[Row]) -> Iterator[Row]:

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import click
@@ -12,13 +13,21 @@ from worker.paths import escape_unprintable
 
 Row = Mapping[str, Any]
 
-_PIPE_WIDTH = 10_000
-
 FORMATS = ("table", "json", "jsonl", "csv")
 
 
-def print_rows(rows: Iterable[Row], columns: Iterable[str], output_format: str, table: Iterable[str]) -> None:
-    """Print the rows: `columns` are the fields of JSON and CSV, `table` the columns of a table."""
+def print_rows(
+    rows: Iterable[Row],
+    columns: Iterable[str],
+    output_format: str,
+    table: Iterable[str],
+    if_empty: str = "nothing to list",
+) -> None:
+    """Print the rows: `columns` are the fields of JSON and CSV, `table` the columns of a table.
+
+    A table without rows is the sentence `if_empty` on standard error. On a terminal, columns that are empty
+    in every row are left out; elsewhere columns are separated by tabs, so that other programs can split them.
+    """
     printers: dict[str, Callable[[Iterator[Row], list[str]], None]] = {
         "table": _print_table,
         "json": _print_json,
@@ -26,7 +35,14 @@ def print_rows(rows: Iterable[Row], columns: Iterable[str], output_format: str, 
         "csv": _print_csv,
     }
     names = list(table if output_format == "table" else columns)
-    printers[output_format](iter(rows), names)
+    iterator = iter(rows)
+    if output_format == "table":
+        first = next(iterator, None)
+        if first is None:
+            click.echo(if_empty, err=True)
+            return
+        iterator = chain([first], iterator)
+    printers[output_format](iterator, names)
 
 
 def _print_json(rows: Iterator[Row], columns: list[str]) -> None:
@@ -59,6 +75,15 @@ def _flatten_cell(value: object) -> object:
 
 
 def _print_table(rows: Iterator[Row], columns: list[str]) -> None:
+    if sys.stdout.isatty():
+        _print_on_terminal(list(rows), columns)
+        return
+    click.echo("\t".join(name.replace("_", " ") for name in columns))
+    for row in rows:
+        click.echo("\t".join(_format_cell(row[name]) for name in columns))
+
+
+def _print_on_terminal(rows: list[Row], columns: list[str]) -> None:
     # Imported here: rich takes longer to import than the other formats take to print.
     from rich import box
     from rich.console import Console
@@ -66,18 +91,14 @@ def _print_table(rows: Iterator[Row], columns: list[str]) -> None:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    numeric_columns: set[str] = set()
-    cells = []
+    names = [name for name in columns if any(_format_cell(row[name]) for row in rows)]
+    for name in names:
+        is_numeric = any(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if is_numeric else "left")
     for row in rows:
-        cells.append([_format_cell(row[name]) for name in columns])
-        numeric_columns.update(name for name in columns if isinstance(row[name], int | float))
-    for name in columns:
-        table.add_column(name.replace("_", " "), justify="right" if name in numeric_columns else "left")
-    for line in cells:
         # As Text: square brackets in a name would be taken for markup.
-        table.add_row(*(Text(cell, overflow="fold") for cell in line))
-    # In a pipe there is no width to keep to, and grep needs each row on one line.
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+        table.add_row(*(Text(_format_cell(row[name]), overflow="fold") for name in names))
+    Console().print(table)
 
 
 def _format_cell(value: object) -> str:

@@ -1,6 +1,6 @@
 """`moodsort stats`: the number of photos by label, status, day, model or reason."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +39,11 @@ def stats(config_file: Path | None, since: str | None, by: str | None, output_fo
     with open_log(load_config(config_file).database.url) as prediction_log:
         tallies = _count(prediction_log, filters, by)
     keys = tuple(str(group) for group in _OVERVIEW) if by is None else (by,)
-    print_rows(_make_rows(keys, tallies), (*keys, *_STATISTICS), output_format, (*keys, *_STATISTICS))
+    rows: Iterable[dict[str, Any]] = _make_rows(keys, tallies)
+    if output_format == "table":
+        rows = _format_rows(keys, list(rows))
+    columns = (*keys, *_STATISTICS)
+    print_rows(rows, columns, output_format, columns, if_empty="no photo matches")
 
 
 def _count(prediction_log: PredictionLog, filters: Filters, by: str | None) -> list[Tally]:
@@ -63,4 +67,17 @@ def _make_rows(keys: Sequence[str], tallies: Sequence[Tally]) -> Iterator[dict[s
             "share": tally.photos / total,
             "mean_confidence": tally.mean_confidence,
             "corrected": tally.corrected,
+        }
+
+
+def _format_rows(keys: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the rows for people: shares in percent, and the total below them."""
+    for row in rows:
+        yield {**row, "share": f"{row['share']:.1%}"}
+    if len(rows) > 1:
+        yield {
+            **dict.fromkeys((*keys, *_STATISTICS)),
+            keys[0]: "total",
+            "photos": sum(row["photos"] for row in rows),
+            "corrected": sum(row["corrected"] for row in rows),
         }

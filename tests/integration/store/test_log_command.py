@@ -116,6 +116,16 @@ def test_stats_count_by_what_is_asked(
     assert [(row[by], row["photos"]) for row in rows] == expected
 
 
+def test_stats_for_people_are_in_percent_and_end_with_the_total(filled: None, run: Any) -> None:
+    lines = [line.split("\t") for line in run("stats").splitlines()]
+    assert {tuple(line[:4]) for line in lines[1:]} == {
+        ("happy", "filed", "1", "33.3%"),
+        ("", "quarantined", "1", "33.3%"),
+        ("", "pending", "1", "33.3%"),
+        ("total", "", "3", ""),
+    }
+
+
 def test_stats_of_an_empty_log_are_empty(store: Store, run: Any) -> None:
     assert json.loads(run("stats", "--format", "json")) == []
 

@@ -95,7 +95,9 @@ def prepare_directory(out: Path, operations: DirectoryOperations | None = None) 
         # The lock tells other runs that the draft is not a leftover; it ends with the process.
         with try_lock(draft):
             yield draft
+            # mkdtemp() lets only its owner in, and a worker may run as another user.
             draft.chmod(0o755)
+            # Before it gets its name, which after a power cut could otherwise lead to empty files.
             _sync_all(draft, operations)
             _publish(draft, out, operations)
         for older in _list_siblings(out, _OLDER):
@@ -119,6 +121,7 @@ def _check_parent(out: Path) -> None:
 
 def _publish(draft: Path, out: Path, operations: DirectoryOperations) -> None:
     """Bring the draft to its place, durably; an older bundle is then where the draft was, or beside it."""
+    # Once more: in the hours of a training something else may have come to this place.
     check_output(out)
     if not out.exists():
         operations.rename(draft, out)

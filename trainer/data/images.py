@@ -82,6 +82,7 @@ def read_images(
 def read_image(path: Path, *, max_pixels: int, max_side: int) -> tuple[bytes, Picture]:
     """Read a file's bytes and the picture in them. Raises BadPhoto where the worker could not read it."""
     try:
+        # Links are followed, unlike in the inbox: `dataset split` makes them.
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
             raise BadPhoto(Reason.UNREADABLE, "it is not a regular file")
         data = path.read_bytes()

@@ -84,6 +84,7 @@ def group_near_duplicates(bits: Bits, mirror_bits: Bits, hashes: Sequence[str]) 
     uint64 (N, 8); `hashes` the files' own, of which equal ones always group.
     """
     count = len(bits)
+    # Without these, copies of a plain picture would not group: no bit is set in its difference hash.
     pairs = [_pair_equal_hashes(hashes)]
     for start in range(0, count, _BLOCK):
         rows = bits[start : start + _BLOCK]

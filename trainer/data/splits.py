@@ -131,6 +131,7 @@ def complete_splits(dataset: LabeledData, groups: Indices, shares: HoldOutShares
     numbers = _assign_by_near_duplicates(dataset.splits, groups)
     unassigned = np.flatnonzero(numbers < 0)
     numbers[unassigned] = 0
+    # Where no split is given, `_draw_missing` draws them all, and refuses classes of too few groups.
     if len(unassigned) < len(numbers):
         _draw(numbers, unassigned, _list_shares(shares), dataset, groups, seed)
     _draw_missing(numbers, dataset, groups, shares, seed)
@@ -170,6 +171,7 @@ def _assign_by_near_duplicates(splits: Sequence[Split | None], groups: Indices) 
     numbers = np.array([-1 if split is None else _SPLIT_NUMBERS[split] for split in splits], np.int64)
     _, groups = np.unique(groups, return_inverse=True)
     number_by_group = np.full(int(groups.max()) + 1, -1)
+    # The largest number is the test's, which comes before validation, and that before training.
     np.maximum.at(number_by_group, groups, numbers)
     return np.where(numbers < 0, number_by_group[groups], numbers)
 
@@ -222,6 +224,7 @@ def _draw_groups(
     Of a class that has too few groups nothing is drawn.
     """
     generator = np.random.default_rng(seed)
+    # Numbered anew: of a selection of pictures some groups are missing, and would count as empty ones.
     _, groups = np.unique(groups, return_inverse=True)
     sizes = np.bincount(groups)
     group_labels = _find_majority(labels, groups, classes)

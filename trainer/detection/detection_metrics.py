@@ -16,6 +16,7 @@ MATCH_IOU = 0.5
 MIN_SIDE = 24.0
 """Smaller faces, in pixels of the picture, do not count: neither those missed nor those detected."""
 
+# Rounded: the threshold comes into the manifest, and arange() gives 0.15000000000000002.
 _SCORE_THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
 
 

@@ -257,5 +257,6 @@ def _jitter_colors(pixels: Pixels, draw: np.random.Generator) -> Pixels:
         changed = cv2.cvtColor(cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if draw.random() < _JPEG_SHARE:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(draw.integers(*_JPEG_QUALITY))]
+        # OpenCV takes RGB for BGR on both ways, so that the order comes back as it was.
         changed = cv2.imdecode(cv2.imencode(".jpg", changed, quality)[1], cv2.IMREAD_COLOR)
     return np.ascontiguousarray(changed)

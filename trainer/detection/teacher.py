@@ -76,6 +76,7 @@ class Teacher:
             is_face = scores >= _FACE_THRESHOLD
             faces = np.concatenate([faces, boxes[is_new & is_face]])
             ignore_regions = np.concatenate([ignore_regions, boxes[is_new & ~is_face]])
+        # Once more: what is doubtful at one scale may be a face at the next.
         return Annotations(faces, ignore_regions[_find_new(ignore_regions, faces)])
 
     @property

@@ -85,6 +85,7 @@ def suggest_threshold(predictions: LabeledPredictions, target: float = TARGET_AC
     """
     for step in range(_STEPS):
         coverage = measure_coverage(predictions, step / _STEPS)
+        # Higher thresholds cover even fewer.
         if coverage.covered < min(_MIN_PICTURES, coverage.total):
             return None
         if coverage.accuracy >= target:

@@ -130,4 +130,5 @@ def _format_accuracy(correct: NDArray[np.bool_]) -> str:
 
 
 def _keep_largest(outputs: RawOutputs) -> RawOutputs:
+    # Detections come the largest first.
     return replace(outputs, detections=outputs.detections[:1], face_logits=outputs.face_logits[:1])

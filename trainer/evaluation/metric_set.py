@@ -122,6 +122,7 @@ class _Ranking:
 
 def _average_defined(class_values: MetricValues) -> MetricValues:
     """Return the mean over the classes whose value is defined, NaN where none is: float64 (R,)."""
+    # Not nanmean(), which warns of rows without a defined value.
     is_defined = ~np.isnan(class_values)
     with np.errstate(invalid="ignore"):
         mean: MetricValues = np.where(is_defined, class_values, 0.0).sum(axis=1) / is_defined.sum(axis=1)

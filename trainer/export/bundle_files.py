@@ -137,6 +137,7 @@ def write_smallest_conversion(
     for variant, content in convert(network, pictures.representative, say).items():
         path = folder / _name_file(variant)
         path.write_bytes(content)
+        # LiteRT announces its delegate when it loads a network.
         with silence_converter():
             networks[variant] = Network(folder, _describe_network(path, config), len(classes))
     _check_float32(network, networks[Variant.FLOAT32], config)

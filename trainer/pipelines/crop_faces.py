@@ -75,6 +75,7 @@ def crop_faces(config: CropConfig, reporter: Reporter) -> CropSummary:
     _warn_of_unsplit(files, reporter.say)
     with prepare_directory(config.out) as draft:
         summary = _write_crops(draft, config, files, tools, reporter)
+        # In the context, so that an empty folder is discarded rather than put in its place.
         if not any(photo.written for photo in summary.photos):
             names = ", ".join(map(format_path, config.data))
             raise ConfigError(f"{names}: no face to crop in {len(summary.photos)} pictures; {_REMEDY}")

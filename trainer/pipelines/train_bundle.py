@@ -74,10 +74,12 @@ def train_bundle(config: BundleConfig, say: Callable[[str], None]) -> Manifest:
     """
     detector = load_detector(config.detector).manifest
     classifiers = _load_classifiers(config)
+    # Before anything is copied or run: folders without the right splits are refused at once.
     files = _find_files(config, classifiers.scene[0].manifest.classes)
     with prepare_directory(config.out) as draft:
         networks = _copy_networks(draft, config, detector, classifiers)
         manifest = _make_manifest(config, detector, classifiers, networks)
+        # A manifest for now, because the worker's Predictor, by which the networks run, loads a folder.
         write_manifest(draft, manifest)
         predictor = Predictor(load_bundle(draft))
         validation = _run_networks(predictor, files[Split.VALID], Split.VALID, manifest, config, say)
@@ -91,6 +93,7 @@ def train_bundle(config: BundleConfig, say: Callable[[str], None]) -> Manifest:
         metrics = compute_metrics(predict_labeled(measured, manifest), manifest.classes, test_set)
         manifest = replace(manifest, metrics=(*detector.metrics, *metrics))
         write_manifest(draft, manifest)
+        # By the worker's own code, before any worker can see the bundle.
         Predictor(load_bundle(draft)).self_test()
     return manifest
 
@@ -203,6 +206,7 @@ def _fit(manifest: Manifest, validation: LabeledOutputs) -> Manifest:
     fusion, temperature = fit_fusion(validation, manifest.fusion)
     calibration = Calibration("temperature", temperature, None)
     manifest = replace(manifest, fusion=fusion, calibration=calibration)
+    # After the fusion: it is a threshold of the probabilities that fusion and temperature give.
     threshold = fit_decision_threshold(validation, manifest)
     return replace(manifest, calibration=replace(calibration, decision_threshold=threshold))
 

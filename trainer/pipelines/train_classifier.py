@@ -96,6 +96,7 @@ def train_classifier(config: TrainingConfig, progress: Progress) -> Manifest:
     otherwise than the network does.
     """
     started = time.monotonic()
+    # First: hours of training must not end at a place that is taken.
     check_output(config.out)
     data = _read_data(config, progress.say)
     seconds = _compute_seconds_left(config, started)
@@ -199,6 +200,7 @@ def _fingerprint_training(
     config: TrainingConfig, plan: EpochPlan, dataset: Dataset, splits: SplitIndices
 ) -> str:
     """Return a fingerprint that differs where a training would come to other weights."""
+    # `folders`, `start_from` and `leakage_limit` count by what comes of them: pictures, weights, splits.
     options = {name: value for name, value in asdict(config).items() if name not in _WITHOUT_EFFECT}
     indices = [split.tolist() for split in (splits.training, splits.validation)]
     libraries = {name: version(name) for name in _LIBRARIES}

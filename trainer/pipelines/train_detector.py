@@ -209,6 +209,7 @@ def _make_trainer(config: DetectorConfig, data: DetectorData, data_fingerprint: 
     libraries = {name: version(name) for name in _TRAINING_LIBRARIES}
     fingerprint = fingerprint_run(
         [
+            # Without `input_size`: the network gets that size only after its training.
             [config.train_size, config.epochs, steps_per_epoch, config.seed, config.threads],
             data_fingerprint,
             libraries,

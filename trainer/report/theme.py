@@ -56,6 +56,7 @@ _SIZE = (4.6, 3.3)
 _SETTINGS: Any = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a class may have dollars in its name
+    # Without it matplotlib draws ids at random, and the same report would differ each time.
     "svg.hashsalt": "moodsort",
     "font.size": 10.5,
     "figure.dpi": 160,

@@ -104,10 +104,12 @@ def draw_samples(pixels: Pixels, count: int, seed: int) -> Pixels:
     W, C).
     """
     draw = np.random.default_rng(seed)
+    # A batch as in training: of a few pictures, the slices that are blurred and compressed would be empty.
     indices = draw.integers(0, len(pixels), max(count, _SAMPLE_BATCH))
     augmented: NDArray[np.uint8] = np.asarray(
         augment(tf.constant(pixels[indices]), tf.constant([seed, 0], tf.int32))
     )
+    # Shuffled, because these slices come first.
     return augmented[draw.permutation(len(augmented))[:count]]
 
 
@@ -169,6 +171,7 @@ def _jitter_colors(pixels: Any, count: Any, draws: _RandomDraws) -> Any:
         to_grey = draws.draw_bernoulli(count, _GREY_SHARE, 1, 1, 1)
         pixels += to_grey * (tf.image.rgb_to_grayscale(pixels) - pixels)
     mean = tf.reduce_mean(pixels, axis=(1, 2, 3), keepdims=True)
+    # Clipped before it is bent: not far beyond 0 to 1 the curve turns back.
     pixels = tf.clip_by_value(pixels * contrast + (mean * (1.0 - contrast) + brightness), 0.0, 1.0)
     return pixels * (1.0 + curve - curve * pixels)
 

@@ -96,6 +96,7 @@ class Trainer:
         """
         self._resume(progress.say)
         tensorboard = TensorBoard(self._config.tensorboard)
+        # Asked before each epoch: a run that is resumed may have been interrupted after its last one.
         while self._progress < 1 and not self._early_stopping.should_stop(self._history):
             epoch = self.run_epoch(progress)
             # Saved first: an epoch that a person has read of is not lost by an interruption.

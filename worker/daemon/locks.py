@@ -30,6 +30,7 @@ def hold_locks(config: Config) -> Iterator[None]:
 @contextmanager
 def _hold_lock(path: Path, subject: str, kind: int) -> Iterator[None]:
     try:
+        # Not O_TRUNC: a worker that is refused still has to read the id of the one that holds the lock.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); check its folder") from error
@@ -40,6 +41,7 @@ def _hold_lock(path: Path, subject: str, kind: int) -> Iterator[None]:
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
+        # Not unlinked: a worker that has it open already would lock a file that later ones do not see.
         os.close(descriptor)
 
 

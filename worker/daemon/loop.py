@@ -46,6 +46,7 @@ def run_worker(
         pause = min(worker.compute_next_due() - clock.monotonic(), longest_pause)
         if pause > 0:
             wait([*worker.connections, signals.fileno()], timeout=None if math.isinf(pause) else pause)
+            # Before the next turn reads the flags: a signal that comes later wakes the loop again.
             signals.clear()
 
 
@@ -57,4 +58,5 @@ def finish_batch(worker: Worker, clock: Clock) -> None:
         worker.step(clock.monotonic())
         pause = min(worker.compute_next_due() - clock.monotonic(), seconds)
         if worker.has_batch_in_hand and pause > 0:
+            # Not on signals: their descriptor stays readable after a stop, and each wait would end at once.
             wait(worker.connections, timeout=pause)

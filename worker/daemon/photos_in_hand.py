@@ -73,6 +73,7 @@ class PhotosInHand:
         due: dict[int, PendingMove] = {}
         size_bytes = 0
         for move in self.moves:
+            # Compared before this one is added, so that a photo larger than the limit is moved as well.
             if move.photo.not_before <= now and size_bytes < _MAX_MOVED_BYTES:
                 due[move.photo.photo_id] = move
                 size_bytes += move.photo.size_bytes
@@ -81,6 +82,7 @@ class PhotosInHand:
 
     def list_reserved(self) -> set[Path]:
         """Return the destinations that are decided and may have no file yet."""
+        # Not those of `arrivals`: their files are there, and whoever looks for a free name sees them.
         return {move.destination for move in [*self.moves, *self.readdressed]}
 
     def advance_recorded(self, moves: list[PendingMove], photos: list[Photo]) -> None:

@@ -63,6 +63,7 @@ class WorkerService:
     def _choose_config_after(self, error: MoodsortError, config: Config, last_good: Config | None) -> Config:
         """Return the configuration to go on with, after a pause; raise the error where there is none."""
         may_pass = isinstance(error, Transient | StoreError)
+        # The loop ends here; the next start resumes what could not be recorded.
         if may_pass and self._signals.stop_asked:
             return config
         if last_good is None:
@@ -92,10 +93,12 @@ class WorkerService:
                 self._notifier.notify_stopping()
                 finish_batch(worker, self._clock)
                 return config
+            # Tried while the old worker still stands: where it is refused, nothing has been closed.
             if new_config := self._reload_config():
                 with suppress(Transient):  # the next worker resumes what this one cannot record
                     finish_batch(worker, self._clock)
                 return new_config
+            # systemd waits for this after every reload, one that was refused as well.
             self._notifier.notify_ready(_describe_inbox(config))
 
     def _reload_config(self) -> Config | None:

@@ -43,10 +43,12 @@ class Signals:
             signal.SIGIO: signal.SIG_IGN,
         }
         earlier = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        # A full pipe is readable, so that a byte that finds no room in it is not missed.
         earlier_descriptor = signal.set_wakeup_fd(self._wakeup.write_descriptor, warn_on_full_buffer=False)
         try:
             yield self
         finally:
+            # Before the pipe is closed: its number may be another file's by then.
             signal.set_wakeup_fd(earlier_descriptor)
             for number, handler in earlier.items():
                 signal.signal(number, handler)

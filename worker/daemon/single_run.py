@@ -45,6 +45,7 @@ class SingleRun:
     def _is_done(self, worker: Worker, now: float) -> bool:
         """Tell whether everything is filed, or no candidate has settled in twice the time that it takes."""
         if worker.in_hand:
+            # Equal to no count, so that the time to settle starts anew when nothing is in hand any more.
             self._last_candidates = -1
             return worker.is_stuck
         if worker.candidates != self._last_candidates:

@@ -39,6 +39,7 @@ def open_worker(
     StoreError or InboxInUse, and Transient where the database does not answer.
     """
     bundle = load_bundle(config.bundle_folder)
+    # Before the locks: the inbox's lock file lies in the root folder, which this makes.
     prepare_folders(config, bundle.manifest.classes, bundle.folder)
     with ExitStack() as stack:
         stack.enter_context(hold_locks(config))
@@ -50,6 +51,7 @@ def open_worker(
         pool.wait_ready(clock.monotonic, is_wanted)
         recover = partial(recover_unfinished, store=store, mover=mover, config=config)
         worker = Worker(config, store, model_id, pool, inbox, mover, clock, recover)
+        # Before the inbox is scanned, which would take unfinished photos for new ones.
         worker.resume_unfinished(clock.monotonic())
         inbox.open(clock.monotonic())
         yield worker

@@ -115,6 +115,7 @@ class Worker:
 
     def adopt_arrived(self, move: PendingMove) -> None:
         """Take over a decided photo that has arrived, which its row does not say yet."""
+        # Not held: a file at its old path is another photo by now.
         self._photos.arrivals.append(move)
 
     def adopt_gone(self, photo: Photo) -> None:
@@ -128,6 +129,7 @@ class Worker:
 
     def step(self, now: float) -> None:
         """Do one turn. Raises Transient where the database does not answer: open another worker then."""
+        # First, so that the processes work on while this turn records and moves.
         self._collect(now)
         if now >= self._next_recovery and not self._is_draining:
             self.resume_unfinished(now)
@@ -190,6 +192,7 @@ class Worker:
     def _is_young(self, identity: FileIdentity) -> bool:
         """Tell whether a file may still grow: a writer may close and open it again between two writes."""
         age = self._clock.wall() - identity.changed_ns / 1e9
+        # Not negative: after a clock was set back, a broken photo would be young until it catches up.
         return 0 <= age < self._config.inbox.settle_seconds
 
     def _submit(self, now: float) -> None:
@@ -217,6 +220,7 @@ class Worker:
                 turn.readdress(move.photo.photo_id, self._make_relative(move.destination))
             for _, decision in plans:
                 turn.decide(decision, self._model_id)
+            # Last: a new photo may have the path of one that is active until this turn records it as filed.
             photos = self._take_on(turn, settled, at)
         self._finish_turn([move for move, _ in plans], photos)
 

@@ -86,6 +86,7 @@ class Mover:
                 linked.append((move, outcome))
             else:
                 results[move.photo_id] = outcome
+        # In this order a power cut between the two cannot leave a photo without a name.
         for step in (self._sync_destinations, self._unlink_sources):
             linked = step(linked, results)
         for move, _ in linked:
@@ -121,6 +122,7 @@ class Mover:
             return SourceChanged(move)
         self._make_folders(move.destination.parent)
         try:
+            # Not rename(2), which replaces a file that has taken the name in the meantime.
             self._operations.link(move.source, move.destination)
         except FileExistsError:
             return identity if self._has_arrived(move, identity) else DestinationTaken(move)
@@ -140,6 +142,7 @@ class Mover:
             return destination_identity is not None
         if destination_identity.device == identity.device and not self._crosses_mounts(move):
             return _is_file_at(move.destination, identity)
+        # Between file systems a photo is copied, and has another inode there: only its content can tell.
         try:
             return hash_file(move.destination) == hash_file(move.source)
         except (FileNotFoundError, NotADirectoryError):
@@ -159,10 +162,12 @@ class Mover:
     def _copy(self, move: Move, identity: FileIdentity) -> None:
         """Copy to a hidden name and link that, so that no incomplete file is ever at the destination."""
         hidden = _build_copy_path(move.photo_id, move.destination)
+        # O_EXCL would refuse to write where a crash has left an unfinished copy.
         self.discard_copy(move.photo_id, move.destination)
         try:
             self._write_copy(move.source, hidden, identity.size_bytes)
             if identify_path(move.source) != identity:
+                # As if it were gone: `_try_link` reports both as SourceChanged.
                 raise FileNotFoundError(errno.ENOENT, "the file changed while it was copied")
             try:
                 self._operations.link(hidden, move.destination)
@@ -183,8 +188,10 @@ class Mover:
                 while chunk := file.read(min(_CHUNK_BYTES, size_bytes)):
                     size_bytes -= len(chunk)
                     view = memoryview(chunk)
+                    # write(2) may write less than it is given.
                     while view:
                         view = view[self._operations.write(descriptor, view) :]
+            # Before fsync(2), which then makes the attributes durable as well.
             _copy_attributes(source, hidden)
             self._operations.fsync(descriptor)
         finally:
@@ -205,6 +212,7 @@ class Mover:
     def _unlink_source(self, move: Move, identity: FileIdentity) -> str | None:
         """Remove the old name unless it belongs to another file by now; return the cause of a failure."""
         source_identity = identify_path(move.source)
+        # A rename has removed the old name already; a file that has come to it since is another photo.
         if source_identity is None or not source_identity.is_same_file(identity):
             return None
         if source_identity != identity and not _is_file_at(move.destination, identity):
@@ -223,8 +231,10 @@ class Mover:
         for folder in reversed(missing):
             with suppress(FileExistsError):
                 self._operations.make_folder(folder)
+            # mkdir(2)'s own EEXIST, of a file in the way, would be taken for a photo at the destination.
             if not folder.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(folder))
+            # Without this the folder itself may be gone after a power cut, and the photo with it.
             self._operations.sync_folder(folder.parent)
 
     def _sync_folders(self, folders: Iterable[Path]) -> dict[Path, str]:

@@ -47,8 +47,10 @@ def plan_recovery(decided_sha256: str | None, source: PathState, destination: Pa
             return RecoveryAction.MISSING
         has_arrived = decided_sha256 in (None, destination.sha256)
         return RecoveryAction.RECORD if has_arrived else RecoveryAction.MISSING
+    # Before the hashes: at both paths it is one file, whatever was written to it after the decision.
     if destination.identity is not None and destination.identity.is_same_file(source.identity):
         return RecoveryAction.MOVE
+    # Also where both paths hold this content: the mover tells its own copy from another photo.
     if decided_sha256 in (None, source.sha256):
         return RecoveryAction.MOVE
     if destination.sha256 == decided_sha256:

@@ -78,6 +78,7 @@ class Inbox:
 
     def take_settled(self, now: float, limit: int) -> list[SettledFile]:
         """Return at most `limit` files that are settled; they count as in hand until `let_go`."""
+        # Before the events are taken: one that comes later wakes the loop again.
         self._wakeup.clear()
         if now >= self._next_check:
             self._check(now)
@@ -97,6 +98,7 @@ class Inbox:
         if path in self._changed_in_hand:
             # An event came while it was in hand: the path may hold another file by now.
             self._changed_in_hand.discard(path)
+            # 0.0 is due at once; that it is unchanged counts from its first inspection.
             self._add_candidate(path, Hint.WHOLE, 0.0)
 
     def _inspect_due(self, now: float, limit: int) -> list[SettledFile]:
@@ -143,6 +145,7 @@ class Inbox:
 
     def _handle_event(self, event: Event, now: float) -> None:
         relative = event.path.relative_to(self._real_folder)
+        # Every part: a scan does not descend into folders that are ignored either.
         if any(map(self._is_ignored, relative.parts)):
             return
         path = self._folder / relative
@@ -161,6 +164,7 @@ class Inbox:
         self._due[path] = now
 
     def _scan(self, now: float) -> None:
+        # Without the paths that are gone: it would grow for as long as the worker runs.
         self._kinds_left_alone = {
             path: kind for path, kind in self._kinds_left_alone.items() if os.path.lexists(path)
         }
@@ -211,6 +215,7 @@ class Inbox:
         return status.st_dev, status.st_ino
 
     def _watch(self) -> None:
+        # Before the watch begins: a folder that is replaced between the two is noticed by the next check.
         self._watched_inode = self._read_inode()
         polling = self._config.polling
         is_polled = polling == "always" or (polling == "auto" and is_on_network(self._folder.resolve()))

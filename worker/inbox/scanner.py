@@ -61,6 +61,7 @@ def find_writer(descriptor: int) -> Writer:
         return Writer.UNKNOWN
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        # At once: the kernel makes a program wait that opens the file for writing while the lease is held.
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
         return Writer.PRESENT if error.errno in (errno.EAGAIN, errno.EBUSY) else Writer.UNKNOWN
@@ -114,6 +115,7 @@ def is_picture_name(name: str) -> bool:
 
 
 def _read_kind(entry: "os.DirEntry[str]") -> str | None:
+    # Folder entries mostly know this without a stat(2) of every file.
     if entry.is_file(follow_symlinks=False):
         return None
     return name_kind(entry.stat(follow_symlinks=False).st_mode)

@@ -30,6 +30,7 @@ def configure_logging(level: str, log_format: str, stream: TextIO) -> None:
     is_text = stream.isatty() if log_format == "auto" else log_format == "text"
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextLines() if is_text else JsonLines())
+    # On the handler too: a logger with a level of its own, as below, does not ask the root's.
     handler.setLevel(level.upper())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _NOISY_LIBRARIES:

@@ -44,6 +44,7 @@ class WorkerMetrics:
         self._monotonic = monotonic
         self._stepped_at = monotonic()
         self._tally: dict[str, int] = {}
+        # Not the global one, which refuses the names of the next worker after a reload.
         self.registry = CollectorRegistry()
         self._photos = Counter(
             "moodsort_photos", "Photos that are finished, by folder", ["folder"], registry=self.registry

@@ -111,6 +111,7 @@ class Pool(Generic[T]):
     def room(self) -> int:
         """How many more batches can be submitted without waiting behind another."""
         free = sum(process.is_ready and not process.unfinished for process in self._processes)
+        # Retries come first: each of them is given the next free process.
         return max(0, free - len(self._retries))
 
     @property
@@ -135,6 +136,7 @@ class Pool(Generic[T]):
         Raises BundleError where none can load it.
         """
         while is_wanted() and not self.is_ready:
+            # Not for long: `is_wanted` also notices signals, and feeds the watchdog.
             wait(self.connections, timeout=0.2)
             self.collect(now())
 
@@ -200,6 +202,7 @@ class Pool(Generic[T]):
                 process.last_message_at = self._last_message_at = now
         except (EOFError, OSError):
             return False
+        # After its messages were read: one that has answered is not overdue, however late it is asked.
         process.is_overdue = now >= self._compute_deadline(process)
         return not process.is_overdue
 
@@ -248,6 +251,7 @@ class Pool(Generic[T]):
             return []
         # The first was being worked on; the others only waited behind it, and come before it now.
         suspect, *waiting_jobs = process.unfinished
+        # Reversed, because extendleft() turns the order round.
         self._retries.extendleft(reversed(waiting_jobs))
         self._retried_keys.update(job.key for job in waiting_jobs)
         if suspect.key in self._retried_keys:
@@ -269,6 +273,7 @@ class Pool(Generic[T]):
 
     def _end(self, process: _Process[T], patience_seconds: float) -> None:
         """Kill a process that has not ended by itself after `patience_seconds`."""
+        # First: a process that still works ends when it finds its connection closed.
         process.connection.close()
         try:
             process.popen.wait(timeout=patience_seconds)

@@ -49,6 +49,7 @@ def main() -> None:
     """Serve the parent at the other end of the connection whose descriptor is the first argument."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to end, by closing the connection
+    # Its default ends the process; a handler in Python would have to wait until the decoder returns.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _silence_decoders()
     with Connection(int(sys.argv[1])) as connection:
@@ -83,6 +84,7 @@ def _serve(connection: Connection) -> None:
             for job in jobs:
                 signal.setitimer(signal.ITIMER_REAL, setup.limits.decode_seconds * _ORPHAN_FACTOR)
                 connection.send(runner.run(job, connection))
+            # The next batch may be hours away.
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -117,6 +119,7 @@ class JobRunner(Generic[T]):
             self._disk_sync.begin(file.fileno())
             result = None if job.is_retried else self._complete(job, file, identity, connection, started)
             failure = self._disk_sync.wait()
+            # Other errors, such as EINVAL and EROFS, come of the file system, not of a disk that fails.
             if failure and failure.errno == errno.EIO:
                 return _translate_error(job, failure)
             # A retried file is decoded only now: should it kill this process, too, it is refused, and has to

@@ -138,6 +138,7 @@ def _read_history(path: Path) -> list[str]:
 
 
 def _is_path(value: object) -> bool:
+    # For a path with a NUL Python raises ValueError rather than OSError.
     return isinstance(value, str) and "\0" not in value
 
 

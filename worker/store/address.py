@@ -18,6 +18,7 @@ def describe_address(url: str) -> str:
     if file is not None:
         return os.fsencode(file).decode("utf-8", "backslashreplace")
     scheme, separator, rest = url.partition("://")
+    # At the last @: a password may have one as well.
     login, at, tail = rest.rpartition("@")
     user, colon, _password = login.partition(":")
     # libpq takes the password as a parameter as well.

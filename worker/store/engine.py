@@ -66,6 +66,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, where: str) -> None:
     # EXTRA also syncs the folder after the rollback journal is unlinked: a power cut before that brings the
     # journal back, and with it the state before the commit (sqlite.org/pragma.html#pragma_synchronous).
     connection.execute("PRAGMA synchronous = EXTRA")
+    # SQLite checks references only on connections that ask for it.
     connection.execute("PRAGMA foreign_keys = ON")
 
 
@@ -84,6 +85,7 @@ def _make_postgres_engine(url: str, lock_seconds: float) -> Engine:
         # A server may have it switched off and then loses the newest commits in a crash.
         connection.execute("SET synchronous_commit = on")
         connection.execute(f"SET lock_timeout = '{lock_seconds * 1000:.0f}ms'")
+        # PostgreSQL takes a SET back when its transaction is rolled back.
         connection.commit()
 
     return engine

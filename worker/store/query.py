@@ -51,6 +51,7 @@ class RowOrder(StrEnum):
     LOWEST = "lowest"
 
 
+# By IS NULL first: SQLite sorts NULL before all values, PostgreSQL after them.
 _ORDER_BY = {
     RowOrder.NEWEST: "id DESC",
     RowOrder.OLDEST: "id",
@@ -134,6 +135,7 @@ class PredictionLog:
         query = f"SELECT {', '.join(COLUMNS)} FROM prediction_log WHERE id IN ({placeholders})"  # noqa: S608
         values_by_id = {values[0]: values for values in self._reader.query(query, tuple(ids))}
         for photo_id in ids:
+            # No id can have lost its row: a turn deletes only rows that it has inserted itself.
             row = dict(zip(COLUMNS, values_by_id[photo_id], strict=True))
             if isinstance(row["probabilities"], str):  # SQLite stores JSON as text
                 row["probabilities"] = json.loads(row["probabilities"])

@@ -84,6 +84,7 @@ class _SqliteConnection(ReadConnection):
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
+            # Before the primary code is looked at, which only says that the database cannot be written.
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
                 raise StoreError(
                     f"{self.where}: its worker was stopped while writing; start it, or `moodsort db upgrade`"
@@ -103,6 +104,7 @@ def _open_sqlite(file: Path, where: str) -> Iterator[ReadConnection]:
             f"{where}: is not there yet; start the worker with `moodsort run`, or check database.url"
         )
     # Read-only also keeps SQLite from creating the file and from rolling back a journal of a stopped worker.
+    # By its bytes, quoted: a path need not be UTF-8, and a ? in it would begin the parameters.
     address = f"file:{quote_from_bytes(bytes(file.absolute()))}?mode=ro"
     try:
         connection = sqlite3.connect(address, uri=True, timeout=_LOCK_SECONDS, isolation_level=None)
@@ -128,6 +130,7 @@ class _PostgresConnection(ReadConnection):
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with _translate_errors(self.where):
             # Safe because the SQL contains neither % nor a literal ?: patterns are parameters.
+            # As bytes: the types of psycopg accept no text but a literal one.
             return self._connection.execute(sql.replace("?", "%s").encode(), parameters).fetchall()
 
     def has_table(self, name: str) -> bool:
@@ -141,6 +144,7 @@ def _open_postgres(url: str, where: str) -> Iterator[ReadConnection]:
     except ModuleNotFoundError as error:
         raise make_missing_driver_error(where) from error
     with _translate_errors(where):
+        # libpq does not know SQLAlchemy's names of drivers. Autocommit, so that no lock outlasts a query.
         connection = psycopg.connect(
             url.replace("postgresql+psycopg://", "postgresql://", 1),
             autocommit=True,

@@ -98,6 +98,7 @@ class Turn:
 
     def decide(self, decision: Decision, model_id: int) -> None:
         """Record where a photo goes and why; a second decision replaces the first."""
+        # First: whether there is one to delete is read from the state that the update replaces.
         self._delete_prediction(decision.photo_id)
         self._update(
             decision.photo_id,
@@ -164,6 +165,7 @@ class Turn:
     def _delete_prediction(self, photo_id: int) -> None:
         """Delete the prediction of a decision that was not carried out; older ones stay."""
         row = self._read_row(photo_id, ACTIVE)
+        # A decision with a reason has no prediction: the newest one would be that of an older decision.
         if row.status == Status.DECIDED and row.reason is None:
             self._connection.execute(_DELETE_NEWEST_PREDICTION, {"photo_id": photo_id})
 

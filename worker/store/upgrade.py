@@ -80,8 +80,10 @@ def _upgrade(connection: Connection, url: str, scripts: Path, head: str) -> None
         if compare_revision(revision, head) is RevisionState.CURRENT:
             return
         if revision is not None and (file := find_sqlite_file(url)):
+            # In the transaction: nobody can write between the backup and the migration.
             back_up(file, revision, datetime.now(UTC))
         _run_migrations(connection, scripts, head)
+        # While the checks are off, SQLite lets dangling references pass, and does not look for them later.
         if on_sqlite and (violation := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
             raise StoreError(
                 f"{describe_address(url)}: {violation[0]} refers to rows that are missing; restore a backup"

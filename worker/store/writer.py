@@ -61,6 +61,7 @@ class Store:
         }
         select_id = select(models.c.id).where(models.c.name == name, models.c.version == version)
         with self._begin_transaction() as connection:
+            # Not RETURNING, which returns nothing where the row is there already.
             connection.execute(build_insert_or_ignore(connection, models).values(row))
             model_id: int = connection.execute(select_id).scalar_one()
         return model_id
@@ -78,14 +79,17 @@ class Store:
                 # Locks of a session outlive the rollback of its transaction.
                 self._release(turn.taken_ids)
             raise
+        # Added first: a photo that was withdrawn is in both sets.
         self._held_ids |= turn.taken_ids
         self._held_ids -= turn.finished_ids
+        # After the commit: whoever locks them next has to read that they are finished.
         self._release(turn.finished_ids)
 
     def take_unfinished(self) -> list[Unfinished]:
         """Take over the pending and decided photos that no running worker has in hand, this one included."""
         select_ids = select(photos.c.id).where(photos.c.status.in_(ACTIVE))
         with self._begin_transaction() as connection:
+            # Without our own: PostgreSQL would lock them once more for the session that holds them.
             active_ids = set(connection.execute(select_ids).scalars()) - self._held_ids
             locked_ids = locks.lock_photos(connection, active_ids)
             # Read again under the lock: its former holder may just have finished a photo.

@@ -82,4 +82,5 @@ def _read_watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | 
 
 
 def _format_status(text: str) -> str:
+    # On one line: in this protocol a line break begins another assignment.
     return f"STATUS={' '.join(text.splitlines())}"

@@ -36,7 +36,10 @@ class InboxConfig:
     """How the inbox is watched and when a candidate is settled."""
 
     recursive: bool = True
-    ignore: tuple[str, ...] = (".*", "*.part", "*.crdownload", "*.tmp", "*~")
+    ignore: tuple[str, ...] = (
+        *(".*", "Thumbs.db", "desktop.ini"),
+        *("*.part", "*.crdownload", "*.tmp", "*~"),
+    )
     settle_seconds: Annotated[float, Range(0.1, 3600)] = 2.0
     rescan_seconds: Annotated[float, Range(1, _DAY)] = 30.0
     polling: Literal["auto", "always", "never"] = "auto"

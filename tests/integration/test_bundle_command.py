@@ -19,6 +19,7 @@ from tests.patience import scale
 from trainer.data.class_folders import Split
 from trainer.detection.detector_folder import load_detector
 from worker.cli import moodsort
+from worker.errors import ConfigError
 from worker.inference.bundle import load_bundle, write_manifest
 from worker.inference.manifest import Calibration, DetectionSettings
 from worker.inference.predictor import Predictor
@@ -82,6 +83,12 @@ def bundled(
     """Run the command in a process of its own; return the bundle's folder, and how the process ended."""
     out = tmp_path_factory.mktemp("out") / "people"
     return out, run_moodsort(*make_command(photos, parts, out), "--max-faces", "3")
+
+
+def test_a_bundle_that_is_there_is_replaced_by_force_alone(bundled, parts, photos):
+    out, _ = bundled
+    with pytest.raises(ConfigError, match="is a bundle already; give --out another name, or --force"):
+        moodsort.main(make_command(photos, parts, out), standalone_mode=False)
 
 
 def test_three_networks_become_one_bundle_whose_fusion_prefers_the_classifier_that_is_right(bundled, parts):

@@ -119,7 +119,8 @@ def test_a_bundle_is_trained_further_and_a_budget_too_short_is_one_line(tutorial
     assert too_short.stderr.count("\n") == 1
     assert list((tmp_path / "kept").iterdir()) == []
 
-    further = run([*make_command(data, out, "--start-from", out), "--tensorboard", str(tmp_path / "events")])
+    options = ("--start-from", out, "--force", "--tensorboard", tmp_path / "events")
+    further = run(make_command(data, out, *map(str, options)))
     assert further.returncode == 0, further.stderr
     assert load_bundle(out).manifest.version != load_bundle(tutorial).manifest.version
     assert len(list((tmp_path / "events").iterdir())) == 1

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from tests.drawn_predictions import run_both_ways
 from tests.patience import scale
+from tests.scene_bundle import make_scene_bundle
 from trainer.cli.train import train
 from trainer.data.atomic_directory import prepare_directory
 from trainer.data.dataset import Dataset, read_dataset
@@ -173,8 +174,12 @@ def test_wrong_folders_and_outputs_are_refused_before_tensorflow_starts(tmp_path
 
     without_data = run_python(code, tmp_path / "nowhere", "--out", tmp_path / "bundle")
     without_output = run_python(code, data, "--out", tmp_path / "file")
+    older = make_scene_bundle(tmp_path / "older")
+    over_older = run_python(code, data, "--out", older)
+    assert "is a bundle already; give --out another name, or --force to replace it" in over_older.stderr
+    assert load_bundle(older)
 
-    for result in (without_data, without_output):
+    for result in (without_data, without_output, over_older):
         assert result.stdout.strip() == "False"
         assert result.stderr.startswith("ConfigError: ")
         assert result.stderr.count("\n") == 1

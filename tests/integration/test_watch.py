@@ -314,6 +314,23 @@ def test_a_file_that_another_program_has_leased_for_writing_has_a_writer(tmp_pat
         signal.signal(signal.SIGIO, handler)
 
 
+def test_many_links_are_one_line_with_their_number(
+    folder: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO)
+    for number in range(60):
+        (folder / f"{number}.jpg").symlink_to(tmp_path / "real.jpg")
+    frozen = FrozenInbox(folder, rescan_seconds=10.0)
+    try:
+        for _ in range(3):
+            frozen.now += 10.0
+            assert frozen.take_settled() == set()
+    finally:
+        frozen.inbox.close()
+    (record,) = list_records(caplog, "left_alone")
+    assert (record.count, record.kind, record.path) == (60, "symbolic link", folder)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("polling", ["never", "always"])
 def test_anything_but_a_regular_file_is_left_alone_and_logged_once(
     folder: Path, polling: str, caplog: pytest.LogCaptureFixture, tmp_path: Path

@@ -33,6 +33,7 @@ from worker.fileio import silence_stderr
     help="A bundle trained on whole pictures. The logits of several are averaged.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
+@click.option("--force", is_flag=True, help="Replace a bundle that is at --out already.")
 @click.option("--name", help="The bundle's name.  [default: the name of its folder]")
 @click.option(
     "--max-faces",
@@ -48,6 +49,7 @@ def bundle(
     face_classifiers: tuple[Path, ...],
     scene_classifiers: tuple[Path, ...],
     out: Path,
+    force: bool,
     name: str | None,
     max_faces: int,
     config_file: Path | None,
@@ -60,12 +62,12 @@ def bundle(
     """
     require_libraries("bundle", ("scipy",))
     # Imported here: --help is not to wait for SciPy and LiteRT, and the former may be missing.
-    from trainer.data.atomic_directory import check_output
+    from trainer.data.atomic_directory import check_bundle_output
     from trainer.detection.detector_folder import load_detector
     from trainer.pipelines.train_bundle import BundleConfig, train_bundle
 
     out = out.resolve()
-    check_output(out)
+    check_bundle_output(out, force=force)
     config = BundleConfig(
         data=data,
         detector=detector,

@@ -21,6 +21,7 @@ _PRINTED_METRICS = ("accuracy", "precision", "recall")
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The bundle's folder.")
+@click.option("--force", is_flag=True, help="Replace a bundle that is at --out already.")
 @click.option("--name", help="The bundle's name.  [default: the name of its folder]")
 @click.option(
     "--network",

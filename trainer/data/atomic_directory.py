@@ -59,6 +59,13 @@ def check_output(out: Path) -> None:
         ) from error
 
 
+def check_bundle_output(out: Path, *, force: bool) -> None:
+    """Raise ConfigError where a bundle cannot go; one that is there is replaced with `force` alone."""
+    check_output(out)
+    if (out / MANIFEST_NAME).exists() and not force:
+        raise ConfigError(f"{out}: is a bundle already; give --out another name, or --force to replace it")
+
+
 def check_unused(out: Path) -> None:
     """Raise ConfigError unless `out` is an empty folder, or nothing yet that can be made."""
     try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.data.atomic_directory import check_output
+from trainer.data.atomic_directory import check_bundle_output
 from trainer.data.class_folders import ClassFile, find_classes
 from trainer.data.splits import LEAKAGE_LIMIT
 from trainer.export.interchange import check_exports
@@ -38,6 +38,7 @@ class TrainingOptions:
     seed: int
     threads: int
     allow_leakage: bool
+    force: bool
     fresh: bool
     margin_points: float
     no_keras: bool
@@ -49,7 +50,7 @@ class TrainingOptions:
 def complete_options(options: TrainingOptions, max_pixels: int, command: str) -> TrainingConfig:
     """Return the configuration of a training. Raises ConfigError for options that do not go together."""
     out = options.out.resolve()
-    check_output(out)
+    check_bundle_output(out, force=options.force)
     check_exports(options.exports)
     files_by_class = find_classes(options.data)
     weights = choose_weights(options.network, options.weights, options.start_from)

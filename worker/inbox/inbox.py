@@ -21,6 +21,10 @@ _WRITER_SECONDS = 0.5
 """How often to inspect a file that is being written, in case no event reports that it was closed."""
 
 
+_MAX_NAMED = 3
+"""So many links and the like are logged by name, each once; a folder full of them would bury what matters."""
+
+
 @dataclass(frozen=True, slots=True)
 class SettledFile:
     """A file that nobody is writing any more."""
@@ -173,12 +177,15 @@ class Inbox:
 
     def _scan_folder(self, folder: Path, now: float) -> None:
         entries = scan_folder(folder, recursive=self._config.recursive, is_ignored=self._is_ignored)
+        left_alone: list[tuple[Path, str]] = []
         for path, kind in entries:
             if kind is not None:
-                self._leave_alone(path, kind)
+                if self._kinds_left_alone.get(path) != kind:
+                    left_alone.append((path, kind))
             elif path not in self._in_hand and path not in self._candidates:
                 self._candidates[path] = Candidate(Hint.SEEN, None, now)
                 self._due[path] = now
+        self._leave_alone(left_alone)
 
     def _report_kind(self, path: Path) -> None:
         try:
@@ -186,12 +193,22 @@ class Inbox:
         except OSError:
             return
         if kind is not None:
-            self._leave_alone(path, kind)
+            self._leave_alone([(path, kind)])
 
-    def _leave_alone(self, path: Path, kind: str) -> None:
-        if self._kinds_left_alone.get(path) != kind:
-            self._kinds_left_alone[path] = kind
-            logger.info("left alone", extra={"event": "left_alone", "path": path, "kind": kind})
+    def _leave_alone(self, entries: list[tuple[Path, str]]) -> None:
+        """Log what is not a regular file: by name, or many of a kind by their number."""
+        by_kind: dict[str, list[Path]] = {}
+        for path, kind in entries:
+            if self._kinds_left_alone.get(path) != kind:
+                self._kinds_left_alone[path] = kind
+                by_kind.setdefault(kind, []).append(path)
+        for kind, paths in by_kind.items():
+            fields = {"event": "left_alone", "kind": kind}
+            if len(paths) > _MAX_NAMED:
+                logger.info("left alone", extra=fields | {"count": len(paths), "path": paths[0].parent})
+                continue
+            for path in paths:
+                logger.info("left alone", extra=fields | {"path": path})
 
     def _check(self, now: float) -> None:
         self._next_check = now + CHECK_SECONDS

@@ -15,6 +15,7 @@ from trainer.training.checkpoint import Checkpoints, TrainingState, Weights, dis
 from trainer.training.early_stopping import EarlyStopping, find_best_epoch
 from trainer.training.failures import Diverged
 from trainer.training.hyperparameters import Hyperparameters
+from trainer.training.interrupts import hold_interrupts
 from trainer.training.losses import LossFunction
 from trainer.training.progress import Epoch, Progress, Step
 from trainer.training.schedule import TrainingBudget, compute_learning_rate
@@ -118,7 +119,8 @@ class Trainer:
             # At least one step: an epoch of none would have neither loss nor anything new to validate.
             if count > 1 and self._progress >= 1:
                 break
-            result = self._train_step.run(*self._next_batch(), step=self._steps, progress=self._progress)
+            with hold_interrupts():
+                result = self._train_step.run(*self._next_batch(), step=self._steps, progress=self._progress)
             # At every step: weights that are no numbers must not come into a checkpoint.
             if not np.isfinite(result.loss):
                 raise Diverged(
@@ -171,7 +173,8 @@ class Trainer:
         )
 
     def _finish_epoch(self, number: int, loss: float, score: float, started: float) -> Epoch:
-        validation = self._validate(self._predict) if self._validate else None
+        with hold_interrupts():
+            validation = self._validate(self._predict) if self._validate else None
         epoch = Epoch(
             number,
             loss,

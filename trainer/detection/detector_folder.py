@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from worker.errors import BundleError
-from worker.fileio import hash_file
+from worker.inference.bundle import check_hashes
 from worker.inference.decode import Pixels
 from worker.inference.detector import Detection, decode_detections
 from worker.inference.manifest import DetectionSettings, Metric, NetworkSpec, TrainingData
@@ -74,9 +74,7 @@ def load_detector(folder: Path) -> TrainedDetector:
     manifest = read_table(DetectorManifest, table, problems)
     if manifest is None:
         raise BundleError("\n".join(f"{path}: {problem}; train the detector again" for problem in problems))
-    network = manifest.network
-    for file, sha256 in ((network.file, network.sha256), (network.golden.file, network.golden.sha256)):
-        _check_hash(folder / file, sha256)
+    check_hashes(folder, manifest.network, "train the detector again")
     return TrainedDetector(folder, manifest)
 
 
@@ -84,12 +82,3 @@ def write_detector_manifest(folder: Path, manifest: DetectorManifest) -> None:
     """Write the manifest into a detector's folder. Raises OSError."""
     text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
     (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
-
-
-def _check_hash(path: Path, expected: str) -> None:
-    try:
-        sha256 = hash_file(path)
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror}); train the detector again") from error
-    if sha256 != expected:
-        raise BundleError(f"{path}: its SHA-256 is not the manifest's; train the detector again")

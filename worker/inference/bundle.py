@@ -8,7 +8,7 @@ from pathlib import Path
 from worker.errors import BundleError
 from worker.fileio import hash_file
 from worker.inference.contradictions import find_contradictions
-from worker.inference.manifest import Manifest
+from worker.inference.manifest import Manifest, NetworkSpec
 from worker.tables import Problems, read_table
 
 MANIFEST_NAME = "manifest.json"
@@ -38,8 +38,7 @@ def load_bundle(folder: Path) -> Bundle:
     if contradictions := find_contradictions(manifest):
         raise _refuse_manifest(path, contradictions)
     for network in manifest.networks:
-        _check_hash(folder / network.file, network.sha256)
-        _check_hash(folder / network.golden.file, network.golden.sha256)
+        check_hashes(folder, network, "copy the bundle again")
     return Bundle(folder, manifest)
 
 
@@ -47,6 +46,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest into the bundle's folder."""
     text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
     (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def check_hashes(folder: Path, network: NetworkSpec, remedy: str) -> None:
+    """Compare a network's files with their SHA-256. Raises BundleError naming the file, and the remedy."""
+    for file, sha256 in ((network.file, network.sha256), (network.golden.file, network.golden.sha256)):
+        _check_hash(folder / file, sha256, remedy)
 
 
 def _read_json(path: Path) -> object:
@@ -75,10 +80,10 @@ def _refuse_manifest(path: Path, problems: Sequence[str]) -> BundleError:
     return BundleError("\n".join(f"{path}: {problem}; train it again" for problem in problems))
 
 
-def _check_hash(path: Path, expected: str) -> None:
+def _check_hash(path: Path, expected: str, remedy: str) -> None:
     try:
         sha256 = hash_file(path)
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror}); copy the bundle again") from error
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
     if sha256 != expected:
-        raise BundleError(f"{path}: its SHA-256 is not the manifest's; copy the bundle again")
+        raise BundleError(f"{path}: its SHA-256 is not the manifest's; {remedy}")

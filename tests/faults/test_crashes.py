@@ -70,7 +70,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcesse
 
 
 @pytest.fixture
-def filled_home(home: Home) -> Home:
+def home_with_photos(home: Home) -> Home:
     return fill(home)
 
 
@@ -86,12 +86,12 @@ def fill(home: Home) -> Home:
 
 
 @pytest.fixture
-def divided_home(filled_home: Home) -> Iterator[Home]:
+def home_on_two_file_systems(home_with_photos: Home) -> Iterator[Home]:
     """Put the label folders and the quarantine on another file system than the inbox."""
     memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == filled_home.root.stat().st_dev:
+    if not memory.is_dir() or memory.stat().st_dev == home_with_photos.root.stat().st_dev:
         pytest.skip("there is no second file system here")
-    home = filled_home
+    home = home_with_photos
     folder = memory / f"moodsort-{os.getpid()}-{home.folder.name}"
     folder.mkdir()
     try:
@@ -111,29 +111,31 @@ def divided_home(filled_home: Home) -> Iterator[Home]:
 
 
 @pytest.mark.parametrize("step", [*list_before_and_after("submit", *COMMITS, *MOVES), "after collect"])
-def test_every_promise_holds_after_a_kill(filled_home: Home, workers: WorkerProcesses, step: str) -> None:
+def test_every_promise_holds_after_a_kill(
+    home_with_photos: Home, workers: WorkerProcesses, step: str
+) -> None:
     passings = 2 if step.endswith("link") else 1
-    assert workers.crash(filled_home, step, passings) == KILLED
-    workers.finish(filled_home)
-    filled_home.check_promises()
+    assert workers.crash(home_with_photos, step, passings) == KILLED
+    workers.finish(home_with_photos)
+    home_with_photos.check_promises()
 
 
 @pytest.mark.parametrize("step", list_before_and_after(*COPIES))
 def test_every_promise_holds_after_a_kill_on_the_way_to_another_file_system(
-    divided_home: Home, workers: WorkerProcesses, step: str
+    home_on_two_file_systems: Home, workers: WorkerProcesses, step: str
 ) -> None:
-    assert workers.crash(divided_home, step, 2) == KILLED
-    workers.finish(divided_home)
-    divided_home.check_promises()
+    assert workers.crash(home_on_two_file_systems, step, 2) == KILLED
+    workers.finish(home_on_two_file_systems)
+    home_on_two_file_systems.check_promises()
 
 
 @pytest.mark.parametrize("step", ["before rename", "after rename", "before sync source"])
 def test_every_promise_holds_after_a_kill_where_links_are_refused(
-    filled_home: Home, workers: WorkerProcesses, step: str
+    home_with_photos: Home, workers: WorkerProcesses, step: str
 ) -> None:
-    assert workers.crash(filled_home, step, file_system="without-links") == KILLED
-    workers.finish(filled_home)
-    filled_home.check_promises()
+    assert workers.crash(home_with_photos, step, file_system="without-links") == KILLED
+    workers.finish(home_with_photos)
+    home_with_photos.check_promises()
 
 
 @pytest.mark.parametrize(
@@ -145,12 +147,12 @@ def test_every_promise_holds_after_a_kill_where_links_are_refused(
     ],
 )
 def test_every_promise_holds_after_a_kill_during_the_recovery_from_a_kill(
-    filled_home: Home, workers: WorkerProcesses, first: str, second: str
+    home_with_photos: Home, workers: WorkerProcesses, first: str, second: str
 ) -> None:
-    assert workers.crash(filled_home, first, 2 if first.endswith("link") else 1) == KILLED
-    assert workers.crash(filled_home, second) == KILLED
-    workers.finish(filled_home)
-    filled_home.check_promises()
+    assert workers.crash(home_with_photos, first, 2 if first.endswith("link") else 1) == KILLED
+    assert workers.crash(home_with_photos, second) == KILLED
+    workers.finish(home_with_photos)
+    home_with_photos.check_promises()
 
 
 @given(first=st.integers(1, 45), second=st.integers(1, 25))

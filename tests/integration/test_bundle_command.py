@@ -77,7 +77,7 @@ def run_moodsort(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def bundled(
+def bundle_and_process(
     parts: Parts, photos: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Run the command in a process of its own; return the bundle's folder, and how the process ended."""
@@ -85,14 +85,16 @@ def bundled(
     return out, run_moodsort(*make_command(photos, parts, out), "--max-faces", "3")
 
 
-def test_a_bundle_that_is_there_is_replaced_by_force_alone(bundled, parts, photos):
-    out, _ = bundled
+def test_a_bundle_that_is_there_is_replaced_by_force_alone(bundle_and_process, parts, photos):
+    out, _ = bundle_and_process
     with pytest.raises(ConfigError, match="is a bundle already; give --out another name, or --force"):
         moodsort.main(make_command(photos, parts, out), standalone_mode=False)
 
 
-def test_three_networks_become_one_bundle_whose_fusion_prefers_the_classifier_that_is_right(bundled, parts):
-    out, process = bundled
+def test_three_networks_become_one_bundle_whose_fusion_prefers_the_classifier_that_is_right(
+    bundle_and_process, parts
+):
+    out, process = bundle_and_process
     assert process.returncode == 0, process.stderr
     bundle = load_bundle(out)
     Predictor(bundle).self_test()
@@ -112,8 +114,8 @@ def test_three_networks_become_one_bundle_whose_fusion_prefers_the_classifier_th
     assert sorted(path.name for path in out.parent.iterdir()) == ["people"]
 
 
-def test_it_prints_an_ablation_and_measures_on_the_test_split(bundled):
-    out, process = bundled
+def test_it_prints_an_ablation_and_measures_on_the_test_split(bundle_and_process):
+    out, process = bundle_and_process
     assert [line.split(" | ")[0] for line in process.stderr.splitlines() if line.startswith("|")][2:] == [
         "| the scene alone",
         "| the largest face, else the scene",
@@ -131,8 +133,8 @@ def test_it_prints_an_ablation_and_measures_on_the_test_split(bundled):
     assert "accuracy: 100.0% (" in process.stdout
 
 
-def test_classify_predicts_with_it(bundled, home: Home):
-    out, _ = bundled
+def test_classify_predicts_with_it(bundle_and_process, home: Home):
+    out, _ = bundle_and_process
     home.configure(model={"bundle": str(out), "processes": 1})
     home.drop("sad.png", encode_image(draw_people((64, 96, SAD), (320, 160, SAD), ground=GREEN), "PNG"))
     home.drop("nobody.png", encode_image(draw_people(ground=GREEN), "PNG"))
@@ -205,8 +207,8 @@ def test_classifiers_of_different_classes_are_refused(parts, photos, tmp_path):
     assert "face happy, sad; name classifiers of the same classes" in line
 
 
-def test_a_bundle_of_several_networks_is_no_classifier(bundled, parts, photos, tmp_path):
-    out, _ = bundled
+def test_a_bundle_of_several_networks_is_no_classifier(bundle_and_process, parts, photos, tmp_path):
+    out, _ = bundle_and_process
     for wrong_parts in (replace(parts, face=out), replace(parts, scene=out)):
         line = read_refusal(*make_command(photos, wrong_parts, tmp_path / "out"))
         assert "people: has several networks; name a bundle of one classifier" in line

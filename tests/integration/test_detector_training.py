@@ -107,7 +107,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def detector_folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a detector whose training nothing interrupted."""
     out = tmp_path_factory.mktemp("out") / "detector"
     result = run(make_command(data, out))
@@ -119,8 +119,8 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def detector(trained: Path) -> TrainedDetector:
-    return load_detector(trained)
+def detector(detector_folder: Path) -> TrainedDetector:
+    return load_detector(detector_folder)
 
 
 def make_box(detection: Detection) -> list[float]:
@@ -166,15 +166,15 @@ def test_a_detector_reads_the_size_asked_for_whatever_size_it_was_trained_on(det
 
 
 def test_a_scene_classifier_begins_with_the_detector_whose_keras_file_lies_beside_its_network(
-    data, trained, tmp_path
+    data, detector_folder, tmp_path
 ):
-    assert {path.name for path in trained.iterdir()} == {
+    assert {path.name for path in detector_folder.iterdir()} == {
         "detector.json",
         "detector.keras",
         "detector.tflite",
         "golden.npz",
     }
-    network = ["--network", "backbone", "--weights", trained / "detector.keras"]
+    network = ["--network", "backbone", "--weights", detector_folder / "detector.keras"]
     options = ["--input-size", "64", "--epochs", "1", "--allow-leakage", "--out", tmp_path / "scene"]
     arguments = ["train", data / "photos" / "train", *network, *options]
     main = "from worker.cli import main; main()"
@@ -214,7 +214,7 @@ def test_a_training_that_is_killed_and_resumed_comes_to_the_weights_of_an_uninte
     assert "resuming after epoch" in result.stdout
     assert "epoch 1:" not in result.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["detector"]
-    hashes = {load_detector(folder).manifest.network.sha256 for folder in (out, trained)}
+    hashes = {load_detector(folder).manifest.network.sha256 for folder in (out, detector_folder)}
     assert len(hashes) == 1
 
 

@@ -79,7 +79,9 @@ def read(folder: Path, say: Callable[[str], None] = lambda sentence: None) -> Da
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def bundle_and_process(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Train a bundle from two folders, one of which has a torn picture."""
     folder = tmp_path_factory.mktemp("trained")
     data = draw_classes(folder / "drawn", count=40)
@@ -92,8 +94,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.
 
 
 @pytest.mark.timeout(120)
-def test_a_bundle_is_trained_from_folders_and_predicts_as_the_worker_does(trained, tmp_path):
-    out, result = trained
+def test_a_bundle_is_trained_from_folders_and_predicts_as_the_worker_does(bundle_and_process, tmp_path):
+    out, result = bundle_and_process
     assert "epoch 8:" in result.stdout
     assert "left out" in result.stdout
     bundle = load_bundle(out)
@@ -117,8 +119,8 @@ def test_a_bundle_is_trained_from_folders_and_predicts_as_the_worker_does(traine
 
 
 @pytest.mark.timeout(120)
-def test_a_trained_bundle_predicts_the_same_for_a_picture_and_its_mirror_image(trained):
-    straight, mirrored = run_both_ways(trained[0])
+def test_a_trained_bundle_predicts_the_same_for_a_picture_and_its_mirror_image(bundle_and_process):
+    straight, mirrored = run_both_ways(bundle_and_process[0])
     assert mirrored == pytest.approx(straight, abs=0.01 * float(np.ptp(straight)))
 
 

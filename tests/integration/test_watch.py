@@ -48,14 +48,14 @@ class FrozenInbox:
 
     def wait_for(self, *names: str) -> set[str]:
         """Wait until events have made these files settle; return all that are settled."""
-        settled = self.take_settled()
+        settled_names = self.take_settled()
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not settled >= set(names):
+        while not settled_names >= set(names):
             seconds_left = deadline - time.monotonic()
-            assert seconds_left > 0, f"only {settled} were reported"
+            assert seconds_left > 0, f"only {settled_names} were reported"
             select.select([self.inbox.fileno()], [], [], seconds_left)
-            settled |= self.take_settled()
-        return settled
+            settled_names |= self.take_settled()
+        return settled_names
 
     def check(self) -> set[str]:
         self.now += CHECK_SECONDS
@@ -134,13 +134,13 @@ def test_files_of_a_folder_that_was_moved_in_are_settled(frozen: FrozenInbox, tm
 
 def _wait_for_scanned(frozen: FrozenInbox, names: set[str]) -> None:
     """Put the clock forward until files that only a scan has found are settled."""
-    settled: set[str] = set()
+    settled_names: set[str] = set()
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not settled >= names:
-        assert time.monotonic() < deadline, f"only {settled} were settled"
+    while not settled_names >= names:
+        assert time.monotonic() < deadline, f"only {settled_names} were settled"
         select.select([frozen.inbox.fileno()], [], [], 0.05)
         frozen.now += 2000.0
-        settled |= frozen.take_settled()
+        settled_names |= frozen.take_settled()
 
 
 def test_without_recursion_folders_below_are_left(folder: Path) -> None:
@@ -177,9 +177,9 @@ def test_files_that_were_there_before_the_start_are_settled(folder: Path) -> Non
     frozen = FrozenInbox(folder, settle_seconds=0.1)
     try:
         assert frozen.inbox.candidate_count == 1
-        settled = frozen.take_settled()
+        settled_names = frozen.take_settled()
         frozen.now += 1.0
-        assert settled | frozen.take_settled() == {"a.jpg"}
+        assert settled_names | frozen.take_settled() == {"a.jpg"}
     finally:
         frozen.inbox.close()
 
@@ -279,13 +279,13 @@ def test_no_more_are_settled_than_there_is_room_for(frozen: FrozenInbox) -> None
     for number in range(5):
         (frozen.folder / f"{number}.jpg").write_bytes(PHOTO)
     (frozen.folder / "last.part").write_bytes(PHOTO)
-    settled: set[Path] = set()
+    settled_paths: set[Path] = set()
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(settled) < 5 and time.monotonic() < deadline:
+    while len(settled_paths) < 5 and time.monotonic() < deadline:
         files = frozen.inbox.take_settled(frozen.now, 2)
         assert len(files) <= 2
-        settled |= {file.path for file in files}
-    assert len(settled) == 5
+        settled_paths |= {file.path for file in files}
+    assert len(settled_paths) == 5
     assert frozen.inbox.take_settled(frozen.now, 0) == []
 
 
@@ -387,10 +387,10 @@ def test_a_thousand_nested_folders_stop_nothing(folder: Path) -> None:
     (folder / "a.jpg").write_bytes(PHOTO)
     frozen = FrozenInbox(folder, settle_seconds=0.1)
     try:
-        settled = frozen.take_settled()
-        settled |= frozen.check()
+        settled_names = frozen.take_settled()
+        settled_names |= frozen.check()
         frozen.now += 1.0
-        assert settled | frozen.take_settled() == {"a.jpg"}
+        assert settled_names | frozen.take_settled() == {"a.jpg"}
     finally:
         frozen.inbox.close()
         subprocess.run(["rm", "-r", folder / "d"], check=True)  # nested too deep for shutil.rmtree

@@ -134,9 +134,9 @@ class Worker:
         if now >= self._next_recovery and not self._is_draining:
             self.resume_unfinished(now)
         self._submit(now)
-        settled = self._inbox.take_settled(now, self._room) if not self._is_draining else []
-        if settled or now >= self._compute_next_write():
-            self._write(settled)
+        settled_files = self._inbox.take_settled(now, self._room) if not self._is_draining else []
+        if settled_files or now >= self._compute_next_write():
+            self._write(settled_files)
         # Once more: a process that has finished during the transaction need not wait for the moves as well.
         self._collect(now)
         self._submit(now)
@@ -205,7 +205,7 @@ class Worker:
             self._photos.start_prediction(batch)
             self._pool.submit([Job(photo.photo_id, photo.source) for photo in batch], now)
 
-    def _write(self, settled: list[SettledFile]) -> None:
+    def _write(self, settled_files: list[SettledFile]) -> None:
         """Record everything that has happened since the last turn, and take the next photos on."""
         at = datetime.fromtimestamp(self._clock.wall(), UTC)
         plans = self._plan_moves(at)
@@ -221,13 +221,15 @@ class Worker:
             for _, decision in plans:
                 turn.decide(decision, self._model_id)
             # Last: a new photo may have the path of one that is active until this turn records it as filed.
-            photos = self._take_on(turn, settled, at)
+            photos = self._take_on(turn, settled_files, at)
         self._finish_turn([move for move, _ in plans], photos)
 
-    def _take_on(self, turn: "Turn", settled: list[SettledFile], at: datetime) -> list[Photo]:
-        arrivals = [Arrival(self._make_relative(file.path), file.identity.size_bytes, at) for file in settled]
+    def _take_on(self, turn: "Turn", settled_files: list[SettledFile], at: datetime) -> list[Photo]:
+        arrivals = [
+            Arrival(self._make_relative(file.path), file.identity.size_bytes, at) for file in settled_files
+        ]
         photos = []
-        for file, photo_id in zip(settled, turn.take_on(arrivals), strict=True):
+        for file, photo_id in zip(settled_files, turn.take_on(arrivals), strict=True):
             if photo_id is None:  # another worker has it
                 self._inbox.let_go(file.path)
             elif self._store.shares_inbox and not os.path.lexists(file.path):

@@ -31,5 +31,5 @@ def report_ok(check: str, found: str) -> CheckResult:
 
 def report_error(check: str, error: MoodsortError, state: CheckState = CheckState.FAIL) -> CheckResult:
     """Turn an error into a result: its sentence up to the last semicolon, and the remedy after it."""
-    found, _, remedy = " ".join(str(error).splitlines()).rpartition("; ")
-    return CheckResult(check, state, found, remedy) if found else CheckResult(check, state, remedy)
+    finding, _, remedy = " ".join(str(error).splitlines()).rpartition("; ")
+    return CheckResult(check, state, finding, remedy) if finding else CheckResult(check, state, remedy)

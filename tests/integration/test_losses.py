@@ -1,14 +1,10 @@
 """What training shows and pulls towards, computed in one process: TensorFlow's threads outlive a test."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.patience import scale
+from tests.computation import compute
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -107,17 +103,7 @@ print(json.dumps(values))
 
 @pytest.fixture(scope="module")
 def values() -> dict[str, Any]:
-    result = subprocess.run(
-        [sys.executable, "-c", COMPUTE],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=scale(100),
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    computed: dict[str, Any] = json.loads(result.stdout)
-    return computed
+    return compute(COMPUTE)
 
 
 def test_the_same_seed_draws_the_same_negatives(values):

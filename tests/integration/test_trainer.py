@@ -1,15 +1,10 @@
 """The training loop with a small network, in a process: TensorFlow's threads would outlive a test."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.patience import scale
+from tests.computation import compute
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -112,17 +107,7 @@ print(json.dumps(values))
 
 @pytest.fixture(scope="module")
 def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    result = subprocess.run(
-        [sys.executable, "-c", COMPUTE, os.fspath(tmp_path_factory.mktemp("trainer"))],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=scale(100),
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    computed: dict[str, Any] = json.loads(result.stdout)
-    return computed
+    return compute(COMPUTE, tmp_path_factory.mktemp("trainer"))
 
 
 def test_a_training_without_progress_stops_after_its_patience(values):

@@ -201,7 +201,7 @@ def test_the_command_trains_as_its_options_say_and_prints_the_metrics(data, tmp_
 
 
 def test_a_training_that_is_killed_and_resumed_comes_to_the_weights_of_an_uninterrupted_one(
-    data, trained, tmp_path
+    data, detector_folder, tmp_path
 ):
     out = tmp_path / "detector"
     kill_after_epoch(2, make_command(data, out))

@@ -9,6 +9,7 @@ from tests.drawing import draw_pixels
 from trainer.evaluation.metrics import LabeledPredictions, make_predictions
 from worker.inference.bundle import load_bundle
 from worker.inference.fusion import softmax
+from worker.inference.manifest import make_temperature_calibration
 from worker.inference.network import Network
 
 
@@ -20,7 +21,8 @@ def draw_predictions(
     logits = generator.normal(0, 1.5, (count, classes)).astype(np.float32)
     probabilities = softmax(logits)
     labels = (generator.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(0, classes - 1)
-    return make_predictions(logits * np.float32(overconfidence), labels, overconfidence)
+    calibration = make_temperature_calibration(overconfidence, classes)
+    return make_predictions(logits * np.float32(overconfidence), labels, calibration)
 
 
 def run_both_ways(bundle: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

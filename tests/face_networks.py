@@ -22,7 +22,6 @@ from worker.config import BUILT_IN_BUNDLE
 from worker.fileio import hash_file
 from worker.inference.bundle import load_bundle, write_manifest
 from worker.inference.manifest import (
-    Calibration,
     DetectionSettings,
     Fusion,
     Golden,
@@ -33,6 +32,7 @@ from worker.inference.manifest import (
     OutputSpec,
     TrainingData,
     derive_version,
+    make_temperature_calibration,
 )
 from worker.inference.network import Network
 
@@ -164,7 +164,7 @@ def _make_manifest(networks: Sequence[NetworkSpec]) -> Manifest:
         networks=tuple(networks),
         detection=DETECTION,
         fusion=FUSION,
-        calibration=Calibration("temperature", 1.0, None),
+        calibration=make_temperature_calibration(1.0, 2),
         metrics=(),
     )
 

@@ -212,7 +212,8 @@ def test_a_contradiction_is_refused_by_its_field(folder: Path, change: Table, pr
     [
         ({"temperature": 0}, "calibration.temperature is 0"),
         ({"method": "magic"}, "calibration.method is 'magic'"),
-        ({"decision_threshold": 1.5}, "calibration.decision_threshold is 1.5, but takes from 0 to 1"),
+        ({"biases": [0.5, -11]}, "calibration.biases[1] is -11, but takes from -10 to 10"),
+        ({"biases": [0.0]}, "calibration.biases has 1, but takes one for each of 2 classes"),
     ],
 )
 def test_a_calibration_out_of_bounds_is_refused_by_its_field(
@@ -222,17 +223,6 @@ def test_a_calibration_out_of_bounds_is_refused_by_its_field(
     (line,) = list_problems(folder)
     assert problem in line
     assert line.endswith("; train it again")
-
-
-@pytest.mark.parametrize("threshold", [0.0, 0.5, 1.0])
-def test_a_decision_threshold_takes_two_classes(folder: Path, threshold: float) -> None:
-    def change(table: Table) -> None:
-        table["classes"] = ["angry", "happy", "sad"]
-        table["calibration"]["decision_threshold"] = threshold
-
-    rewrite(folder, SCENE_TABLE, change)
-    (line,) = list_problems(folder)
-    assert line.endswith(": calibration.decision_threshold takes two classes; train it again")
 
 
 def test_every_contradiction_is_reported_at_once(folder: Path) -> None:
@@ -435,7 +425,7 @@ def test_a_network_of_another_input_than_the_manifest_says_is_refused(folder: Pa
 def test_a_network_of_another_output_than_the_manifest_says_is_refused(folder: Path) -> None:
     def add_class(table: Table) -> None:
         table["classes"] = ["angry", "happy", "sad"]
-        table["calibration"]["decision_threshold"] = None
+        table["calibration"]["biases"] = [0.0] * 3
 
     rehash(folder, add_class)
     with pytest.raises(

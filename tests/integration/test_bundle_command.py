@@ -21,7 +21,7 @@ from trainer.detection.detector_folder import load_detector
 from worker.cli import moodsort
 from worker.errors import ConfigError
 from worker.inference.bundle import load_bundle, write_manifest
-from worker.inference.manifest import Calibration, DetectionSettings
+from worker.inference.manifest import DetectionSettings, make_temperature_calibration
 from worker.inference.predictor import Predictor
 
 pytestmark = pytest.mark.timeout(150)  # the first test waits for TensorFlow to make the networks
@@ -121,7 +121,7 @@ def test_it_prints_an_ablation_and_measures_on_the_test_split(bundle_and_process
         "| the largest face, else the scene",
         "| all faces by area and score, else the scene",
         "| faces and scene together",
-        "| the same, with the decision threshold",
+        "| the same, with the biases",
     ]
     assert "reading 24 pictures of valid/" in process.stderr
     assert "INFO" not in process.stderr
@@ -154,7 +154,7 @@ def test_where_every_picture_has_a_face_the_scene_alone_weighs_what_its_classifi
     data = Path(shutil.copytree(photos, tmp_path / "photos"))
     for path in data.rglob("none-*.png"):
         path.unlink()
-    scene = change_manifest(parts.scene, tmp_path, calibration=Calibration("temperature", 2.5, None))
+    scene = change_manifest(parts.scene, tmp_path, calibration=make_temperature_calibration(2.5, 2))
 
     process = run_moodsort(*make_command(data, replace(parts, scene=scene), tmp_path / "out"))
 

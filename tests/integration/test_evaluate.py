@@ -51,14 +51,14 @@ def draw_data(folder: Path, count: int = 8) -> Path:
     return folder
 
 
-def copy_bundle(folder: Path, decision_threshold: float) -> Path:
-    """Copy the built-in bundle with another decision threshold, so that it predicts other labels."""
+def copy_bundle(folder: Path, biases: tuple[float, float]) -> Path:
+    """Copy the built-in bundle with other biases, so that it predicts other labels."""
     folder.mkdir()
     for path in BUILT_IN_BUNDLE.iterdir():
         if path.is_file():
             (folder / path.name).write_bytes(path.read_bytes())
     manifest = load_bundle(BUILT_IN_BUNDLE).manifest
-    calibration = replace(manifest.calibration, decision_threshold=decision_threshold)
+    calibration = replace(manifest.calibration, biases=biases)
     write_manifest(folder, replace(manifest, name=folder.name, calibration=calibration))
     return folder
 
@@ -83,8 +83,8 @@ def test_one_bundle_is_measured_and_what_cannot_be_read_is_counted_and_named(tmp
 
 def test_two_bundles_are_compared_on_the_same_pictures(tmp_path):
     data = draw_data(tmp_path / "data")
-    first = copy_bundle(tmp_path / "yes", decision_threshold=0.0)
-    second = copy_bundle(tmp_path / "no", decision_threshold=1.0)
+    first = copy_bundle(tmp_path / "yes", biases=(10.0, -10.0))
+    second = copy_bundle(tmp_path / "no", biases=(-10.0, 10.0))
 
     process = run_evaluate(first, second, data, "--format", "json")
 

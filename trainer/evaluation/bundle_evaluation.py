@@ -63,8 +63,9 @@ def collect_predictions(
     )
     # A prediction has no logits. These differ from the network's by one constant per image, which softmax
     # removes; the smallest positive float keeps the logarithm of 0 finite.
-    temperature = bundle.manifest.calibration.temperature
-    logits = temperature * np.log(np.maximum(probabilities, np.finfo(float).tiny))
+    calibration = bundle.manifest.calibration
+    log_probabilities = np.log(np.maximum(probabilities, np.finfo(float).tiny))
+    logits = calibration.temperature * (log_probabilities - np.array(calibration.biases))
     return LabeledPredictions(
         probabilities=probabilities,
         uncalibrated=softmax(logits),

@@ -1,11 +1,11 @@
-"""Fit the fusion, the temperature and the decision threshold of a bundle to labeled raw outputs."""
+"""Fit the fusion, the temperature and the biases of a bundle to labeled raw outputs."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_softmax
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from trainer.evaluation.metrics import LabeledPredictions, make_predictions
 from worker.inference.fusion import RawOutputs, fuse_logits
@@ -15,8 +15,8 @@ from worker.stats import wilson_interval
 _MAX_WEIGHT = 20.0
 """Of logits: as much as a temperature of 0.05, which is also where the fit of a temperature ends."""
 
-_THRESHOLD_BOUNDS = (-2.0, 2.0)
-"""Log odds of the decision threshold: probabilities from 0.12 to 0.88."""
+_MAX_BIAS = 1.0
+"""Of a class's logit: for two classes, decision thresholds from 0.12 to 0.88."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +58,32 @@ def fit_fusion(labeled: LabeledOutputs, start: Fusion) -> tuple[Fusion, float]:
     return Fusion(face * temperature, scene * temperature, no_face * temperature), temperature
 
 
-def fit_decision_threshold(labeled: LabeledOutputs, manifest: Manifest) -> float | None:
-    """Return the probability of the first of two classes from which it is the label; None for more classes.
+def fit_biases(labeled: LabeledOutputs, manifest: Manifest) -> tuple[float, ...]:
+    """Return the bias of each class with which the log loss is lowest; their sum is 0.
 
-    It makes up for the one constant that, added to the log odds, gives the lowest log loss. Both classes
-    weigh the same in that loss: how common a class is among these images says nothing about the next photo.
+    All classes weigh the same in that loss: how common a class is among these images says nothing about the
+    next photo.
     """
-    if len(manifest.classes) != 2:
-        return None
     logits = _fuse_all(labeled, manifest.fusion).astype(np.float64) / manifest.calibration.temperature
-    log_odds = logits[:, 0] - logits[:, 1]
-    counts = np.maximum(np.bincount(labeled.labels, minlength=2), 1)
+    one_hot = np.eye(len(manifest.classes))[labeled.labels]
+    weights = 1.0 / np.maximum(one_hot.sum(axis=0), 1)[labeled.labels]
 
-    def compute_loss(constant: float) -> float:
-        margins = np.where(labeled.labels == 0, -1.0, 1.0) * (log_odds + constant)
-        return float((np.logaddexp(0.0, margins) / counts[labeled.labels]).sum())
+    def compute_loss(biases: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        log_probabilities = log_softmax(logits + biases, axis=1)
+        gradient = weights @ (np.exp(log_probabilities) - one_hot)
+        return -float(weights @ (one_hot * log_probabilities).sum(axis=1)), gradient
 
-    minimum = minimize_scalar(compute_loss, bounds=_THRESHOLD_BOUNDS, method="bounded")
-    return float(expit(-minimum.x))
+    bounds = [(-_MAX_BIAS, _MAX_BIAS)] * len(manifest.classes)
+    minimum = minimize(compute_loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds)
+    # One constant in all biases cancels out.
+    biases: list[float] = (minimum.x - minimum.x.mean()).tolist()
+    return tuple(biases)
 
 
 def predict_labeled(labeled: LabeledOutputs, manifest: Manifest) -> LabeledPredictions:
     """Return what the bundle predicts from the raw outputs."""
     logits = _fuse_all(labeled, manifest.fusion)
-    temperature, threshold = manifest.calibration.temperature, manifest.calibration.decision_threshold
-    predictions = make_predictions(logits, labeled.labels, temperature, labeled.groups)
-    if threshold is None:
-        return predictions
-    return replace(predictions, predicted=(predictions.probabilities[:, 0] < threshold).astype(np.int64))
+    return make_predictions(logits, labeled.labels, manifest.calibration, labeled.groups)
 
 
 def format_ablation(labeled: LabeledOutputs, manifest: Manifest) -> str:
@@ -107,8 +105,7 @@ def format_ablation(labeled: LabeledOutputs, manifest: Manifest) -> str:
         (name, _fuse_all(images, fusion).argmax(axis=1) == labeled.labels)
         for name, images, fusion in variants
     ]
-    if manifest.calibration.decision_threshold is not None:
-        rows.append(("the same, with the decision threshold", predict_labeled(labeled, manifest).correct))
+    rows.append(("the same, with the biases", predict_labeled(labeled, manifest).correct))
     has_face = np.array([bool(outputs.detections) for outputs in labeled.outputs])
     lines = ["| what is classified | all images | with a face | without |", "|---|---|---|---|"]
     for name, correct in rows:

@@ -10,8 +10,8 @@ from trainer.evaluation.bootstrap import RESAMPLES, compute_percentile_intervals
 from trainer.evaluation.calibration import simulate_calibrated_errors
 from trainer.evaluation.intervals import Interval, auc_interval, f1_interval, mean_interval
 from trainer.evaluation.metric_set import MetricKey, MetricSet
-from worker.inference.fusion import softmax
-from worker.inference.manifest import Metric
+from worker.inference.fusion import calibrate_logits, softmax
+from worker.inference.manifest import Calibration, Metric
 from worker.stats import wilson_interval
 
 _CALIBRATION_ERRORS = ("calibration_error", "calibration_error_uncalibrated")
@@ -60,14 +60,15 @@ class LabeledPredictions:
 def make_predictions(
     logits: NDArray[np.float32],
     labels: NDArray[np.int64],
-    temperature: float,
+    calibration: Calibration,
     groups: NDArray[np.int64] | None = None,
 ) -> LabeledPredictions:
     """Turn logits, float32 (N, classes), into the most probable classes and their probabilities."""
+    probabilities = calibrate_logits(logits, calibration)
     return LabeledPredictions(
-        probabilities=softmax(logits / temperature),
+        probabilities=probabilities,
         uncalibrated=softmax(logits),
-        predicted=logits.argmax(axis=1).astype(np.int64),
+        predicted=probabilities.argmax(axis=1).astype(np.int64),
         labels=labels,
         groups=np.arange(len(labels)) if groups is None else groups,
     )

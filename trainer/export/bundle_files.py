@@ -23,7 +23,6 @@ from worker.fileio import hash_file
 from worker.inference.bundle import FORMAT_VERSION, write_manifest
 from worker.inference.decode import Pixels
 from worker.inference.manifest import (
-    Calibration,
     Golden,
     InputSpec,
     Manifest,
@@ -32,6 +31,7 @@ from worker.inference.manifest import (
     OutputSpec,
     TrainingData,
     derive_version,
+    make_temperature_calibration,
 )
 from worker.inference.network import Network
 
@@ -242,7 +242,7 @@ def _make_manifest(network: NetworkSpec, config: ExportConfig, results: Training
         networks=(network,),
         detection=None,
         fusion=None,
-        calibration=Calibration("temperature", results.temperature, None),
+        calibration=make_temperature_calibration(results.temperature, len(results.classes)),
         training_data=results.training_data,
         metrics=results.metrics,
         libraries=libraries,

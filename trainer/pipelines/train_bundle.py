@@ -18,7 +18,7 @@ from trainer.data.near_duplicates import group_images
 from trainer.detection.detector_folder import DetectorManifest, load_detector
 from trainer.evaluation.fusion_fit import (
     LabeledOutputs,
-    fit_decision_threshold,
+    fit_biases,
     fit_fusion,
     format_ablation,
     predict_labeled,
@@ -29,13 +29,13 @@ from worker.errors import ConfigError
 from worker.inference.bundle import FORMAT_VERSION, Bundle, load_bundle, write_manifest
 from worker.inference.decode import Picture
 from worker.inference.manifest import (
-    Calibration,
     DetectionSettings,
     Fusion,
     Manifest,
     NetworkSpec,
     TrainingData,
     derive_version,
+    make_temperature_calibration,
 )
 from worker.inference.network import Network
 from worker.inference.predictor import Predictor
@@ -187,7 +187,7 @@ def _make_manifest(
         networks=networks,
         detection=DetectionSettings(detector.score_threshold, config.max_faces),
         fusion=Fusion(face_weight=face / 2, scene_weight=scene / 2, no_face_weight=scene),
-        calibration=Calibration("temperature", 1.0, None),
+        calibration=make_temperature_calibration(1.0, len(manifests[-1].classes)),
         training_data=TrainingData(fingerprint, sum(data.pictures for data in training_data)),
         metrics=(),
         libraries=libraries | detector.libraries,
@@ -204,11 +204,10 @@ def _average_scale(bundles: tuple[Bundle, ...]) -> float:
 def _fit(manifest: Manifest, validation: LabeledOutputs) -> Manifest:
     assert manifest.fusion is not None
     fusion, temperature = fit_fusion(validation, manifest.fusion)
-    calibration = Calibration("temperature", temperature, None)
+    calibration = replace(manifest.calibration, temperature=temperature)
     manifest = replace(manifest, fusion=fusion, calibration=calibration)
-    # After the fusion: it is a threshold of the probabilities that fusion and temperature give.
-    threshold = fit_decision_threshold(validation, manifest)
-    return replace(manifest, calibration=replace(calibration, decision_threshold=threshold))
+    # After the fusion: they are added to what fusion and temperature give.
+    return replace(manifest, calibration=replace(calibration, biases=fit_biases(validation, manifest)))
 
 
 def _find_files(config: BundleConfig, classes: tuple[str, ...]) -> dict[Split, list[ClassFile]]:

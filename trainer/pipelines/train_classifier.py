@@ -42,7 +42,7 @@ from trainer.training.trainer import TrainedNetwork, Trainer, TrainerConfig
 from trainer.training.validation import make_validation
 from worker.fileio import hash_file
 from worker.inference.bundle import load_bundle
-from worker.inference.manifest import Manifest, TrainingData
+from worker.inference.manifest import Manifest, TrainingData, make_temperature_calibration
 from worker.inference.predictor import Predictor
 from worker.paths import format_path
 
@@ -84,7 +84,8 @@ class _Data:
         self, logits: NDArray[np.float32], indices: Indices, temperature: float
     ) -> LabeledPredictions:
         """Join logits of some of the pictures, float32 (n, classes), with their labels."""
-        return make_predictions(logits, self.dataset.labels[indices], temperature, self.groups[indices])
+        calibration = make_temperature_calibration(temperature, len(self.dataset.classes))
+        return make_predictions(logits, self.dataset.labels[indices], calibration, self.groups[indices])
 
 
 def train_classifier(config: TrainingConfig, progress: Progress) -> Manifest:

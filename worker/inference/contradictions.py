@@ -15,8 +15,8 @@ def find_contradictions(manifest: Manifest) -> list[str]:
     if not all(map(_is_folder_name, classes)):
         problems.append(f"classes is {list(classes)!r}, but each has to serve as a folder's name")
     problems += _check_networks(manifest)
-    if manifest.calibration.decision_threshold is not None and len(classes) != 2:
-        problems.append("calibration.decision_threshold takes two classes")
+    if (count := len(manifest.calibration.biases)) != len(classes):
+        problems.append(f"calibration.biases has {count}, but takes one for each of {len(classes)} classes")
     if manifest.version != derive_version(manifest.networks):
         problems.append("version is not the hash of the weights")
     return problems

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.inference.detector import Detection
-from worker.inference.manifest import Fusion
+from worker.inference.manifest import Calibration, Fusion
 
 _SCORE_POWER = 3
 """A detection counts by its score to this power: at half the score an eighth.
@@ -68,7 +68,13 @@ def compute_background_share(detections: Sequence[Detection], width: int, height
     return max(0.0, 1.0 - covered / (width * height))
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def calibrate_logits(logits: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float64]:
+    """Return the calibrated probabilities of logits, float32 (N, classes)."""
+    scaled = logits.astype(np.float64) / calibration.temperature
+    return softmax(scaled + np.array(calibration.biases))
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the probabilities that logits stand for, over the last axis."""
     # Minus the maximum, which cancels out: the largest is then exp(0), and none overflows.
     exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))

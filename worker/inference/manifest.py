@@ -103,15 +103,17 @@ class Fusion:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How logits become probabilities: softmax(logits / temperature) (Guo et al. 2017).
+    """How logits become probabilities: softmax(logits / temperature + biases).
 
-    `decision_threshold`, for two classes, is the probability from which on the first is the label; None takes
-    the most probable class.
+    This is bias-corrected temperature scaling (Alexandari et al. 2020); the label is the most probable class.
+    `biases` has one for each class, in the order of the manifest's classes. They make up for classes that the
+    networks prefer, so they are where the decision threshold is: of two classes the first is the label if
+    its logit is higher by at least temperature * (biases[1] - biases[0]).
     """
 
     method: Literal["temperature"]
     temperature: Annotated[float, Range(1e-3, 1e3)]
-    decision_threshold: Annotated[float, Range(0, 1)] | None
+    biases: tuple[Annotated[float, Range(-10, 10)], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,11 @@ class Manifest:
     libraries: dict[str, str]
     command: str
     created_at: str
+
+
+def make_temperature_calibration(temperature: float, classes: int) -> Calibration:
+    """Return a calibration by the temperature alone."""
+    return Calibration("temperature", temperature, (0.0,) * classes)
 
 
 def derive_version(networks: tuple[NetworkSpec, ...]) -> str:

@@ -11,9 +11,9 @@ from worker.inference.detector import Detection, decode_detections
 from worker.inference.fusion import (
     RawOutputs,
     average_logits,
+    calibrate_logits,
     compute_background_share,
     fuse_logits,
-    softmax,
 )
 from worker.inference.network import Network, Outputs
 from worker.inference.prediction import FacePrediction, Prediction
@@ -34,7 +34,7 @@ class Predictor:
         """Predict the label of an upright picture."""
         outputs = self.run_networks(picture)
         (probabilities,) = self._calibrate(fuse_logits(outputs, self._manifest.fusion)[np.newaxis])
-        label = self._choose_label(probabilities)
+        label = _choose_label(probabilities)
         faces = self._predict_faces(picture, outputs)
         return Prediction(label, probabilities[label], probabilities, faces)
 
@@ -82,7 +82,7 @@ class Predictor:
                 (detection.right - detection.left) * x_scale,
                 (detection.bottom - detection.top) * y_scale,
                 detection.score,
-                self._choose_label(probabilities),
+                _choose_label(probabilities),
                 probabilities,
             )
             for detection, probabilities in zip(outputs.detections, self._calibrate(logits), strict=True)
@@ -90,15 +90,12 @@ class Predictor:
 
     def _calibrate(self, logits: NDArray[np.float32]) -> list[dict[str, float]]:
         """Return the probabilities of each row of float32 (N, classes), by class."""
-        probabilities = softmax(logits / self._manifest.calibration.temperature)
+        probabilities = calibrate_logits(logits, self._manifest.calibration)
         return [dict(zip(self._manifest.classes, row, strict=True)) for row in probabilities.tolist()]
 
-    def _choose_label(self, probabilities: dict[str, float]) -> str:
-        threshold = self._manifest.calibration.decision_threshold
-        if threshold is None:
-            return max(probabilities, key=probabilities.__getitem__)
-        first, second = self._manifest.classes
-        return first if probabilities[first] >= threshold else second
+
+def _choose_label(probabilities: dict[str, float]) -> str:
+    return max(probabilities, key=probabilities.__getitem__)
 
 
 def _run_all(networks: Sequence[Network], image: SourceImage) -> list[Outputs]:

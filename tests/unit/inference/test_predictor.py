@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from worker.config import BUILT_IN_BUNDLE
 from worker.inference.bundle import Bundle, load_bundle
 from worker.inference.decode import Picture
 from worker.inference.fusion import RawOutputs
+from worker.inference.manifest import Calibration
 from worker.inference.prediction import Prediction
 from worker.inference.predictor import Predictor
 
@@ -25,33 +28,39 @@ class StubPredictor(Predictor):
         return RawOutputs((), np.empty((0, 2), np.float32), self._scene_logits)
 
 
-def predict(logits: list[float], threshold: float | None, temperature: float = 1.0) -> Prediction:
+def predict(
+    logits: list[float], temperature: float = 1.0, biases: tuple[float, float] = (0.0, 0.0)
+) -> Prediction:
     bundle = load_bundle(BUILT_IN_BUNDLE)
     assert bundle.manifest.fusion is not None
     manifest = replace(
         bundle.manifest,
-        calibration=replace(
-            bundle.manifest.calibration, temperature=temperature, decision_threshold=threshold
-        ),
+        calibration=Calibration("temperature", temperature, biases),
         fusion=replace(bundle.manifest.fusion, no_face_weight=1.0),
     )
     predictor = StubPredictor(replace(bundle, manifest=manifest), np.array(logits, np.float32))
     return predictor.predict(Picture(np.zeros((8, 8, 3), np.uint8), 8, 8))
 
 
-@pytest.mark.parametrize(
-    ("threshold", "label"), [(None, "happy"), (0.5, "happy"), (0.74, "happy"), (0.76, "sad"), (1.0, "sad")]
+@pytest.mark.parametrize(("bias", "label"), [(0.0, "happy"), (-0.5, "happy"), (-0.6, "sad"), (-5.0, "sad")])
+def test_biases_move_the_decision_threshold(bias: float, label: str) -> None:
+    assert predict([float(np.log(3)), 0.0], biases=(bias, -bias)).label == label  # log(3) is 1.0986
+
+
+@given(
+    st.tuples(st.floats(-50, 50), st.floats(-50, 50)),
+    st.floats(0.05, 20),
+    st.tuples(st.floats(-10, 10), st.floats(-10, 10)),
 )
-def test_the_first_class_is_the_label_from_the_decision_threshold_on(
-    threshold: float | None, label: str
+def test_the_confidence_is_the_probability_of_the_label_and_never_under_a_half(
+    logits: tuple[float, float], temperature: float, biases: tuple[float, float]
 ) -> None:
-    prediction = predict([float(np.log(3)), 0.0], threshold)  # happy 0.75, sad 0.25
-    assert prediction.label == label
-    assert prediction.confidence == pytest.approx(0.75 if label == "happy" else 0.25)
-    assert prediction.probabilities == pytest.approx({"happy": 0.75, "sad": 0.25})
+    prediction = predict(list(logits), temperature, biases)
+    assert prediction.confidence == prediction.probabilities[prediction.label] >= 0.5
+    assert sum(prediction.probabilities.values()) == pytest.approx(1.0)
 
 
 def test_a_temperature_changes_the_confidence_and_not_the_label() -> None:
-    cold, hot = (predict([2.0, 0.0], None, temperature) for temperature in (0.5, 2.0))
+    cold, hot = (predict([2.0, 0.0], temperature) for temperature in (0.5, 2.0))
     assert cold.label == hot.label
     assert cold.confidence > hot.confidence > 0.5

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trainer.evaluation.fusion_fit import (
     LabeledOutputs,
-    fit_decision_threshold,
+    fit_biases,
     fit_fusion,
     format_ablation,
     predict_labeled,
@@ -26,8 +26,8 @@ LABELS = np.random.default_rng(0).integers(0, 2, 400)
 TRUE_LOGITS = np.eye(2)[LABELS] - 0.5
 
 
-def make_manifest(fusion: Fusion = START, decision_threshold: float | None = None) -> Manifest:
-    calibration = Calibration("temperature", 1.0, decision_threshold)
+def make_manifest(fusion: Fusion = START, biases: tuple[float, ...] = (0.0, 0.0)) -> Manifest:
+    calibration = Calibration("temperature", 1.0, biases)
     manifest = load_bundle(BUILT_IN_BUNDLE).manifest
     return replace(manifest, classes=("happy", "sad"), fusion=fusion, calibration=calibration)
 
@@ -172,6 +172,7 @@ def test_the_ablation_has_a_row_for_each_part():
         "the largest face, else the scene": [75, 100, 0],
         "all faces by area and score, else the scene": [0, 0, 0],
         "faces and scene together": pytest.approx([first_class / 4, 0, first_class]),
+        "the same, with the biases": pytest.approx([first_class / 4, 0, first_class]),
     }
 
 
@@ -187,41 +188,47 @@ def test_every_accuracy_of_the_ablation_has_its_interval_and_its_number_of_image
     assert re.search(r"\| \d+\.\d% \(\d+\.\d% to \d+\.\d%\) of 300 \|", table.splitlines()[2])
 
 
-def fit_threshold(labeled: LabeledOutputs) -> float:
-    threshold = fit_decision_threshold(labeled, make_manifest())
-    assert threshold is not None
-    return threshold
+def fit_biases_of(logits: NDArray[np.float32]) -> tuple[float, ...]:
+    return fit_biases(make_outputs(logits, logits, len(LABELS)), make_manifest())
 
 
-def test_the_threshold_makes_up_for_a_class_that_classifiers_prefer():
+def test_biases_make_up_for_a_class_that_classifiers_prefer():
     even = draw_logits(3, 1)
-    biased = even + np.array([1.0, 0.0], np.float32)
-    threshold, biased_threshold = (
-        fit_threshold(make_outputs(logits, logits, len(LABELS))) for logits in (even, biased)
-    )
-    assert threshold == pytest.approx(0.5, abs=0.1)
-    assert biased_threshold == pytest.approx(1 / (1 + np.exp(-1) * (1 / threshold - 1)), abs=1e-3)
+    happy, sad = fit_biases_of(even)
+    happier, sadder = fit_biases_of(even + np.array([1.0, 0.0], np.float32))
+    assert happy == pytest.approx(0.0, abs=0.2)
+    assert (happy - happier, sadder - sad) == pytest.approx((0.5, 0.5), abs=1e-3)
 
 
-def test_the_threshold_does_not_depend_on_which_class_is_larger():
+def test_biases_have_a_sum_of_0_and_are_bounded():
+    biases = fit_biases_of(draw_logits(3, 1) + np.array([40.0, 0.0], np.float32))
+    assert biases == pytest.approx((-1.0, 1.0))
+
+
+def test_biases_do_not_depend_on_which_class_is_larger():
     logits = draw_logits(3, 1)
     labeled = make_outputs(logits, logits)
     indices = [*np.flatnonzero(LABELS == 0), *np.flatnonzero(LABELS == 1)[::4]]
     fewer = LabeledOutputs(
         tuple(labeled.outputs[index] for index in indices), LABELS[indices], np.arange(len(indices))
     )
-    assert fit_threshold(fewer) == pytest.approx(fit_threshold(labeled), abs=0.07)
+    assert fit_biases(fewer, make_manifest()) == pytest.approx(fit_biases(labeled, make_manifest()), abs=0.15)
 
 
-def test_more_than_two_classes_have_no_threshold():
-    manifest = replace(make_manifest(), classes=("happy", "neutral", "sad"))
-    labeled = make_outputs(draw_logits(2, 1), draw_logits(2, 2))
-    assert fit_decision_threshold(labeled, manifest) is None
+def test_each_of_three_classes_has_a_bias():
+    labels = np.random.default_rng(0).integers(0, 3, 600)
+    noise = np.random.default_rng(1).normal(0, 1, (600, 3))
+    preferred = np.array([0.8, 0.0, -0.8])
+    logits = (3 * np.eye(3)[labels] + noise + preferred).astype(np.float32)
+    outputs = tuple(RawOutputs((), np.empty((0, 3), np.float32), row) for row in logits)
+    manifest = replace(make_manifest(biases=(0.0,) * 3), classes=("happy", "neutral", "sad"))
+    biases = fit_biases(LabeledOutputs(outputs, labels, np.arange(600)), manifest)
+    assert biases == pytest.approx(-preferred, abs=0.2)
 
 
-def test_the_ablation_says_what_the_threshold_brings():
-    biased = draw_logits(3, 1) + np.array([4.0, 0.0], np.float32)
-    labeled = make_outputs(biased, biased)
-    manifest = make_manifest(decision_threshold=fit_threshold(labeled))
-    *_, together, with_threshold = read_accuracies(format_ablation(labeled, manifest)).values()
-    assert with_threshold[0] > together[0] + 10
+def test_the_ablation_says_what_the_biases_bring():
+    logits = draw_logits(3, 1) + np.array([4.0, 0.0], np.float32)
+    labeled = make_outputs(logits, logits)
+    manifest = make_manifest(biases=fit_biases(labeled, make_manifest()))
+    *_, together, with_biases = read_accuracies(format_ablation(labeled, manifest)).values()
+    assert with_biases[0] > together[0] + 10

@@ -8,7 +8,7 @@ from sklearn import metrics as sklearn_metrics
 
 from tests.drawn_predictions import draw_predictions
 from trainer.evaluation.metrics import LabeledPredictions, compute_metrics, format_interval, make_predictions
-from worker.inference.manifest import Metric
+from worker.inference.manifest import Metric, make_temperature_calibration
 
 NAMES = {
     "accuracy",
@@ -29,7 +29,7 @@ def index_metrics(metrics: tuple[Metric, ...]) -> dict[tuple[str, str | None], M
 
 def predict(predicted: list[int], labels: list[int], classes: int = 2) -> LabeledPredictions:
     logits = 2 * np.eye(classes, dtype=np.float32)[predicted]
-    return make_predictions(logits, np.array(labels), temperature=1.0)
+    return make_predictions(logits, np.array(labels), make_temperature_calibration(1.0, classes))
 
 
 def test_every_metric_is_there_for_all_classes_and_for_each_that_it_is_defined_for():

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from tests.drawing import draw_jpeg
 from tests.patience import scale
-from worker.errors import StoreError
+from worker.errors import REVIEW_REASONS, StoreError
 from worker.paths import restore_path
 from worker.store.read_connection import open_read_connection
 
@@ -234,5 +234,6 @@ class Home:
             assert row.sha256 == hashlib.sha256(self.dropped[row.source]).hexdigest()
             assert files[row.path] == self.dropped[row.source]
             assert row.folder == row.path.parts[0]
-            assert row.status == ("quarantined" if row.reason else "filed")
-            assert row.predictions == (0 if row.reason else 1)
+            is_refused = row.reason is not None and row.reason not in REVIEW_REASONS
+            assert row.status == ("quarantined" if is_refused else "filed")
+            assert row.predictions == (0 if is_refused else 1)

@@ -47,12 +47,16 @@ class InboxConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Which bundle predicts, in how many processes, and from which confidence a label counts."""
+    """Which bundle predicts, in how many processes, and which of its predictions go to review.
+
+    `no_face` is for photos in which no face is detected; a bundle that detects none is not affected.
+    """
 
     bundle: str = "default"
     processes: Annotated[int, Range(0, 1024)] = 0
     batch_size: Annotated[int, Range(1, 4096)] = 32
     min_confidence: Annotated[float, Range(0, 1)] = 0.0
+    no_face: Literal["judge", "review"] = "judge"
 
 
 @dataclass(frozen=True, slots=True)

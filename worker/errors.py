@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a file has no prediction: the code in its row, by which quarantined files can be queried."""
+    """Why a file is in quarantine or a photo in review: the code in its row, by which it can be queried."""
 
     EMPTY = "empty"
     NOT_AN_IMAGE = "not_an_image"
@@ -15,6 +15,12 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     DECODER_CRASHED = "decoder_crashed"
     DECODE_TIMEOUT = "decode_timeout"
+    UNSURE = "unsure"
+    NO_FACE = "no_face"
+
+
+REVIEW_REASONS = (Reason.UNSURE, Reason.NO_FACE)
+"""Those of photos that have a prediction, and go to review; with any other a file goes to quarantine."""
 
 
 class MoodsortError(Exception):

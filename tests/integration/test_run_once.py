@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.drawing import build_pixel_bomb, draw_jpeg, draw_noise, draw_photo, encode_image
 from tests.home import COMMAND, LONG_SECONDS, Home, wait_until
@@ -62,7 +63,20 @@ def test_a_photo_under_min_confidence_goes_to_review(home: Home) -> None:
     home.configure(model={"min_confidence": 1.0})
     home.drop("a.jpg", draw_jpeg(1))
     home.run_once()
-    assert [row.path for row in home.read_rows()] == [Path("review/a.jpg")]
+    assert [(row.path, row.reason) for row in home.read_rows()] == [(Path("review/a.jpg"), "unsure")]
+    home.check_promises()
+
+
+@pytest.mark.parametrize(("no_face", "folders"), [("judge", {"happy", "sad"}), ("review", {"review"})])
+def test_a_photo_without_a_face_goes_where_the_configuration_says(
+    home: Home, no_face: str, folders: set[str]
+) -> None:
+    home.configure(model={"no_face": no_face})
+    home.drop("plain.png", encode_image(Image.new("RGB", (80, 60), "grey"), "PNG"))
+    home.run_once()
+    (row,) = home.read_rows()
+    assert row.path.parts[0] in folders
+    assert row.reason == ("no_face" if no_face == "review" else None)
     home.check_promises()
 
 

@@ -32,8 +32,8 @@ _STATISTICS = ("photos", "share", "mean_confidence", "corrected")
 def stats(config_file: Path | None, since: str | None, by: str | None, output_format: str) -> None:
     """Count photos: number, share of all that are counted, mean confidence, and number of corrections.
 
-    A photo counts under its corrected label where it has one. --by reason counts the photos that could not
-    be read.
+    A photo counts under its corrected label where it has one. --by reason counts those in review and
+    in quarantine.
     """
     filters = Filters(since=parse_start(since, datetime.now(UTC)) if since else None)
     with open_log(load_config(config_file).database.url) as prediction_log:

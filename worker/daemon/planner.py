@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from worker.config import Config
+from worker.errors import REVIEW_REASONS, Reason
 from worker.fileio import FileIdentity
 from worker.paths import find_free_path
 from worker.pool.prediction_task import PhotoResult
@@ -58,10 +59,22 @@ def choose_folder(result: PlannedResult, config: Config) -> str:
     """Name the folder that a result calls for."""
     if isinstance(result, Refused):
         return config.folders.quarantine
+    reason, _ = explain_folder(result, config)
+    return config.folders.review if reason else result.result.prediction.label
+
+
+def explain_folder(result: PlannedResult, config: Config) -> tuple[Reason | None, str | None]:
+    """Return why a photo does not go to its label's folder, as a code and a sentence; else None for both."""
+    if isinstance(result, Refused):
+        return result.reason, result.detail
     prediction = result.result.prediction
+    # Before the confidence: it says more, and holds however confident the prediction is.
+    if config.model.no_face == "review" and prediction.faces == ():
+        return Reason.NO_FACE, "no face is detected in it, and model.no_face is review"
     if prediction.confidence < config.model.min_confidence:
-        return config.folders.review
-    return prediction.label
+        limit = f"model.min_confidence is {config.model.min_confidence:g}"
+        return Reason.UNSURE, f"the confidence of {prediction.label} is {prediction.confidence:.3f}; {limit}"
+    return None, None
 
 
 def choose_destination(photo: Photo, folder: str, config: Config, reserved: Collection[Path]) -> Path:
@@ -78,22 +91,28 @@ def plan_move(
     folder = choose_folder(result, config)
     destination = choose_destination(photo, folder, config, reserved)
     relative = destination.relative_to(config.root)
+    reason, detail = explain_folder(result, config)
     log_fields: dict[str, object] = {
-        "event": "filed",
+        "event": name_event(reason),
         "photo_id": photo.photo_id,
         "path": photo.source.relative_to(config.root),
         "to": relative,
     }
-    identity = result.file.identity if result.file else None
-    move = PendingMove(photo, folder, destination, identity, log_fields)
+    if reason is not None:
+        log_fields |= {"reason": reason.value, "detail": detail}
+    prediction = None if isinstance(result, Refused) else result.result.prediction
+    if prediction is not None:
+        log_fields |= {"label": prediction.label, "confidence": round(prediction.confidence, 3)}
+    move = PendingMove(photo, folder, destination, result.file.identity if result.file else None, log_fields)
     content = _describe_content(photo, result)
-    if isinstance(result, Refused):
-        log_fields |= {"event": "quarantined", "reason": result.reason.value, "detail": result.detail}
-        reason, detail = result.reason, result.detail
-        return move, Decision(photo.photo_id, folder, relative, content, None, reason, detail, at)
-    prediction = result.result.prediction
-    log_fields |= {"label": prediction.label, "confidence": round(prediction.confidence, 3)}
-    return move, Decision(photo.photo_id, folder, relative, content, prediction, None, None, at)
+    return move, Decision(photo.photo_id, folder, relative, content, prediction, reason, detail, at)
+
+
+def name_event(reason: Reason | None) -> str:
+    """Name what happens to a photo, for the log: filed, or sent to review or quarantine for a reason."""
+    if reason is None:
+        return "filed"
+    return "review" if reason in REVIEW_REASONS else "quarantined"
 
 
 def _describe_content(photo: Photo, result: PlannedResult) -> Content:

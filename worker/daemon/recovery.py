@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.config import Config
-from worker.daemon.planner import PendingMove, Photo
+from worker.daemon.planner import PendingMove, Photo, name_event
 from worker.daemon.worker import Worker
 from worker.filing import Mover, RecoveryAction, plan_recovery, read_path_state
 from worker.store import Unfinished
@@ -43,7 +43,7 @@ def _resume(worker: Worker, row: Unfinished, source: Path, mover: Mover, config:
     destination = config.root / row.destination
     mover.discard_copy(row.photo_id, destination)
     log_fields: dict[str, object] = {
-        "event": "quarantined" if row.reason else "filed",
+        "event": name_event(row.reason),
         "photo_id": row.photo_id,
         "path": row.source,
         "to": row.destination,

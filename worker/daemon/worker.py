@@ -244,8 +244,7 @@ class Worker:
         for move in self._photos.arrivals:
             self._inbox.let_go(move.photo.source)
             self.tally[move.folder] += 1
-            is_quarantined = move.log_fields["event"] == "quarantined"
-            logger.info("quarantined" if is_quarantined else "filed", extra=move.log_fields)
+            logger.info(move.log_fields["event"], extra=move.log_fields)
         for photo in self._photos.gone:
             self._inbox.let_go(photo.source)
             self.tally["missing"] += 1

@@ -16,6 +16,7 @@ _NOISY_LIBRARIES = ("PIL", "alembic", "sqlalchemy", "watchdog")
 
 _SENTENCES = {
     "filed": "{path} → {to} ({label} {confidence:.2f})",
+    "review": "{path} → {to} ({label} {confidence:.2f}, {reason})",
     "quarantined": "{path} → {to} ({reason}: {detail})",
 }
 """The everyday events as a terminal shows them; any other event is its message, then its fields."""

@@ -43,7 +43,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The destination of one photo with its prediction, or with the reason why it has none.
+    """The destination of one photo with its prediction, and with the reason why no label's folder takes it.
 
     `folder` is the name of a label folder, of review or of quarantine; `destination` is the exact path.
     """

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from worker.errors import REVIEW_REASONS
 from worker.inference.prediction import Prediction
 from worker.paths import encode_undecodable, format_path, restore_path
 from worker.store import locks
@@ -47,11 +48,12 @@ _SELECT: dict[tuple[Status, ...], Select[Any]] = {
 _UPDATE: dict[tuple[Status, ...], Update] = {
     statuses: update(photos).where(_match_photo(statuses)) for statuses in (ACTIVE, _DECIDED)
 }
+_HAS_PREDICTION = or_(photos.c.reason.is_(None), *(photos.c.reason == reason for reason in REVIEW_REASONS))
 _UPDATE_FILED = (
     update(photos)
     .where(_match_photo(_DECIDED))
     .values(
-        status=case((photos.c.reason.is_(None), Status.FILED), else_=Status.QUARANTINED),
+        status=case((_HAS_PREDICTION, Status.FILED), else_=Status.QUARANTINED),
         filed_at=bindparam("at"),
     )
 )
@@ -165,8 +167,8 @@ class Turn:
     def _delete_prediction(self, photo_id: int) -> None:
         """Delete the prediction of a decision that was not carried out; older ones stay."""
         row = self._read_row(photo_id, ACTIVE)
-        # A decision with a reason has no prediction: the newest one would be that of an older decision.
-        if row.status == Status.DECIDED and row.reason is None:
+        # A refusal has no prediction: the newest one would be that of an older decision.
+        if row.status == Status.DECIDED and (row.reason is None or row.reason in REVIEW_REASONS):
             self._connection.execute(_DELETE_NEWEST_PREDICTION, {"photo_id": photo_id})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.errors import Reason
+from worker.errors import REVIEW_REASONS, Reason
 from worker.inference.prediction import Prediction
 from worker.store import Arrival, Content, Decision, Store, Turn, open_store
 from worker.store.read_connection import open_read_connection
@@ -37,12 +37,13 @@ class Work:
     ) -> Decision:
         other_label = "sad" if label == "happy" else "happy"
         probabilities = {label: confidence, other_label: 1 - confidence}
+        is_refused = reason is not None and reason not in REVIEW_REASONS
         return Decision(
             photo_id=photo_id,
             folder=Path(destination).parts[0],
             destination=Path(destination),
             content=Content(sha256="ab" * 32, size_bytes=10, width=4, height=3),
-            prediction=None if reason else Prediction(label, confidence, probabilities, faces=None),
+            prediction=None if is_refused else Prediction(label, confidence, probabilities, faces=None),
             reason=reason,
             detail=f"it is {reason}" if reason else None,
             decided_at=NOW,

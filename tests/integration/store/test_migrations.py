@@ -24,7 +24,7 @@ from worker.store.upgrade import find_migrations_folder, read_current_revision, 
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
-_FOLLOWING_REVISION = "0003"
+_FOLLOWING_REVISION = f"{int(HEAD) + 1:04}"
 
 _FOLLOWING_MIGRATION = '''
 """Rebuild photos with one more column."""
@@ -32,8 +32,8 @@ _FOLLOWING_MIGRATION = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "{revision}"
+down_revision = "{head}"
 
 def upgrade():
     op.execute("DROP VIEW prediction_log")
@@ -61,7 +61,7 @@ def _add_migration(tmp_path: Path, fault: str = "pass") -> Path:
     scripts = tmp_path / "migrations of 100%"
     shutil.copytree(find_migrations_folder(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
     (scripts / "versions" / f"{_FOLLOWING_REVISION}_stars.py").write_text(
-        _FOLLOWING_MIGRATION.format(fault=fault)
+        _FOLLOWING_MIGRATION.format(fault=fault, revision=_FOLLOWING_REVISION, head=HEAD)
     )
     return scripts
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from worker.errors import Reason
+from worker.errors import REVIEW_REASONS, Reason
 from worker.inference.prediction import FacePrediction, Prediction
 from worker.store import Arrival, Status, Store, open_store
 from worker.store.schema import predictions
@@ -62,6 +62,30 @@ def test_a_path_may_come_again_once_its_photo_is_filed(store: Store, model: int,
         (second,) = turn.take_on([Arrival(Path("inbox/a.jpg"), 9, NOW)])
     assert second is not None
     assert second != first
+
+
+@pytest.mark.parametrize("reason", REVIEW_REASONS)
+def test_a_photo_in_review_is_filed_with_its_prediction_and_its_reason(
+    store: Store, model: int, database_url: str, work: Any, reason: Reason
+) -> None:
+    (photo_id,) = work.take_on(store, "inbox/a.jpg")
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id, "review/a.jpg", reason=reason), model)
+        turn.record_filed(photo_id, NOW)
+    query = "SELECT path, label, status, reason, detail FROM prediction_log"
+    assert work.query(database_url, query) == [
+        ("review/a.jpg", "happy", "filed", reason.value, f"it is {reason}")
+    ]
+
+
+def test_the_prediction_of_a_photo_that_went_to_review_is_dropped_with_its_decision(
+    store: Store, model: int, database_url: str, work: Any
+) -> None:
+    (photo_id,) = work.take_on(store, "inbox/a.jpg")
+    with store.begin_turn() as turn:
+        turn.decide(work.make_decision(photo_id, "review/a.jpg", reason=Reason.UNSURE), model)
+        turn.retry(photo_id)
+    assert work.query(database_url, "SELECT count(*) FROM predictions") == [(0,)]
 
 
 def test_a_decision_is_recorded_with_its_prediction(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from worker.config import Config, Folders, ModelConfig
 from worker.daemon.planner import Photo, choose_folder, plan_move
 from worker.errors import Reason
 from worker.fileio import FileIdentity
-from worker.inference.prediction import Prediction
+from worker.inference.prediction import FacePrediction, Prediction
 from worker.pool.prediction_task import PhotoResult
 from worker.pool.protocol import Completed, Refused, SourceFile
 
@@ -20,9 +21,14 @@ CONFIG = Config(folders=Folders(root="/nowhere/photos"), model=ModelConfig(min_c
 PHOTO = Photo(7, Path("/nowhere/photos/inbox/beach/a.jpg"), 300)
 
 
-def make_completed(confidence: float) -> Completed[PhotoResult]:
+FACE = FacePrediction(0.0, 0.0, 9.0, 9.0, 0.9, "happy", {"happy": 0.9, "sad": 0.1})
+
+
+def make_completed(
+    confidence: float, faces: tuple[FacePrediction, ...] | None = None
+) -> Completed[PhotoResult]:
     probabilities = {"happy": confidence, "sad": 1 - confidence}
-    prediction = Prediction("happy", confidence, probabilities, None)
+    prediction = Prediction("happy", confidence, probabilities, faces)
     return Completed(7, SOURCE, 0.1, PhotoResult(40, 30, prediction))
 
 
@@ -39,6 +45,36 @@ def test_a_photo_under_min_confidence_goes_to_review(confidence: float, folder: 
 
 def test_without_min_confidence_nothing_goes_to_review() -> None:
     assert choose_folder(make_completed(0.0), replace(CONFIG, model=ModelConfig())) == "happy"
+
+
+@pytest.mark.parametrize(
+    ("no_face", "faces", "folder"),
+    [
+        ("review", (), "review"),
+        ("review", (FACE,), "happy"),
+        ("review", None, "happy"),  # of a bundle that does not detect faces
+        ("judge", (), "happy"),
+    ],
+)
+def test_a_photo_without_a_face_goes_to_review_if_the_configuration_says_so(
+    no_face: Any, faces: tuple[FacePrediction, ...] | None, folder: str
+) -> None:
+    config = replace(CONFIG, model=ModelConfig(no_face=no_face))
+    assert choose_folder(make_completed(0.9, faces), config) == folder
+
+
+def test_a_photo_in_review_keeps_its_prediction_and_says_why_it_is_there() -> None:
+    move, decision = plan_move(PHOTO, make_completed(0.55), CONFIG, set(), AT)
+    assert decision.prediction is not None
+    assert decision.reason is Reason.UNSURE
+    assert decision.detail == "the confidence of happy is 0.550; model.min_confidence is 0.6"
+    assert (move.log_fields["event"], move.log_fields["reason"]) == ("review", "unsure")
+
+
+def test_no_face_is_the_reason_of_a_photo_that_is_unsure_as_well() -> None:
+    config = replace(CONFIG, model=ModelConfig(min_confidence=0.6, no_face="review"))
+    _, decision = plan_move(PHOTO, make_completed(0.55, ()), config, set(), AT)
+    assert decision.reason is Reason.NO_FACE
 
 
 def test_a_file_that_is_refused_goes_to_quarantine() -> None:

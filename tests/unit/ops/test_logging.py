@@ -108,6 +108,19 @@ def test_a_filed_photo_reads_as_a_sentence() -> None:
     assert line == "inbox/holiday.jpg → happy/holiday.jpg (happy 0.97)"
 
 
+def test_a_photo_in_review_reads_as_a_sentence_with_its_reason() -> None:
+    line = format_text(
+        event="review",
+        path="a.jpg",
+        to="review/a.jpg",
+        label="sad",
+        confidence=0.553,
+        reason=Reason.UNSURE,
+        detail="the confidence of sad is 0.553",
+    )
+    assert line == "a.jpg → review/a.jpg (sad 0.55, unsure)"
+
+
 def test_a_quarantined_photo_reads_as_a_sentence() -> None:
     line = format_text(
         event="quarantined", path="a.jpg", to="quarantine/a.jpg", reason=Reason.DAMAGED, detail="is cut off"

@@ -1,4 +1,4 @@
-"""Revision 0002: a log that the first release has written keeps its rows, under the new names."""
+"""A log that the first release has written keeps its rows, under the names and with the reasons of today."""
 
 import json
 import sqlite3
@@ -39,6 +39,7 @@ _ROWS_OF_0001: dict[str, list[dict[str, Any]]] = {
             (1, "happy", "filed", None),
             (2, "scores", "filed", None),
             (3, "quarantine", "quarantined", "damaged"),
+            (4, "review", "filed", None),
         )
     ],
     "models": [
@@ -63,6 +64,7 @@ _ROWS_OF_0001: dict[str, list[dict[str, Any]]] = {
         for photo_id, label, faces in (
             (1, "happy", [_BOX | {"scores": _PROBABILITIES}, _BOX | {"scores": _PROBABILITIES}]),
             (2, "scores", null()),
+            (4, "happy", null()),
         )
     ],
     "corrections": [
@@ -102,17 +104,19 @@ def test_a_log_of_revision_0001_keeps_its_photos_probabilities_and_faces(
 
     assert read_revision(database_url) == HEAD
     query = (
-        "SELECT id, path, status, label, corrected_label, model, probabilities FROM prediction_log ORDER BY 1"
+        "SELECT id, path, status, reason, label, corrected_label, model, probabilities FROM prediction_log "
+        "ORDER BY 1"
     )
     rows = [(*row, _read_json(probabilities)) for *row, probabilities in work.query(database_url, query)]
     assert rows == [
-        (1, "happy/1.jpg", "filed", "happy", None, "small@aaa", _PROBABILITIES),
-        (2, "scores/2.jpg", "filed", "scores", "happy", "small@aaa", _PROBABILITIES),
-        (3, "quarantine/3.jpg", "quarantined", None, None, None, None),
+        (1, "happy/1.jpg", "filed", None, "happy", None, "small@aaa", _PROBABILITIES),
+        (2, "scores/2.jpg", "filed", None, "scores", "happy", "small@aaa", _PROBABILITIES),
+        (3, "quarantine/3.jpg", "quarantined", "damaged", None, None, None, None),
+        (4, "review/4.jpg", "filed", "unsure", "happy", None, "small@aaa", _PROBABILITIES),
     ]
     query = "SELECT faces FROM predictions ORDER BY id"
     face = _BOX | {"probabilities": _PROBABILITIES}
-    assert [_read_json(faces) for (faces,) in work.query(database_url, query)] == [[face, face], None]
+    assert [_read_json(faces) for (faces,) in work.query(database_url, query)] == [[face, face], None, None]
 
 
 def test_photos_are_filed_in_a_log_of_revision_0001_after_its_upgrade(database_url: str, work: Any) -> None:

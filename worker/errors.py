@@ -23,6 +23,12 @@ REVIEW_REASONS = (Reason.UNSURE, Reason.NO_FACE)
 """Those of photos that have a prediction, and go to review; with any other a file goes to quarantine."""
 
 
+def suggest_extra(extra: str) -> str:
+    """Return the remedy for a library that is missing: install moodsort with one of its extras."""
+    # From a clone, as in the README: a name alone would ask a package index that does not have it.
+    return f"in a clone of moodsort type: pipx install --force '.[{extra}]'"
+
+
 class MoodsortError(Exception):
     """Base class of the errors below. The message is one line for each problem: what, where; remedy.
 

@@ -275,4 +275,5 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch, photos, tmp_path
         photos,
         *("--faces", photos, "--teacher", tmp_path / "teacher.onnx", "--out", tmp_path / "detector"),
     )
-    assert line == "detector train needs cv2, not installed: pip install 'moodsort[detector]'"
+    assert line.startswith("detector train needs cv2, not installed; ")
+    assert line.endswith("pipx install --force '.[detector]'")

@@ -239,5 +239,5 @@ def test_folders_without_two_classes_are_refused_in_one_line(tmp_path):
 def test_missing_libraries_are_named_with_the_command_that_installs_them(data, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
-    with pytest.raises(ConfigError, match=r"pip install 'moodsort\[train\]'"):
+    with pytest.raises(ConfigError, match=r"pipx install --force '\.\[train\]'"):
         run(data, "--labels")

@@ -283,7 +283,7 @@ def test_onnx_without_its_libraries_is_refused_with_what_installs_them(monkeypat
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
     check_exports(("saved_model",))
-    with pytest.raises(ConfigError, match=r"pip install 'moodsort\[onnx\]'") as refusal:
+    with pytest.raises(ConfigError, match=r"pipx install --force '\.\[onnx\]'") as refusal:
         check_exports(("onnx",))
     assert "\n" not in str(refusal.value)
 

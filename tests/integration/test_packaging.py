@@ -102,7 +102,7 @@ def test_without_tensorflow_train_says_how_to_install_it(installed: Path, tmp_pa
     process = subprocess.run(command, cwd=tmp_path, env=_make_environment(), capture_output=True, text=True)
     assert process.returncode in (1, 2)
     assert process.stderr.count("\n") == 1
-    assert "pip install 'moodsort[train]'" in process.stderr
+    assert "pipx install --force '.[train]'" in process.stderr
 
 
 def _run(*command: str | Path, cwd: Path | None = None) -> str:

@@ -165,7 +165,7 @@ def test_the_command_needs_no_tensorflow_to_say_how_it_is_installed(tmp_path, mo
     assert run_python(code).returncode == 0
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'moodsort\[train\]'"):
+    with pytest.raises(ConfigError, match=r"pipx install --force '\.\[train\]'"):
         train.main([str(tmp_path), "--out", str(tmp_path / "bundle")], standalone_mode=False)
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.errors import ConfigError
+from worker.errors import ConfigError, suggest_extra
 
 _LOG_LEVEL, _QUIET = "TF_CPP_MIN_LOG_LEVEL", "2"
 
@@ -53,9 +53,7 @@ def require_libraries(purpose: str, names: Sequence[str], extra: str = "train") 
     """Raise ConfigError where one of these libraries of moodsort[`extra`] is missing."""
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
-        raise ConfigError(
-            f"{purpose} needs {', '.join(missing)}, not installed: pip install 'moodsort[{extra}]'"
-        )
+        raise ConfigError(f"{purpose} needs {', '.join(missing)}, not installed; {suggest_extra(extra)}")
 
 
 def format_command(arguments: Sequence[str] | None = None) -> str:

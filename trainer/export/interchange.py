@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.errors import BundleError, ConfigError
+from worker.errors import BundleError, ConfigError, suggest_extra
 from worker.inference.decode import Pixels
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def check_exports(formats: Sequence[str]) -> None:
     """Raise ConfigError where libraries that a format needs are missing; it says how to install them."""
     missing = [name for name in _ONNX_LIBRARIES if importlib.util.find_spec(name) is None]
     if "onnx" in formats and missing:
-        raise ConfigError(
-            f"--export onnx needs {', '.join(missing)}, not installed: pip install 'moodsort[onnx]'"
-        )
+        raise ConfigError(f"--export onnx needs {', '.join(missing)}, not installed; {suggest_extra('onnx')}")
 
 
 def write_exports(

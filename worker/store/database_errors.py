@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from worker.errors import MoodsortError, StoreError, Transient
+from worker.errors import MoodsortError, StoreError, Transient, suggest_extra
 
 _SQLITE_PRIMARY = 0xFF
 """An extended result code carries its primary one in the low byte (sqlite.org/rescode.html)."""
@@ -73,6 +73,4 @@ def translate_postgres_error(
 
 def make_missing_driver_error(where: str) -> StoreError:
     """Return the error of a PostgreSQL database where psycopg is not installed."""
-    return StoreError(
-        f"{where}: needs the PostgreSQL driver; install it with pip install 'moodsort[postgres]'"
-    )
+    return StoreError(f"{where}: needs the PostgreSQL driver; {suggest_extra('postgres')}")

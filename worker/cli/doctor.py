@@ -46,4 +46,4 @@ def _run_checks(config_file: Path | None) -> Iterator[CheckResult]:
         "configuration",
         f"{format_path(path)} is valid" if path else "there is no config.toml; the defaults apply",
     )
-    yield from examine(config)
+    yield from examine(config, path)

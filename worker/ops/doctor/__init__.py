@@ -1,6 +1,7 @@
 """Look for what keeps a worker from its work, and say what to do about it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from worker.config import Config
 from worker.ops.doctor.database import check_database, check_sqlite, find_database_folder
@@ -18,8 +19,11 @@ from worker.ops.doctor.system import check_events, check_open_files, check_worke
 __all__ = ["CheckResult", "CheckState", "examine"]
 
 
-def examine(config: Config) -> Iterator[CheckResult]:
-    """Check everything that a worker needs, and leave everything as it was."""
+def examine(config: Config, config_file: Path | None) -> Iterator[CheckResult]:
+    """Check everything that a worker needs, and leave everything as it was.
+
+    `config_file` is what the configuration was read from; None where the defaults apply.
+    """
     classes = read_classes(config)
     photo_folders = list_folders(config, classes)
     disks = {"photos": config.root}
@@ -28,7 +32,7 @@ def examine(config: Config) -> Iterator[CheckResult]:
         disks["database"] = database_folder
         writable_folders["the database's folder"] = database_folder
     yield from check_worker(config)
-    yield from check_folders(writable_folders)
+    yield from check_folders(writable_folders, config_file)
     if classes:
         yield from check_labels(config.folders, classes)
     yield from check_moves(photo_folders, config.inbox_folder)

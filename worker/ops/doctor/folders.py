@@ -25,6 +25,11 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP
 """How file systems say that they have no hard links (link(2))."""
 
 
+_CHANGE_FOLDER = (
+    "change to a folder of your own, or set folders.root in a config.toml and name that with --config"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """The size of a file system and what is free of it, in bytes."""
@@ -46,6 +51,11 @@ def make_and_remove(folder: Path) -> None:
         pass
 
 
+def is_own_folder(folder: Path) -> bool:
+    """Tell whether a folder belongs to the user who runs this."""
+    return folder.stat().st_uid == os.geteuid()
+
+
 def list_folders(config: Config, classes: Iterable[str]) -> dict[str, Path]:
     """Return every folder that holds photos, by its name in the report."""
     names = (config.folders.inbox, config.folders.review, config.folders.quarantine, *classes)
@@ -60,9 +70,15 @@ def find_existing(folder: Path) -> Path:
 
 
 def check_folders(
-    folders: Mapping[str, Path], try_writing: Callable[[Path], None] = make_and_remove
+    folders: Mapping[str, Path],
+    config_file: Path | None,
+    try_writing: Callable[[Path], None] = make_and_remove,
+    is_own: Callable[[Path], bool] = is_own_folder,
 ) -> Iterator[CheckResult]:
-    """Check that each folder exists, or can be made, and can be written."""
+    """Check that each folder exists, or can be made, and can be written.
+
+    Without a configuration file the folders are where the command happens to be called.
+    """
     existing = {name: find_existing(folder) for name, folder in folders.items()}
     is_writable = True
     for folder in dict.fromkeys(existing.values()):
@@ -70,9 +86,14 @@ def check_folders(
             try_writing(folder)
         except OSError as error:
             is_writable = False
-            names = ", ".join(name for name, path in existing.items() if path == folder)
-            sentence = f"{names}: {format_path(folder)} cannot be written ({_explain(error)})"
-            yield CheckResult("folders", CheckState.FAIL, sentence, _find_remedy(folder, error))
+            paths = {name: path for name, path in folders.items() if existing[name] == folder}
+            sentence = f"{', '.join(paths)}: {format_path(folder)} cannot be written ({_explain(error)})"
+            remedy = (
+                _find_remedy(folder, error)
+                if is_own(folder)
+                else _find_foreign_remedy(folder, paths.values(), config_file, error)
+            )
+            yield CheckResult("folders", CheckState.FAIL, sentence, remedy)
     if is_writable:
         present = [name for name, path in existing.items() if path == folders[name]]
         missing = [name for name in existing if name not in present]
@@ -173,6 +194,19 @@ def _find_remedy(folder: Path, error: OSError) -> str:
             return "make room on its disk"
         case _:
             return f"check what {format_path(folder)} is"
+
+
+def _find_foreign_remedy(
+    folder: Path, paths: Iterable[Path], config_file: Path | None, error: OSError
+) -> str:
+    """Return the remedy where the folder that refuses is the system's or another user's."""
+    is_refused = error.errno in (errno.EACCES, errno.EPERM)
+    missing = next((path for path in paths if path != folder), None)
+    if config_file is None and (is_refused or error.errno == errno.EROFS):
+        return _CHANGE_FOLDER
+    if is_refused and missing:
+        return f"make {format_path(missing)} and give it to the user who runs the worker (mkdir, chown)"
+    return _find_remedy(folder, error)
 
 
 def _check_links(folder: Path, operations: FileOperations) -> Iterator[CheckResult]:

@@ -14,6 +14,8 @@ from worker.ops.doctor.result import CheckResult, CheckState
 
 GIB = 2**30
 
+CONFIG = Path("config.toml")
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -30,13 +32,13 @@ def make_failing(number: int) -> Callable[..., None]:
 
 def test_missing_folders_are_fine_where_they_can_be_made(root: Path) -> None:
     folders = {"root": root, "inbox": root / "inbox", "happy": root / "happy"}
-    assert list(check_folders(folders)) == [
+    assert list(check_folders(folders, CONFIG)) == [
         CheckResult("folders", CheckState.OK, "root, inbox can be written; happy will be made")
     ]
 
 
 def test_checking_folders_leaves_nothing_behind(root: Path) -> None:
-    list(check_folders({"root": root, "happy": root / "happy"}))
+    list(check_folders({"root": root, "happy": root / "happy"}, CONFIG))
     list(check_moves({"root": root, "inbox": root / "inbox"}, root / "inbox"))
     assert [path.name for path in root.rglob("*")] == ["inbox"]
 
@@ -52,15 +54,48 @@ def test_checking_folders_leaves_nothing_behind(root: Path) -> None:
 )
 def test_a_folder_that_cannot_be_written_fails_with_its_remedy(root: Path, number: int, remedy: str) -> None:
     folders = {"root": root, "happy": root / "happy"}
-    (result,) = check_folders(folders, make_failing(number))
+    (result,) = check_folders(folders, CONFIG, make_failing(number))
     assert result.state is CheckState.FAIL
     assert result.found == f"root, happy: {root} cannot be written ({os.strerror(number)})"
     assert result.remedy == remedy.format(root)
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_without_a_configuration_nobody_is_told_to_take_over_what_is_not_theirs(
+    root: Path, number: int
+) -> None:
+    folders = {"root": root / "photos", "the database's folder": root}
+    (result,) = check_folders(folders, None, make_failing(number), is_own=lambda _: False)
+    assert result.state is CheckState.FAIL
+    assert result.remedy.startswith("change to a folder of your own, or set folders.root")
+
+
+def test_a_folder_to_be_made_in_what_is_not_theirs_is_made_and_given_instead(root: Path) -> None:
+    folders = {"root": root / "photos", "inbox": root / "photos/inbox"}
+    (result,) = check_folders(folders, CONFIG, make_failing(errno.EACCES), is_own=lambda _: False)
+    assert (
+        result.remedy == f"make {root / 'photos'} and give it to the user who runs the worker (mkdir, chown)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("config_file", "number", "remedy"),
+    [
+        (None, errno.ENOSPC, "make room on its disk"),
+        (CONFIG, errno.EROFS, "mount its file system for writing"),
+        (CONFIG, errno.EACCES, "give {} to the user who runs the worker (chown, chmod)"),
+    ],
+)
+def test_what_is_not_theirs_otherwise_has_the_usual_remedy(
+    root: Path, config_file: Path | None, number: int, remedy: str
+) -> None:
+    (result,) = check_folders({"root": root}, config_file, make_failing(number), is_own=lambda _: False)
+    assert result.remedy == remedy.format(root)
+
+
 def test_a_file_where_a_folder_belongs_fails(root: Path) -> None:
     (root / "happy").touch()
-    (result,) = check_folders({"root": root, "happy": root / "happy"})
+    (result,) = check_folders({"root": root, "happy": root / "happy"}, CONFIG)
     assert (result.state, result.remedy) == (CheckState.FAIL, f"move the file {root / 'happy'} away")
 
 

@@ -1,6 +1,7 @@
 """Rows and sentences that describe bundles."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from worker.cli.output import Row
@@ -68,7 +69,7 @@ def make_list_row(entry: RegistryEntry) -> Row:
     empty: dict[str, object] = dict.fromkeys(LIST)
     row: dict[str, object] = {
         "state": entry.state or None,
-        "size_mb": round(entry.size_bytes / _MEGA, 1),
+        "size_mb": round(entry.size_bytes / _MEGA, 3),
         "folder": format_path(entry.folder),
         "problem": entry.problem,
     }
@@ -86,8 +87,9 @@ def make_list_row(entry: RegistryEntry) -> Row:
 
 def make_table_row(entry: RegistryEntry) -> Row:
     """Return a bundle's fields for people."""
-    row = dict(make_list_row(entry)) | {"size_mb": f"{entry.size_bytes / _MEGA:.1f}"}
+    row = dict(make_list_row(entry))
     if manifest := entry.manifest:
+        row["created_at"] = parse_creation(manifest.created_at)
         row["classes"] = ", ".join(manifest.classes)
         row["networks"] = ", ".join(network.title for network in manifest.networks)
         if metric := find_accuracy(manifest):
@@ -98,11 +100,10 @@ def make_table_row(entry: RegistryEntry) -> Row:
 def make_network_rows(bundle: Bundle) -> Iterator[Row]:
     """Yield each network of a bundle for people: what it reads, and its size."""
     for network in bundle.manifest.networks:
-        size = (bundle.folder / network.file).stat().st_size / _MEGA
         yield {
             "network": network.title,
             "reads": _describe_input(network),
-            "size_mb": f"{size:.2f}",
+            "size_mb": (bundle.folder / network.file).stat().st_size / _MEGA,
             "file": network.file,
         }
 
@@ -122,7 +123,15 @@ def _format_percent(metric: Metric) -> str:
     return f"{metric.value:.1%} ({metric.low:.1%} to {metric.high:.1%})"
 
 
-def flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+def parse_creation(text: str) -> datetime | str:
+    """Return a manifest's `created_at` as a time for people; as it is where it is none."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+def flatten(value: object, name: str = "") -> Iterator[tuple[str, str | datetime]]:
     """Yield each field of a manifest with its dotted name."""
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -132,6 +141,8 @@ def flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
             yield from flatten(inner, f"{name}[{index}]")
     elif isinstance(value, tuple):
         yield name, ", ".join(map(str, value))
+    elif isinstance(value, datetime):
+        yield name, value
     else:
         yield name, "" if value is None else str(value)
 
@@ -185,10 +196,10 @@ def make_cost_row(cost: Cost) -> Row:
         "folder": format_path(cost.bundle.folder),
         "photos": cost.photos,
         "left_out": cost.left_out,
-        "load_ms": round(cost.load_seconds * 1e3, 1),
-        "photo_ms": round(cost.photo.median * 1e3, 2),
-        "photo_ms_p95": round(cost.photo.p95 * 1e3, 2),
-        "predict_ms": round(cost.predict.median * 1e3, 2),
-        "predict_ms_p95": round(cost.predict.p95 * 1e3, 2),
-        "memory_mb": round(cost.memory_bytes / _MEGA, 1),
+        "load_ms": round(cost.load_seconds * 1e3, 3),
+        "photo_ms": round(cost.photo.median * 1e3, 3),
+        "photo_ms_p95": round(cost.photo.p95 * 1e3, 3),
+        "predict_ms": round(cost.predict.median * 1e3, 3),
+        "predict_ms_p95": round(cost.predict.p95 * 1e3, 3),
+        "memory_mb": round(cost.memory_bytes / _MEGA, 3),
     }

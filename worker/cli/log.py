@@ -13,8 +13,8 @@ from worker.cli.output import Row, print_rows
 from worker.config import load_config
 from worker.store.query import COLUMNS, RowOrder, open_log
 
-_TABLE = ("id", "received_at", "path", "label", "confidence", "status", "reason")
-"""The columns that fit a terminal of 100 characters; `path` contains the folder and the name."""
+_TABLE = ("id", "received_at", "path", "label", "confidence", "status", "reason", "detail")
+"""`path` contains the folder and the name."""
 
 
 @click.command()
@@ -46,8 +46,7 @@ def log(config_file: Path | None, limit: int, order: str, output_format: str, **
 
 def _format_rows(rows: Iterable[Row]) -> Iterator[Row]:
     for row in rows:
-        received = datetime.fromisoformat(row["received_at"]).astimezone()
         label = row["label"]
         if corrected := row["corrected_label"]:
             label = f"{label or ''} → {corrected}".lstrip()
-        yield {**row, "received_at": f"{received:%Y-%m-%d %H:%M}", "label": label}
+        yield {**row, "received_at": datetime.fromisoformat(row["received_at"]), "label": label}

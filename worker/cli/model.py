@@ -23,6 +23,7 @@ from worker.cli.bundle_rows import (
     make_metric_row,
     make_network_rows,
     make_table_row,
+    parse_creation,
 )
 from worker.cli.options import config_option, format_option
 from worker.cli.output import print_rows
@@ -85,6 +86,7 @@ def show_bundle(bundle_name: str | None, output_format: str, config_file: Path |
         click.echo(json.dumps(fields, ensure_ascii=False, indent=2))
         return
     metrics = fields.pop("metrics")
+    fields["created_at"] = parse_creation(bundle.manifest.created_at)
     rows = [{"field": name, "value": value} for name, value in flatten(fields)]
     print_rows(rows, (), "table", ("field", "value"))
     print_rows(make_network_rows(bundle), (), "table", NETWORKS)

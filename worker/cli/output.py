@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -25,8 +26,10 @@ def print_rows(
 ) -> None:
     """Print the rows: `columns` are the fields of JSON and CSV, `table` the columns of a table.
 
-    A table without rows is the sentence `if_empty` on standard error. On a terminal, columns that are empty
-    in every row are left out; elsewhere columns are separated by tabs, so that other programs can split them.
+    In a table a datetime reads as a local time, a float has three significant digits, and no rows at all are
+    the sentence `if_empty` on standard error. On a terminal, columns that are empty in every row are left
+    out, and long texts may go below their row; elsewhere columns are separated by tabs, so that other
+    programs can split them.
     """
     printers: dict[str, Callable[[Iterator[Row], list[str]], None]] = {
         "table": _print_table,
@@ -78,32 +81,38 @@ def _print_table(rows: Iterator[Row], columns: list[str]) -> None:
     if sys.stdout.isatty():
         _print_on_terminal(list(rows), columns)
         return
-    click.echo("\t".join(name.replace("_", " ") for name in columns))
+    click.echo("\t".join(map(_format_title, columns)))
     for row in rows:
         click.echo("\t".join(_format_cell(row[name]) for name in columns))
 
 
-def _print_on_terminal(rows: list[Row], columns: list[str]) -> None:
-    # Imported here: rich takes longer to import than the other formats take to print.
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _print_on_terminal(rows: list[Row], names: list[str]) -> None:
+    # Imported here: it imports rich, which takes longer than the other formats take to print.
+    from worker.cli.terminal_table import Column, find_kind, print_columns
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    names = [name for name in columns if any(_format_cell(row[name]) for row in rows)]
+    columns = []
     for name in names:
-        is_numeric = any(isinstance(row[name], int | float) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if is_numeric else "left")
-    for row in rows:
-        # As Text: square brackets in a name would be taken for markup.
-        table.add_row(*(Text(_format_cell(row[name]), overflow="fold") for name in names))
-    Console().print(table)
+        values = [row[name] for row in rows]
+        columns.append(Column(_format_title(name), list(map(_format_cell, values)), find_kind(values)))
+    print_columns([column for column in columns if any(column.cells)])
+
+
+def _format_title(name: str) -> str:
+    return escape_unprintable(name.replace("_", " "))
 
 
 def _format_cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return _format_number(value)
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M}"
     return escape_unprintable(str(_flatten_cell(value)))
+
+
+def _format_number(value: float) -> str:
+    """Return a number with three significant digits; up to 1, with three decimals, as probabilities have."""
+    limits = (1.0, 9.995, 99.95)  # what reaches the next power of ten by rounding has a decimal less
+    decimals = next((3 - index for index, limit in enumerate(limits) if abs(value) <= limit), 0)
+    return f"{value:.{decimals}f}"

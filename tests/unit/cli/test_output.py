@@ -1,5 +1,6 @@
 """Rows as people and other programs read them."""
 
+import json
 import sys
 
 import pytest
@@ -30,6 +31,29 @@ def test_a_table_on_a_terminal_leaves_out_columns_that_are_empty(
     output = capsys.readouterr().out
     assert "confidence" in output
     assert "reason" not in output
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (240.9, "241"),
+        (99.96, "100"),
+        (84.31, "84.3"),
+        (9.996, "10.0"),
+        (6.0212, "6.02"),
+        (1.0, "1.000"),
+        (0.52, "0.520"),
+        (1234567.8, "1234568"),
+        (1234567, "1234567"),
+    ],
+)
+def test_a_person_reads_three_significant_digits_and_a_program_every_one(
+    value: float, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_rows([{"value": value}], ("value",), "table", ("value",))
+    assert capsys.readouterr().out == f"value\n{text}\n"
+    print_rows([{"value": value}], ("value",), "jsonl", ())
+    assert json.loads(capsys.readouterr().out) == {"value": value}
 
 
 @pytest.mark.parametrize(("output_format", "output"), [("table", ""), ("json", "[]\n"), ("jsonl", "")])

@@ -36,6 +36,21 @@ COLUMNS = (
 )
 """The columns of the view, in its order."""
 
+PREDICTION_COLUMNS = ("label", "confidence", "probabilities", "faces", "model", "predicted_at")
+"""The fields of each prediction in `PredictionLog.read_photo`."""
+
+CORRECTION_COLUMNS = ("label", "previous_label", "origin", "corrected_at")
+"""The fields of each correction in `PredictionLog.read_photo`."""
+
+_PREDICTIONS = """\
+SELECT label, confidence, probabilities, faces, name || '@' || version, predicted_at
+FROM predictions JOIN models ON models.id = model_id WHERE photo_id = ? ORDER BY predictions.id DESC"""
+
+_CORRECTIONS = f"""\
+SELECT {", ".join(CORRECTION_COLUMNS)} FROM corrections WHERE photo_id = ? ORDER BY id DESC"""  # noqa: S608
+
+_JSON_COLUMNS = frozenset({"probabilities", "faces"})
+
 _CHUNK_ROWS = 500
 
 _QUARTER = timedelta(minutes=15)
@@ -112,6 +127,21 @@ class PredictionLog:
         for start in range(0, len(ids), _CHUNK_ROWS):
             yield from self._read_chunk(ids[start : start + _CHUNK_ROWS])
 
+    def read_photo(self, photo_id: int) -> dict[str, Any] | None:
+        """Return a photo's row of the view, its `attempts`, and all its `predictions` and `corrections`.
+
+        Both are lists of fields, the newest first. None where the log does not have the photo.
+        """
+        attempts = self._reader.query("SELECT attempts FROM photos WHERE id = ?", (photo_id,))
+        if not attempts:
+            return None
+        (row,) = self._read_chunk([photo_id])
+        return row | {
+            "attempts": attempts[0][0],
+            "predictions": self._read_fields(_PREDICTIONS, photo_id, PREDICTION_COLUMNS),
+            "corrections": self._read_fields(_CORRECTIONS, photo_id, CORRECTION_COLUMNS),
+        }
+
     def count_groups(self, filters: Filters, groups: Sequence[Group]) -> list[Tally]:
         """Count the matching rows by the groups, the largest first."""
         tallies = self._count_by([_GROUP_KEYS[group] for group in groups], filters)
@@ -136,10 +166,10 @@ class PredictionLog:
         values_by_id = {values[0]: values for values in self._reader.query(query, tuple(ids))}
         for photo_id in ids:
             # No id can have lost its row: a turn deletes only rows that it has inserted itself.
-            row = dict(zip(COLUMNS, values_by_id[photo_id], strict=True))
-            if isinstance(row["probabilities"], str):  # SQLite stores JSON as text
-                row["probabilities"] = json.loads(row["probabilities"])
-            yield row
+            yield _make_row(COLUMNS, values_by_id[photo_id])
+
+    def _read_fields(self, query: str, photo_id: int, columns: Sequence[str]) -> list[dict[str, Any]]:
+        return [_make_row(columns, values) for values in self._reader.query(query, (photo_id,))]
 
     def _count_by(self, keys: Sequence[str], filters: Filters) -> list[Tally]:
         condition, parameters = build_where(filters)
@@ -159,6 +189,14 @@ def open_log(url: str) -> Iterator[PredictionLog]:
     """
     with open_read_connection(url) as reader:
         yield PredictionLog(reader)
+
+
+def _make_row(columns: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    row = dict(zip(columns, values, strict=True))
+    for name in _JSON_COLUMNS & row.keys():
+        if isinstance(row[name], str):  # SQLite stores JSON as text
+            row[name] = json.loads(row[name])
+    return row
 
 
 def _parse_quarter(key: str) -> datetime:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from click.testing import CliRunner, Result
 
 from worker.cli import moodsort
 from worker.config import DATABASE_VARIABLE
-from worker.errors import ConfigError, Reason, StoreError
+from worker.errors import ConfigError, MoodsortError, Reason, StoreError
+from worker.inference.prediction import FacePrediction, Prediction
 from worker.store import Store
 from worker.store.query import COLUMNS
 from worker.store.revision import HEAD
@@ -62,6 +64,87 @@ def test_the_table_says_why_a_photo_is_in_quarantine(filled: None, run: Any) -> 
     heading, line = (line.split("\t") for line in run("log", "--status", "quarantined").splitlines())
     row = dict(zip(heading, line, strict=True))
     assert (row["path"], row["reason"], row["detail"]) == ("quarantine/b.jpg", "empty", "it is empty")
+
+
+@pytest.fixture
+def with_faces(store: Store, model: int, work: Any) -> None:
+    """File a photo with one face, id 1."""
+    (photo_id,) = work.take_on(store, "inbox/a.jpg")
+    decision = work.make_decision(photo_id, "happy/a.jpg")
+    probabilities = {"happy": 0.75, "sad": 0.25}
+    face = FacePrediction(12.0, 30.0, 80.0, 90.0, 0.98, "happy", probabilities)
+    prediction = Prediction("happy", 0.9, {"happy": 0.9, "sad": 0.1}, (face,))
+    with store.begin_turn() as turn:
+        turn.decide(replace(decision, prediction=prediction), model)
+        turn.record_filed(photo_id, work.now)
+
+
+def test_a_photo_is_shown_with_its_predictions_and_faces(with_faces: None, run: Any) -> None:
+    lines = run("log", "1").splitlines()
+    assert lines[0] == "photo\tvalue"
+    assert {"path\thappy/a.jpg", "status\tfiled", "confidence\t0.900"} <= set(lines)
+    assert not [line for line in lines if line.startswith(("reason", "detail", "correction"))]
+    assert "small@ab12cd34ef56\thappy\t0.900\thappy 0.900, sad 0.100\t1" in run("log", "1")
+    assert lines[-2:] == [
+        "prediction\tface\tbox\tscore\tlabel\tprobabilities",
+        "1\t1\t80 × 90 at 12, 30\t0.980\thappy\thappy 0.750, sad 0.250",
+    ]
+
+
+def test_a_photo_without_a_prediction_is_shown_with_its_reason(filled: None, run: Any) -> None:
+    lines = run("log", "2").splitlines()
+    assert {"reason\tempty", "detail\tit is empty"} <= set(lines)
+    assert not [line for line in lines if line.startswith("prediction")]
+
+
+def test_programs_get_a_photo_as_one_object_or_its_row(with_faces: None, run: Any) -> None:
+    photo = json.loads(run("log", "1", "--format", "json"))
+    assert list(photo) == [*COLUMNS, "attempts", "predictions", "corrections"]
+    assert photo["predictions"][0]["faces"][0]["box"] == [12.0, 30.0, 80.0, 90.0]
+    (line,) = run("log", "1", "--format", "jsonl").splitlines()
+    assert json.loads(line) == photo
+    (row,) = csv.DictReader(io.StringIO(run("log", "1", "--format", "csv")))
+    assert list(row) == [*COLUMNS, "attempts"]
+    assert row["path"] == "happy/a.jpg"
+
+
+def test_an_unknown_photo_is_an_error_of_one_line(filled: None, run: Any) -> None:
+    with pytest.raises(MoodsortError, match=r"^photo 99: is not in the log; [^\n]*$") as raised:
+        run("log", "99")
+    assert raised.value.exit_status == 1
+
+
+@pytest.mark.parametrize(
+    "options", [("--label", "sad"), ("--since", "2d"), ("--limit", "50"), ("--order", "newest")]
+)
+def test_a_photo_and_a_selection_are_not_named_together(
+    filled: None, run: Any, options: tuple[str, ...]
+) -> None:
+    result = CliRunner().invoke(moodsort, ["log", "1", *options])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{options[0]} selects from the list" in result.stderr
+
+
+LISTINGS = (("log",), ("log", "1"), ("stats",), ("doctor",), ("model", "list"), ("model", "show"))
+
+
+@pytest.mark.parametrize("listing", LISTINGS, ids=" ".join)
+def test_every_listing_in_a_pipe_has_tabs_and_no_padding(
+    with_faces: None, database_url: str, tmp_path: Path, listing: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from worker.cli import main; main()", *listing],
+        env={**os.environ, DATABASE_VARIABLE: database_url, "PYTHONPATH": str(Path(__file__).parents[3])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) > 1
+    cells = [cell for line in lines for cell in line.split("\t")]
+    assert all("\t" in line for line in lines)
+    assert not [cell for cell in cells if cell != cell.strip() or "  " in cell or not cell.isprintable()]
 
 
 def test_the_newest_fifty_are_listed_unless_told_otherwise(store: Store, work: Any, run: Any) -> None:

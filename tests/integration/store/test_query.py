@@ -11,10 +11,19 @@ import pytest
 from sqlalchemy import insert
 
 from worker.errors import MoodsortError, Reason, StoreError, Transient
+from worker.inference.prediction import FacePrediction, Prediction
 from worker.store import Arrival, Store, open_store
 from worker.store.filters import Filters
-from worker.store.query import COLUMNS, Group, RowOrder, Tally, open_log
-from worker.store.schema import corrections
+from worker.store.query import (
+    COLUMNS,
+    CORRECTION_COLUMNS,
+    PREDICTION_COLUMNS,
+    Group,
+    RowOrder,
+    Tally,
+    open_log,
+)
+from worker.store.schema import corrections, predictions
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -109,6 +118,44 @@ def test_a_row_has_the_views_columns_in_order(filled_url: str) -> None:
     assert tuple(row) == COLUMNS
     assert (row["label"], row["probabilities"], row["model"]) == (None, None, None)
     assert predicted["probabilities"] == {"happy": 0.9, "sad": pytest.approx(0.1)}
+
+
+def test_a_photo_is_read_with_every_prediction_and_correction_the_newest_first(
+    store: Store, filled_url: str
+) -> None:
+    face = FacePrediction(1.0, 2.0, 30.0, 40.0, 0.9, "sad", {"happy": 0.2, "sad": 0.8})
+    _add_prediction(store, photo_id=3, prediction=Prediction("sad", 0.8, {"happy": 0.2, "sad": 0.8}, (face,)))
+    with open_log(filled_url) as log:
+        photo = log.read_photo(3)
+    assert photo is not None
+    assert [photo[name] for name in ("id", "label", "corrected_label", "attempts")] == [3, "sad", "sad", 1]
+    newest, oldest = photo["predictions"]
+    assert tuple(newest) == PREDICTION_COLUMNS
+    assert (newest["model"], newest["label"], newest["faces"]) == ("other@bbb", "sad", [face.to_dict()])
+    assert (oldest["model"], oldest["label"], oldest["faces"]) == ("small@aaa", "happy", None)
+    (correction,) = photo["corrections"]
+    assert tuple(correction) == CORRECTION_COLUMNS
+    assert (correction["label"], correction["origin"]) == ("sad", "command")
+
+
+def _add_prediction(store: Store, photo_id: int, prediction: Prediction) -> None:
+    row = {
+        "photo_id": photo_id,
+        "model_id": store.use_model("other", "bbb", ["happy", "sad"], [], NOW),
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "probabilities": prediction.probabilities,
+        "faces": prediction.faces_to_dicts(),
+        "predicted_at": NOW,
+    }
+    with store.begin_turn() as turn:
+        turn._connection.execute(insert(predictions).values(row))
+
+
+def test_a_photo_that_the_log_does_not_have_is_none(filled_url: str) -> None:
+    with open_log(filled_url) as log:
+        assert log.read_photo(6) is None
+        assert log.read_photo(2**63 - 1) is None
 
 
 def test_more_rows_than_are_fetched_at_once_keep_their_order(

@@ -60,7 +60,8 @@ def is_settled(
     """Tell whether nobody is writing the candidate any more.
 
     Where the kernel knows the writers (of a local file), a file that was closed or renamed in is settled at
-    once, and one that a scan has found as soon as its ctime is `settle_seconds` ago. Elsewhere, and for empty
+    once, and one that a scan has found as soon as its ctime is `settle_seconds` ago; `Inbox` takes the latter
+    before where its container says that it is complete. Elsewhere, and for empty
     files, which are often placeholders of a download, it has to be seen unchanged for `settle_seconds`.
     `now` is a monotonic time; `wall_now` is in seconds since 1970, like ctime.
     """

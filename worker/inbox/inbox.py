@@ -8,8 +8,14 @@ from pathlib import Path
 
 from worker.config import InboxConfig
 from worker.fileio import FileIdentity, Wakeup
-from worker.inbox.candidates import Candidate, Hint, Writer, is_settled, observe_candidate
-from worker.inbox.scanner import inspect_file, make_ignore_test, name_kind, scan_folder
+from worker.inbox.candidates import Candidate, Hint, Inspection, Writer, is_settled, observe_candidate
+from worker.inbox.scanner import (
+    inspect_file,
+    is_whole_file,
+    make_ignore_test,
+    name_kind,
+    scan_folder,
+)
 from worker.inbox.watcher import Event, Watcher, is_on_network
 
 logger = logging.getLogger(__name__)
@@ -48,6 +54,7 @@ class Inbox:
         self._wakeup = Wakeup()
         self._watcher: Watcher | None = None
         self._watched_inode: tuple[int, int] | None = None
+        self._is_on_network = False
         self._candidates: dict[Path, Candidate] = {}
         self._due: dict[Path, float] = {}
         self._kinds_left_alone: dict[Path, str] = {}
@@ -122,7 +129,9 @@ class Inbox:
             return None
         previous = self._candidates[path]
         candidate = observe_candidate(previous, previous.hint, inspection, now)
-        if not is_settled(candidate, inspection, now, self._wall(), self._config.settle_seconds):
+        is_due = is_settled(candidate, inspection, now, self._wall(), self._config.settle_seconds)
+        # Asked last: the file has to be read for it.
+        if not is_due and not self._is_whole(path, inspection):
             self._candidates[path] = candidate
             has_writer = inspection.writer is Writer.PRESENT
             pause = _WRITER_SECONDS if has_writer else self._config.settle_seconds
@@ -133,6 +142,14 @@ class Inbox:
             return None
         self.hold(path)
         return SettledFile(path, inspection.identity)
+
+    def _is_whole(self, path: Path, inspection: Inspection) -> bool:
+        """Tell whether a file ends where its container says, and nobody is writing it: it need not wait."""
+        # The kernel knows the writers of this machine alone.
+        if self._is_on_network or inspection.writer is not Writer.NONE:
+            return False
+        # Inspected again: a program may have begun to write it after the first inspection.
+        return is_whole_file(path) and inspect_file(path) == inspection
 
     def _forget(self, path: Path) -> None:
         self._candidates.pop(path, None)
@@ -235,7 +252,8 @@ class Inbox:
         # Before the watch begins: a folder that is replaced between the two is noticed by the next check.
         self._watched_inode = self._read_inode()
         polling = self._config.polling
-        is_polled = polling == "always" or (polling == "auto" and is_on_network(self._folder.resolve()))
+        self._is_on_network = is_on_network(self._folder.resolve())
+        is_polled = polling == "always" or (polling == "auto" and self._is_on_network)
         self._watcher = self._start_watcher(polling=is_polled)
         if self._watcher is None and not is_polled and self._read_inode() is not None:
             logger.warning("the system reports no events here; polling instead (see moodsort doctor)")

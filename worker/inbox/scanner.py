@@ -11,6 +11,7 @@ from pathlib import Path
 
 from worker.fileio import identify_file
 from worker.inbox.candidates import Inspection, Writer
+from worker.inbox.container import is_complete
 
 ScanEntry = tuple[Path, str | None]
 """A path and what it is, None for a regular file."""
@@ -34,9 +35,7 @@ def inspect_file(path: Path) -> Inspection:
     if identity is None:
         return Inspection(None, Writer.UNKNOWN)
     try:
-        # Since lstat() the path may have become a link, a FIFO without a writer, or a terminal.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-        descriptor = os.open(path, flags)
+        descriptor = _open_file(path)
     except (FileNotFoundError, NotADirectoryError):
         return Inspection(None, Writer.UNKNOWN)
     except BlockingIOError:  # a lease for writing is held on it (open(2), EWOULDBLOCK)
@@ -49,6 +48,26 @@ def inspect_file(path: Path) -> Inspection:
         return Inspection(identify_file(os.fstat(descriptor)), writer)
     finally:
         os.close(descriptor)
+
+
+def is_whole_file(path: Path) -> bool:
+    """Tell whether the file at a path ends where its container says; False where it cannot be read."""
+    try:
+        descriptor = _open_file(path)
+    except OSError:
+        return False
+    try:
+        size_bytes = os.fstat(descriptor).st_size
+        return is_complete(size_bytes, lambda offset, length: os.pread(descriptor, length, offset))
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _open_file(path: Path) -> int:
+    # Since lstat() the path may have become a link, a FIFO without a writer, or a terminal.
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
 
 
 def find_writer(descriptor: int) -> Writer:

@@ -37,9 +37,11 @@ class InboxConfig:
 
     recursive: bool = True
     ignore: tuple[str, ...] = (
-        *(".*", "Thumbs.db", "desktop.ini"),
+        *(".*", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information", "__MACOSX"),
+        *("@eaDir", "#recycle", "@__thumb", "@Recycle", "lost+found"),
         *("*.part", "*.crdownload", "*.tmp", "*~"),
     )
+    companions: tuple[str, ...] = ("*.xmp", "*.aae", "*.json", "*.mov")
     settle_seconds: Annotated[float, Range(0.1, 3600)] = 2.0
     rescan_seconds: Annotated[float, Range(1, _DAY)] = 30.0
     polling: Literal["auto", "always", "never"] = "auto"

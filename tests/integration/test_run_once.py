@@ -189,6 +189,17 @@ def test_what_is_not_a_regular_file_is_left_alone_with_one_line_each(home: Home)
     assert elsewhere.read_bytes() == draw_jpeg(5)
 
 
+def test_companions_are_left_in_the_inbox_when_their_photo_is_filed(home: Home) -> None:
+    home.drop("a.jpg", draw_jpeg(1))
+    companions = [home.inbox / name for name in ("a.jpg.xmp", "a.AAE", "a.MOV", "a.jpg.json")]
+    for companion in companions:
+        companion.write_bytes(b"about a.jpg")
+    lines = home.run_once().stderr.splitlines()
+    assert [line for line in lines if '"kind": "companion"' in line and '"count": 4' in line]
+    assert all(companion.exists() for companion in companions)
+    assert [(row.source.name, row.status) for row in home.read_rows()] == [("a.jpg", "filed")]
+
+
 def test_a_file_that_somebody_is_writing_is_left_and_reported(home: Home) -> None:
     with (home.inbox / "slow.jpg").open("wb") as file:
         file.write(draw_jpeg(1)[:100])

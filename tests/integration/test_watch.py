@@ -474,6 +474,73 @@ def test_a_thousand_nested_folders_stop_nothing(folder: Path) -> None:
         subprocess.run(["rm", "-r", folder / "d"], check=True)  # nested too deep for shutil.rmtree
 
 
+# Companions and litter
+
+COMPANIONS = (
+    "IMG_1.xmp",
+    "IMG_1.HEIC.xmp",
+    "IMG_1.AAE",
+    "IMG_1.MOV",
+    "IMG_1.HEIC.supplemental-metadata.json",
+)
+
+
+def test_the_companions_of_a_photo_stay_and_are_one_line_with_their_number(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for name in (*COMPANIONS, "IMG_1.HEIC"):
+        (folder / name).write_bytes(PHOTO)
+    frozen = FrozenInbox(folder, rescan_seconds=10.0)
+    try:
+        assert frozen.take_settled() == {"IMG_1.HEIC"}
+        for _ in range(3):
+            frozen.now += 10.0
+            assert frozen.take_settled() == set()
+        assert frozen.inbox.candidate_count == 0
+    finally:
+        frozen.inbox.close()
+    (record,) = list_records(caplog, "left_alone")
+    assert (record.count, record.kind, record.path) == (5, "companion", folder)  # type: ignore[attr-defined]
+
+
+def test_companions_that_come_later_stay_and_are_logged_by_the_next_scan(
+    frozen: FrozenInbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for name in (*COMPANIONS, "IMG_1.HEIC"):
+        (frozen.folder / name).write_bytes(PHOTO)
+    assert frozen.wait_for("IMG_1.HEIC") == {"IMG_1.HEIC"}
+    assert list_records(caplog, "left_alone") == []
+    frozen.now += NEVER
+    assert frozen.take_settled() == set()
+    (record,) = list_records(caplog, "left_alone")
+    assert record.count == 5  # type: ignore[attr-defined]
+
+
+def test_what_the_configuration_does_not_call_a_companion_is_settled(folder: Path) -> None:
+    (folder / "a.mov").write_bytes(PHOTO)
+    (folder / "a.xmp").write_bytes(PHOTO)
+    frozen = FrozenInbox(folder, companions=("*.xmp",))
+    try:
+        assert frozen.take_settled() == {"a.mov"}
+    finally:
+        frozen.inbox.close()
+
+
+def test_what_systems_leave_in_folders_is_never_a_candidate(frozen: FrozenInbox) -> None:
+    for name in (".DS_Store", "._a.jpg", "Thumbs.db", "desktop.ini"):
+        (frozen.folder / name).write_bytes(PHOTO)
+    for name in (".Trashes", ".AppleDouble", "@eaDir", "#recycle", "@Recycle", "$RECYCLE.BIN", "__MACOSX"):
+        (frozen.folder / "album" / name).mkdir(parents=True)
+        (frozen.folder / "album" / name / "thumb.jpg").write_bytes(PHOTO)
+    (frozen.folder / "last.jpg").write_bytes(PHOTO)
+    frozen.wait_for("last.jpg")
+    frozen.now += NEVER
+    assert frozen.take_settled() == set()
+    assert frozen.inbox.candidate_count == 0
+
+
 # When watching fails
 
 

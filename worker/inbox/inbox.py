@@ -1,7 +1,6 @@
 """Combine events, scans and inspections: which files of the inbox can be taken on now."""
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from worker.inbox.candidates import Candidate, Hint, Inspection, Writer, is_sett
 from worker.inbox.scanner import (
     inspect_file,
     is_whole_file,
+    make_companion_test,
     make_ignore_test,
     name_kind,
     scan_folder,
@@ -26,6 +26,9 @@ CHECK_SECONDS = 2.0
 _WRITER_SECONDS = 0.5
 """How often to inspect a file that is being written, in case no event reports that it was closed."""
 
+
+_COMPANION = "companion"
+"""The kind of a file that belongs to a photo, and is never taken for one."""
 
 _MAX_NAMED = 3
 """So many links and the like are logged by name, each once; a folder full of them would bury what matters."""
@@ -51,6 +54,7 @@ class Inbox:
         self._config = config
         self._wall = wall
         self._is_ignored = make_ignore_test(config.ignore)
+        self._is_companion = make_companion_test(config.companions)
         self._wakeup = Wakeup()
         self._watcher: Watcher | None = None
         self._watched_inode: tuple[int, int] | None = None
@@ -173,6 +177,8 @@ class Inbox:
         if event.hint is None:
             if path != self._folder:
                 self._scan_folder(path, now)
+        elif self._is_companion(path.name):
+            return  # the next scan reports it, together with all that have come by then
         elif path in self._in_hand:
             self._changed_in_hand.add(path)
         else:
@@ -186,23 +192,22 @@ class Inbox:
 
     def _scan(self, now: float) -> None:
         # Without the paths that are gone: it would grow for as long as the worker runs.
-        self._kinds_left_alone = {
-            path: kind for path, kind in self._kinds_left_alone.items() if os.path.lexists(path)
-        }
-        self._scan_folder(self._folder, now)
+        self._kinds_left_alone = self._scan_folder(self._folder, now)
         self._next_scan = now + self._config.rescan_seconds
 
-    def _scan_folder(self, folder: Path, now: float) -> None:
-        entries = scan_folder(folder, recursive=self._config.recursive, is_ignored=self._is_ignored)
-        left_alone: list[tuple[Path, str]] = []
-        for path, kind in entries:
+    def _scan_folder(self, folder: Path, now: float) -> dict[Path, str]:
+        """Add the files of a folder to the candidates; log and return what is left alone, by its kind."""
+        kinds: dict[Path, str] = {}
+        for path, kind in scan_folder(folder, recursive=self._config.recursive, is_ignored=self._is_ignored):
             if kind is not None:
-                if self._kinds_left_alone.get(path) != kind:
-                    left_alone.append((path, kind))
+                kinds[path] = kind
+            elif self._is_companion(path.name):
+                kinds[path] = _COMPANION
             elif path not in self._in_hand and path not in self._candidates:
                 self._candidates[path] = Candidate(Hint.SEEN, None, now)
                 self._due[path] = now
-        self._leave_alone(left_alone)
+        self._leave_alone(kinds)
+        return kinds
 
     def _report_kind(self, path: Path) -> None:
         try:
@@ -210,16 +215,16 @@ class Inbox:
         except OSError:
             return
         if kind is not None:
-            self._leave_alone([(path, kind)])
+            self._leave_alone({path: kind})
 
-    def _leave_alone(self, entries: list[tuple[Path, str]]) -> None:
-        """Log what is not a regular file: by name, or many of a kind by their number."""
-        by_kind: dict[str, list[Path]] = {}
-        for path, kind in entries:
+    def _leave_alone(self, kinds: dict[Path, str]) -> None:
+        """Log what is not taken on: by name, or many of a kind by their number."""
+        new_paths: dict[str, list[Path]] = {}
+        for path, kind in kinds.items():
             if self._kinds_left_alone.get(path) != kind:
                 self._kinds_left_alone[path] = kind
-                by_kind.setdefault(kind, []).append(path)
-        for kind, paths in by_kind.items():
+                new_paths.setdefault(kind, []).append(path)
+        for kind, paths in new_paths.items():
             fields = {"event": "left_alone", "kind": kind}
             if len(paths) > _MAX_NAMED:
                 logger.info("left alone", extra=fields | {"count": len(paths), "path": paths[0].parent})

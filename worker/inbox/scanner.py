@@ -5,6 +5,7 @@ import fcntl
 import fnmatch
 import mimetypes
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -89,7 +90,18 @@ def find_writer(descriptor: int) -> Writer:
 
 def make_ignore_test(patterns: Sequence[str]) -> Callable[[str], bool]:
     """Return a function that tells whether a name matches one of the glob patterns of `inbox.ignore`."""
-    return lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    return _make_name_test(patterns, re.NOFLAG)
+
+
+def make_companion_test(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Return a function that tells whether a name matches one of `inbox.companions`, in whatever case."""
+    return _make_name_test(patterns, re.IGNORECASE)
+
+
+def _make_name_test(patterns: Sequence[str], flags: re.RegexFlag) -> Callable[[str], bool]:
+    # One expression: a scan asks for each name in the inbox.
+    expression = re.compile("|".join(map(fnmatch.translate, patterns)) or "(?!)", flags)
+    return lambda name: expression.match(name) is not None
 
 
 def scan_folder(folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool]) -> Iterator[ScanEntry]:

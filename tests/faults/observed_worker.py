@@ -9,6 +9,7 @@ from typing import Any
 from worker.config import Config
 from worker.daemon.clock import Clock
 from worker.daemon.locks import hold_locks
+from worker.daemon.presence_check import PresenceCheck
 from worker.daemon.recovery import recover_unfinished
 from worker.daemon.startup import record_model
 from worker.daemon.worker import Worker
@@ -150,8 +151,11 @@ def open_observed_worker(
         mover = Mover(observe_operations(config.inbox_folder, report, operations))
         model_id = record_model(store, bundle)
         pool.wait_ready(clock.monotonic, lambda: True)
+        presence_check = stack.enter_context(
+            closing(PresenceCheck(config.root, store, config.inbox.rescan_seconds))
+        )
         recover = partial(recover_unfinished, store=store, mover=mover, config=config)
-        worker = Worker(config, store, model_id, observed_pool, inbox, mover, clock, recover)
+        worker = Worker(config, store, model_id, observed_pool, inbox, mover, presence_check, clock, recover)
         worker.resume_unfinished(clock.monotonic())
         inbox.open(clock.monotonic())
         yield worker

@@ -11,6 +11,7 @@ from worker import store as log_store  # imports SQLAlchemy only at open_store, 
 from worker.config import Config
 from worker.daemon.clock import Clock
 from worker.daemon.locks import hold_locks
+from worker.daemon.presence_check import PresenceCheck
 from worker.daemon.recovery import recover_unfinished
 from worker.daemon.worker import Worker
 from worker.filing import Mover
@@ -49,8 +50,11 @@ def open_worker(
         model_id = record_model(store, bundle)
         inbox = stack.enter_context(closing(Inbox(config.inbox_folder, config.inbox, clock.wall)))
         pool.wait_ready(clock.monotonic, is_wanted)
+        presence_check = stack.enter_context(
+            closing(PresenceCheck(config.root, store, config.inbox.rescan_seconds))
+        )
         recover = partial(recover_unfinished, store=store, mover=mover, config=config)
-        worker = Worker(config, store, model_id, pool, inbox, mover, clock, recover)
+        worker = Worker(config, store, model_id, pool, inbox, mover, presence_check, clock, recover)
         # Before the inbox is scanned, which would take unfinished photos for new ones.
         worker.resume_unfinished(clock.monotonic())
         inbox.open(clock.monotonic())

@@ -14,6 +14,7 @@ from worker.config import Config
 from worker.daemon.clock import Clock
 from worker.daemon.photos_in_hand import PhotosInHand
 from worker.daemon.planner import PendingMove, Photo, choose_destination, plan_move
+from worker.daemon.presence_check import PresenceCheck
 from worker.fileio import FileIdentity
 from worker.filing import DestinationTaken, Move, Moved, MoveHindered, Mover, MoveResult, SourceChanged
 from worker.inbox import Inbox, SettledFile
@@ -46,6 +47,7 @@ class Worker:
         pool: Pool[PhotoResult],
         inbox: Inbox,
         mover: Mover,
+        presence_check: PresenceCheck,
         clock: Clock,
         recover: Callable[["Worker"], None],
     ) -> None:
@@ -56,6 +58,7 @@ class Worker:
         self._pool = pool
         self._inbox = inbox
         self._mover = mover
+        self._presence_check = presence_check
         self._clock = clock
         self._recover = recover
         self._next_recovery = math.inf
@@ -92,6 +95,10 @@ class Worker:
     def has_batch_in_hand(self) -> bool:
         """Whether a photo is on its way that `drain` waits for."""
         return self._photos.has_batch
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._is_draining and not self.has_batch_in_hand
 
     def drain(self) -> None:
         """Take on nothing more, and predict nothing more; what is under way goes on."""
@@ -141,6 +148,8 @@ class Worker:
         self._collect(now)
         self._submit(now)
         self._move(now)
+        if self._is_idle:
+            self._presence_check.step(now)
 
     def compute_next_due(self) -> float:
         """Return the time of the next step, unless news comes before."""
@@ -153,6 +162,8 @@ class Worker:
                 times += [photo.not_before for photo in self._photos.pending]
             if self._room:
                 times.append(self._inbox.next_due())
+        if self._is_idle:
+            times.append(self._presence_check.next_due)
         return min(times)
 
     @property

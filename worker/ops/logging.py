@@ -18,6 +18,8 @@ _SENTENCES = {
     "filed": "{path} → {to} ({label} {confidence:.2f})",
     "review": "{path} → {to} ({label} {confidence:.2f}, {reason})",
     "quarantined": "{path} → {to} ({reason}: {detail})",
+    "photos_missing": "filed photos missing from their folders: {count}",
+    "photos_returned": "filed photos in their folders again: {count}",
 }
 """The everyday events as a terminal shows them; any other event is its message, then its fields."""
 

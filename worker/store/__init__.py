@@ -6,13 +6,23 @@ to answer.
 
 from typing import TYPE_CHECKING, Any
 
-from worker.store.records import Arrival, Content, Decision, Status, Unfinished
+from worker.store.records import Arrival, Content, Decision, FiledPhoto, Status, Unfinished
 
 if TYPE_CHECKING:
     from worker.store.turn import Turn
     from worker.store.writer import Store, open_store
 
-__all__ = ["Arrival", "Content", "Decision", "Status", "Store", "Turn", "Unfinished", "open_store"]
+__all__ = [
+    "Arrival",
+    "Content",
+    "Decision",
+    "FiledPhoto",
+    "Status",
+    "Store",
+    "Turn",
+    "Unfinished",
+    "open_store",
+]
 
 
 def __getattr__(name: str) -> Any:

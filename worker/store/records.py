@@ -73,3 +73,14 @@ class Unfinished:
     sha256: str | None
     reason: Reason | None
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class FiledPhoto:
+    """A photo that was filed or quarantined; `is_missing` is what its row says of its file."""
+
+    photo_id: int
+    path: Path
+    folder: str
+    size_bytes: int
+    is_missing: bool

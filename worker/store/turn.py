@@ -33,6 +33,7 @@ from worker.store.records import Arrival, Content, Decision, Status
 from worker.store.schema import ACTIVE, photos, predictions
 
 _DECIDED = (Status.DECIDED,)
+_FINISHED = (Status.FILED, Status.QUARANTINED)
 
 
 def _match_photo(statuses: tuple[Status, ...]) -> ColumnElement[bool]:
@@ -49,13 +50,15 @@ _UPDATE: dict[tuple[Status, ...], Update] = {
     statuses: update(photos).where(_match_photo(statuses)) for statuses in (ACTIVE, _DECIDED)
 }
 _HAS_PREDICTION = or_(photos.c.reason.is_(None), *(photos.c.reason == reason for reason in REVIEW_REASONS))
+_FINISHED_STATUS = case((_HAS_PREDICTION, Status.FILED), else_=Status.QUARANTINED)
 _UPDATE_FILED = (
+    update(photos).where(_match_photo(_DECIDED)).values(status=_FINISHED_STATUS, filed_at=bindparam("at"))
+)
+_MARK_MISSING = update(photos).where(_match_photo(_FINISHED)).values(status=Status.MISSING)
+_MARK_RETURNED = (
     update(photos)
-    .where(_match_photo(_DECIDED))
-    .values(
-        status=case((_HAS_PREDICTION, Status.FILED), else_=Status.QUARANTINED),
-        filed_at=bindparam("at"),
-    )
+    .where(_match_photo((Status.MISSING,)), photos.c.filed_at.is_not(None))
+    .values(status=_FINISHED_STATUS)
 )
 _INSERT_PREDICTION = insert(predictions)
 _DELETE_NEWEST_PREDICTION = delete(predictions).where(
@@ -130,6 +133,21 @@ class Turn:
         """Record that the file of a photo has gone."""
         self._update(photo_id, ACTIVE, status=Status.MISSING, detail=_clean_text(detail))
         self.finished_ids.add(photo_id)
+
+    def mark_missing(self, photo_ids: Sequence[int]) -> int:
+        """Record that the files of filed photos have gone; return for how many that is new."""
+        return self._mark(_MARK_MISSING, photo_ids)
+
+    def mark_returned(self, photo_ids: Sequence[int]) -> int:
+        """Record that missing photos are where they were filed; return for how many that is new."""
+        return self._mark(_MARK_RETURNED, photo_ids)
+
+    def _mark(self, statement: Update, photo_ids: Sequence[int]) -> int:
+        # In the order of the ids, so that two workers that mark the same photos cannot deadlock.
+        return sum(
+            self._connection.execute(statement, {"photo_id": photo_id}).rowcount
+            for photo_id in sorted(photo_ids)
+        )
 
     def retry(self, photo_id: int) -> None:
         """Make a photo pending again, and discard a decision that was not carried out."""

@@ -13,7 +13,7 @@ from worker.paths import restore_path
 from worker.store import locks
 from worker.store.address import describe_address
 from worker.store.engine import connect, translate_errors, translate_start_errors
-from worker.store.records import Status, Unfinished
+from worker.store.records import FiledPhoto, Status, Unfinished
 from worker.store.schema import ACTIVE, models, photos
 from worker.store.turn import Turn, build_insert_or_ignore
 from worker.store.upgrade import upgrade_schema
@@ -102,6 +102,16 @@ class Store:
         self._held_ids |= rows.keys()
         return [_make_unfinished(row) for _, row in sorted(rows.items())]
 
+    def list_filed(self, before_id: int | None, limit: int) -> list[FiledPhoto]:
+        """Return photos that were filed or quarantined, missing ones as well, the newest before an id."""
+        # By filed_at: a photo that went missing before it was filed has no place to come back to.
+        query = select(photos).where(photos.c.filed_at.is_not(None))
+        if before_id is not None:
+            query = query.where(photos.c.id < before_id)
+        with self._begin_transaction() as connection:
+            rows = connection.execute(query.order_by(photos.c.id.desc()).limit(limit)).all()
+        return [_make_filed_photo(row) for row in rows]
+
     def close(self) -> None:
         """Close the connection, which releases every photo in hand."""
         with suppress(DBAPIError):
@@ -134,4 +144,14 @@ def _make_unfinished(row: Any) -> Unfinished:
         sha256=row.sha256,
         reason=Reason(row.reason) if row.reason else None,
         attempts=row.attempts,
+    )
+
+
+def _make_filed_photo(row: Any) -> FiledPhoto:
+    return FiledPhoto(
+        photo_id=row.id,
+        path=restore_path(row.path, row.path_raw),
+        folder=row.folder,
+        size_bytes=row.size_bytes,
+        is_missing=row.status == Status.MISSING,
     )

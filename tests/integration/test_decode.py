@@ -293,9 +293,7 @@ def test_a_file_of_no_bytes_is_refused_as_empty() -> None:
     assert find_refusal(b"") is Reason.EMPTY
 
 
-@pytest.mark.parametrize(
-    "data", [b"Dear diary,\n" * 40, b"\0" * 4096, b"BMW is a make of cars", b"%PDF-1.7\n", b"\xff"]
-)
+@pytest.mark.parametrize("data", [b"Dear diary,\n" * 40, b"\0" * 4096, b"BMW is a make of cars", b"\xff"])
 def test_what_is_no_picture_is_refused_as_none(data: bytes) -> None:
     assert find_refusal(data) is Reason.NOT_AN_IMAGE
 
@@ -309,6 +307,28 @@ def test_a_photoshop_file_is_refused_as_unsupported() -> None:
     header = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 8, 8, 8, 3)
     data = header + struct.pack(">IIIH", 0, 0, 0, 0) + bytes(8 * 8 * 3)
     assert find_refusal(data) is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"%PDF-1.7\n", b"\0\0\0\x20ftypisom\0\0\2\0isomiso2", b"\xff\x0a\xfa\x1f\x41", b"<svg width='3'/>"],
+    ids=["pdf", "mp4", "jxl", "svg"],
+)
+def test_a_file_of_a_known_kind_that_shows_no_photo_is_refused_as_unsupported(data: bytes) -> None:
+    assert find_refusal(data) is Reason.UNSUPPORTED
+
+
+def test_a_raw_file_is_refused_rather_than_its_thumbnail_decoded() -> None:
+    version = Image.Exif()
+    version[50706] = b"\1\4\0\0"  # DNGVersion
+    version[271] = "NIKON CORPORATION"
+    with pytest.raises(BadPhoto, match=r"raw file \(Nikon\); export it as JPEG") as refused:
+        decode(encode_image(draw_photo(), "TIFF", exif=version))
+    assert refused.value.reason is Reason.UNSUPPORTED
+
+
+def test_a_heic_whose_header_is_cut_off_is_damaged_and_no_video() -> None:
+    assert find_refusal(COMPLETE["heif"][:40]) is Reason.DAMAGED
 
 
 def test_a_refusal_names_the_format_and_what_to_do() -> None:

@@ -25,6 +25,7 @@ from PIL import (
 from simplejpeg import decode_jpeg
 
 from worker.errors import BadPhoto, Reason
+from worker.inference.signatures import advise_on_other_file, advise_on_raw_file
 
 Pixels = NDArray[np.uint8]
 
@@ -141,6 +142,8 @@ def decode_photo(data: bytes, *, max_pixels: int, max_side: int) -> Picture:
 
 
 def _open(data: bytes) -> Image.Image:
+    if advice := advise_on_raw_file(data):  # before Pillow reads its thumbnail as if it were the photo
+        raise BadPhoto(Reason.UNSUPPORTED, advice)
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
@@ -156,16 +159,15 @@ def _join_lines(error: Exception) -> str:
 
 
 def _explain_refusal(data: bytes) -> BadPhoto:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            format_name = image.format
-    except _DECODER_ERRORS:
-        format_name = None
-    if format_name and format_name not in FORMATS:
-        return BadPhoto(Reason.UNSUPPORTED, f"{format_name} is not read; save it as JPEG or PNG")
     if _SIGNATURES.match(data):
         return BadPhoto(Reason.DAMAGED, "it begins as a picture, but its header is damaged or cut off")
-    return BadPhoto(Reason.NOT_AN_IMAGE, "nothing in it looks like a picture")
+    if advice := advise_on_other_file(data):
+        return BadPhoto(Reason.UNSUPPORTED, advice)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return BadPhoto(Reason.UNSUPPORTED, f"{image.format} is not read; save it as JPEG or PNG")
+    except _DECODER_ERRORS:
+        return BadPhoto(Reason.NOT_AN_IMAGE, "nothing in it looks like a picture")
 
 
 def _check_whole(data: bytes, format_name: str | None) -> None:

@@ -239,16 +239,35 @@ def test_classify_prints_faces_in_json_and_csv_and_keeps_them_out_of_the_table(
 
 def test_an_overlay_shows_the_faces_and_the_prediction(home: Home, photo: Path) -> None:
     before = photo.read_bytes()
-    for name in ("drawn.jpg", "drawn.PNG"):
+    kinds = {"drawn.jpg": "JPEG", "drawn.PNG": "PNG", "drawn.webp": "WEBP", "drawn.avif": "AVIF"}
+    kinds |= {"drawn.tif": "TIFF", "drawn.bmp": "BMP"}
+    for name, kind in kinds.items():
         out = home.folder / name
         done = classify(home, photo, "--draw", out)
         assert (done.returncode, done.stderr) == (0, "")
         assert "happy" in done.stdout
         with Image.open(out) as image:
-            assert image.format == ("PNG" if name.endswith("PNG") else "JPEG")
+            assert image.format == kind
             assert image.width == PEOPLE.width
             assert image.height > PEOPLE.height
     assert photo.read_bytes() == before
+
+
+def test_an_overlay_has_the_size_of_the_photo_in_its_file(home: Home) -> None:
+    photo, out = home.folder / "large.png", home.folder / "drawn.png"
+    PEOPLE.resize((5 * PEOPLE.width, 5 * PEOPLE.height)).save(photo)
+    assert classify(home, photo, "--draw", out).returncode == 0
+    with Image.open(out) as image:
+        assert image.width == 5 * PEOPLE.width
+
+
+def test_an_overlay_that_is_too_large_for_its_format_is_one_line_with_the_remedy(home: Home) -> None:
+    photo, out = home.folder / "long.png", home.folder / "drawn.webp"
+    Image.new("RGB", (16_400, 16)).save(photo)
+    line = refuse_classify(home, photo, "--draw", out, status=1)
+    assert "drawn.webp: WEBP does not hold 16400 × " in line
+    assert line.endswith("pixels; name a .png")
+    assert not out.exists()
 
 
 def refuse_classify(home: Home, *arguments: str | Path, status: int = 2) -> str:

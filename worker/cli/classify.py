@@ -27,7 +27,8 @@ _TABLE = ("path", "label", "confidence", "reason", "detail")
     "overlay",
     metavar="OUT",
     type=click.Path(path_type=Path),
-    help="Draw the prediction of one photo, and of each face, onto a copy of it: a new .jpg or .png.",
+    help="Draw the prediction of one photo, and of each face, onto a copy of it in full size: a new .jpg, "
+    ".png or other picture. The boxes of doubtful faces are dashed.",
 )
 @config_option
 @format_option

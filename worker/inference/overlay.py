@@ -1,7 +1,8 @@
 """Draw the prediction for a photo onto a copy of it."""
 
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,30 @@ from worker.paths import format_path
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+_FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+"""Pillow's names of the formats, by what a file's name ends in."""
 
-_MAX_SIDE = 1280
+_OPTIONS: dict[str, dict[str, object]] = {
+    "JPEG": {"quality": 92, "subsampling": 0},
+    "WEBP": {"quality": 92},
+    "AVIF": {"quality": 90},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+}
+
 _MIN_SIDE = 480
-"""Bounds of the photo's longer side in pixels: larger photos are reduced, smaller ones enlarged."""
+"""Pixels of a photo's longer side: smaller photos are enlarged to it."""
+
+_COMMON_PIXELS = 1280 * 853
+"""The size of photo, in pixels, for which lines and letters are given; on larger ones they grow with it."""
 
 _MIN_WIDTH = 360
 """Of the overlay in pixels, so that the prediction fits under a photo that is only a narrow strip."""
@@ -32,6 +52,16 @@ _MUTED = "#a4adbb"
 _MIN_TAG_HEIGHT = 13
 _MAX_TAG_HEIGHT = 26
 """Of letters in pixels; a face without room for the smallest has its bounding box alone."""
+
+_LINE_WIDTH = 4
+_DASH_LENGTH = 4
+"""Of bounding boxes: pixels, and multiples of the width."""
+
+_WEAK_SCORE = 0.5
+"""A detection of a lower score has a dashed box: it is more likely none than a face."""
+
+_Edges = tuple[float, float, float, float]
+"""Left, top, right and bottom; the last two are included."""
 
 
 def check_output(out: Path) -> None:
@@ -55,29 +85,37 @@ def write_overlay(photo: Path, prediction: Prediction, out: Path, max_pixels: in
     except OSError as error:
         raise MoodsortError(f"{format_path(photo)}: cannot be read ({error.strerror}); try again") from error
     # A child process decoded it a moment ago and survived: it is safe to do so in this one.
-    picture = decode_photo(data, max_pixels=max_pixels, max_side=_MAX_SIDE)
-    image = draw_prediction(picture.pixels, picture.width, prediction)
-    encoded = io.BytesIO()
-    image.save(encoded, _FORMATS[out.suffix.lower()], quality=92, subsampling=0)
-    _write_new(out, encoded.getvalue())
+    picture = decode_photo(data, max_pixels=max_pixels, max_side=max_pixels)
+    _write_new(out, _encode(draw_prediction(picture.pixels, prediction), out))
 
 
-def draw_prediction(pixels: Pixels, full_width: int, prediction: Prediction) -> Image.Image:
-    """Draw the prediction for a photo.
-
-    Its pixels are uint8 (H, W, 3), RGB; in its file it is `full_width` pixels wide.
-    """
+def draw_prediction(pixels: Pixels, prediction: Prediction) -> Image.Image:
+    """Draw the prediction for a photo onto its pixels, uint8 (H, W, 3), RGB, in full size."""
     photo = _enlarge(Image.fromarray(pixels))
+    scale = photo.width / pixels.shape[1]
+    unit = max(1.0, math.sqrt(photo.width * photo.height / _COMMON_PIXELS))
     labels = enumerate(prediction.probabilities)
     colours = {label: _COLOURS[index % len(_COLOURS)] for index, label in labels}
-    faces = [_scale_face(face, photo.width / full_width) for face in prediction.faces or ()]
-    _draw_boxes(photo, faces, colours)
-    _draw_tags(photo, faces, colours)
-    band = _draw_band(max(photo.width, _MIN_WIDTH), prediction, colours)
+    faces = [_scale_face(face, scale) for face in prediction.faces or ()]
+    _draw_boxes(photo, faces, colours, unit)
+    _draw_tags(photo, faces, colours, unit)
+    band = _draw_band(max(photo.width, _MIN_WIDTH), prediction, colours, unit)
     overlay = Image.new("RGB", (band.width, photo.height + band.height), _DARK)
     overlay.paste(photo, ((band.width - photo.width) // 2, 0))
     overlay.paste(band, (0, photo.height))
     return overlay
+
+
+def _encode(image: Image.Image, out: Path) -> bytes:
+    kind = _FORMATS[out.suffix.lower()]
+    file = io.BytesIO()
+    try:
+        image.save(file, kind, **_OPTIONS.get(kind, {}))
+    except (OSError, ValueError) as error:  # as over 16383 pixels in WebP
+        raise MoodsortError(
+            f"{format_path(out)}: {kind} does not hold {image.width} × {image.height} pixels; name a .png"
+        ) from error
+    return file.getvalue()
 
 
 def _write_new(out: Path, data: bytes) -> None:
@@ -114,23 +152,49 @@ def _scale_face(face: FacePrediction, scale: float) -> FacePrediction:
     return replace(face, left=left, top=top, width=width, height=height)
 
 
-def _draw_boxes(photo: Image.Image, faces: Sequence[FacePrediction], colours: Mapping[str, str]) -> None:
+def _draw_boxes(
+    photo: Image.Image, faces: Sequence[FacePrediction], colours: Mapping[str, str], unit: float
+) -> None:
     """Draw each face's bounding box in its label's colour, between dark lines that show it on light skin."""
     draw = ImageDraw.Draw(photo)
+    dark_line = max(1, round(unit))
     for face in faces:
-        line = max(2, round(min(max(photo.size) / 320, face.width / 16)))
-        left, top = face.left, face.top
-        right, bottom = left + face.width - 1, top + face.height - 1
-        for inset, width, colour in ((-1, line + 2, _DARK), (0, line, colours[face.label])):
-            edges = (left + inset, top + inset, right - inset, bottom - inset)
-            draw.rounded_rectangle(edges, radius=2 * line, outline=colour, width=width)
+        line = max(2, round(min(_LINE_WIDTH * unit, face.width / 16)))
+        edges = (face.left, face.top, face.left + face.width - 1, face.top + face.height - 1)
+        for margin, colour in ((dark_line, _DARK), (0, colours[face.label])):
+            if face.score < _WEAK_SCORE:
+                for left, top, right, bottom in _split_into_dashes(edges, line):
+                    draw.rectangle((left - margin, top - margin, right + margin, bottom + margin), colour)
+            else:
+                left, top, right, bottom = edges
+                outer = (left - margin, top - margin, right + margin, bottom + margin)
+                draw.rounded_rectangle(outer, radius=2 * line, outline=colour, width=line + 2 * margin)
 
 
-def _draw_tags(photo: Image.Image, faces: Sequence[FacePrediction], colours: Mapping[str, str]) -> None:
+def _split_into_dashes(edges: _Edges, line: int) -> Iterator[_Edges]:
+    """Yield dashes of a line's width along the inside of the edges, so that each corner has one."""
+    left, top, right, bottom = edges
+    for start, end in _split_length(left, right, line):
+        yield start, top, end, top + line - 1
+        yield start, bottom - line + 1, end, bottom
+    for start, end in _split_length(top, bottom, line):
+        yield left, start, left + line - 1, end
+        yield right - line + 1, start, right, end
+
+
+def _split_length(start: float, end: float, line: int) -> list[tuple[float, float]]:
+    count = max(3, round((end - start) / (2 * _DASH_LENGTH * line)))
+    step = (end - start) / (2 * count - 1)
+    return [(start + 2 * index * step, start + (2 * index + 1) * step) for index in range(count)]
+
+
+def _draw_tags(
+    photo: Image.Image, faces: Sequence[FacePrediction], colours: Mapping[str, str], unit: float
+) -> None:
     """Write each face's label at its bounding box."""
     draw = ImageDraw.Draw(photo)
     for face in faces:
-        height = round(min(max(face.width * 0.15, _MIN_TAG_HEIGHT), _MAX_TAG_HEIGHT))
+        height = round(min(max(face.width * 0.15, _MIN_TAG_HEIGHT * unit), _MAX_TAG_HEIGHT * unit))
         font = ImageFont.load_default(height)
         percent = f"{face.probabilities[face.label]:.0%}"
         max_width = 1.4 * max(face.width, face.height)
@@ -153,9 +217,9 @@ def _draw_tag(
     draw.text((left + tag_width / 2, top + tag_height / 2), text, fill=_DARK, font=font, anchor="mm")
 
 
-def _draw_band(width: int, prediction: Prediction, colours: Mapping[str, str]) -> Image.Image:
+def _draw_band(width: int, prediction: Prediction, colours: Mapping[str, str], unit: float) -> Image.Image:
     """Draw a bar of all probabilities, the label with its confidence, and the number of faces."""
-    height = round(min(max(width / 26, 18), 40))
+    height = round(min(max(width / 26, 18), 40 * unit))
     band = Image.new("RGB", (width, round(2.4 * height)), _DARK)
     draw = ImageDraw.Draw(band)
     left = 0.0

@@ -12,15 +12,13 @@ PROBABILITIES = {"happy": 0.75, "sad": 0.25}
 LIGHT_YELLOW, LIGHT_BLUE = (255, 194, 77), (109, 179, 255)
 
 
-def make_face(left: float, top: float, side: float, label: str = "sad") -> FacePrediction:
-    return FacePrediction(left, top, side, side, 0.9, label, PROBABILITIES)
+def make_face(left: float, top: float, side: float, label: str = "sad", score: float = 0.9) -> FacePrediction:
+    return FacePrediction(left, top, side, side, score, label, PROBABILITIES)
 
 
-def draw(
-    size: tuple[int, int], ground: int, *faces: FacePrediction, full_width: int | None = None
-) -> Image.Image:
+def draw(size: tuple[int, int], ground: int, *faces: FacePrediction) -> Image.Image:
     pixels = np.full((size[1], size[0], 3), ground, np.uint8)
-    return draw_prediction(pixels, full_width or size[0], Prediction("happy", 0.75, PROBABILITIES, faces))
+    return draw_prediction(pixels, Prediction("happy", 0.75, PROBABILITIES, faces))
 
 
 def count_pixels(image: Image.Image, colour: tuple[int, int, int]) -> int:
@@ -49,9 +47,30 @@ def test_a_face_has_a_box_and_a_tag_in_its_labels_colour(ground: int) -> None:
     assert (box[50, 50] == ground).all()
 
 
-def test_a_box_lies_where_the_face_is_in_the_full_photo() -> None:
-    reduced = draw((640, 480), 0, make_face(1200.0, 800.0, 400.0), full_width=2560)
-    assert (np.asarray(reduced)[250, 300] == LIGHT_BLUE).all()
+def test_a_large_photo_keeps_its_size_and_its_boxes_and_letters_grow_with_it() -> None:
+    small = draw((1280, 853), 0, make_face(300.0, 200.0, 200.0))
+    large = draw((5120, 3412), 0, make_face(1200.0, 800.0, 800.0))
+    assert large.width == 5120
+    assert large.height == pytest.approx(4 * small.height, rel=0.01)
+    ratio = count_pixels(large, LIGHT_BLUE) / count_pixels(small, LIGHT_BLUE)
+    assert ratio == pytest.approx(16, rel=0.1)
+
+
+def test_a_small_photo_is_enlarged_and_its_boxes_with_it() -> None:
+    image = draw((120, 80), 0, make_face(60.0, 40.0, 30.0))
+    assert image.width == 480
+    assert (np.asarray(image)[180, 240] == LIGHT_BLUE).all()
+
+
+def test_the_box_of_a_doubtful_face_is_dashed() -> None:
+    sure, doubtful = (
+        np.asarray(draw((1280, 853), 0, make_face(400.0, 300.0, 200.0, score=score))) for score in (0.6, 0.4)
+    )
+    for image, share in ((sure, 1.0), (doubtful, 0.5)):
+        bottom = (image[498, 412:588] == LIGHT_BLUE).all(axis=1)
+        assert bottom.mean() == pytest.approx(share, abs=0.15)
+    assert (doubtful[300, 400] == LIGHT_BLUE).all()
+    assert (doubtful[499, 599] == LIGHT_BLUE).all()
 
 
 @pytest.mark.parametrize(("left", "top"), [(0.0, 0.0), (1180.0, 0.0), (0.0, 620.0), (1180.0, 620.0)], ids=str)
@@ -74,5 +93,5 @@ def test_hundreds_of_faces_and_one_larger_than_the_photo_are_drawn() -> None:
 def test_a_label_that_is_too_long_for_the_band_is_shortened() -> None:
     label = "n" * 255
     prediction = Prediction(label, 1.0, {label: 1.0, "sad": 0.0}, None)
-    image = draw_prediction(np.zeros((480, 480, 3), np.uint8), 480, prediction)
+    image = draw_prediction(np.zeros((480, 480, 3), np.uint8), prediction)
     assert image.width == 480

@@ -1,4 +1,4 @@
-"""The built-in bundle on pictures that show little or nothing."""
+"""The built-in bundle on odd pictures: that show little or nothing, or very many faces."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from docs import drawn_photos
 from tests.drawing import draw_noise, draw_photo, encode_image
 from tests.home import Home
 
@@ -33,6 +34,19 @@ def draw_crowd(rows: int, columns: int, side: int) -> Image.Image:
     return crowd
 
 
+def draw_row(width: int) -> Image.Image:
+    """Draw a panorama of people side by side, half of them sad, with faces of a tenth of its height."""
+    random = np.random.default_rng(3)
+    faces = [
+        drawn_photos.make_face(random, (index + 0.5) * width / ROW, 67, 9, (-1) ** index * 0.9)
+        for index in range(ROW)
+    ]
+    return drawn_photos.draw_photo(faces, (width, 160), 5)
+
+
+ROW = 17
+"""People in a row."""
+
 PICTURES = {
     "black": Image.new("RGB", (1000, 1000)),
     "white": Image.new("RGB", (1000, 1000), "white"),
@@ -41,6 +55,8 @@ PICTURES = {
     "panorama": draw_photo(1, (3000, 100)),
     "noisy-panorama": draw_noise(2, (100, 3000)),
     "crowd": draw_crowd(10, 20, 60),
+    "row-8:1": draw_row(1280),
+    "row-12:1": draw_row(1920),
     "upside-down": draw_crowd(1, 1, 400).transpose(Image.Transpose.ROTATE_180),
     "face-8x8": draw_crowd(1, 1, 80).resize((8, 8)),
 }
@@ -81,3 +97,10 @@ def test_no_more_faces_of_a_crowd_are_classified_than_the_manifest_allows(
     rows: dict[str, dict[str, Any]],
 ) -> None:
     assert 0 < len(rows["crowd"]["faces"]) <= 32
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_every_face_of_a_panorama_is_detected_once(rows: dict[str, dict[str, Any]], width: int) -> None:
+    faces = rows[f"row-{width // 160}:1"]["faces"]
+    middles = sorted(face["box"][0] + face["box"][2] / 2 for face in faces)
+    assert middles == pytest.approx([(index + 0.5) * width / ROW for index in range(ROW)], abs=5)

@@ -178,7 +178,27 @@ def test_a_small_picture_keeps_its_size() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (4000, 1), (1, 4000)])
 def test_a_picture_of_one_line_is_decoded(size: tuple[int, int]) -> None:
-    assert max(decode(encode_image(Image.new("RGB", size), "PNG")).pixels.shape[:2]) <= 320
+    assert max(decode(encode_image(Image.new("RGB", size), "PNG")).pixels.shape[:2]) <= 8 * 320
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize(
+    ("size", "decoded_size"),
+    [
+        ((2000, 800), (320, 128)),
+        ((2400, 800), (384, 128)),
+        ((200, 3200), (128, 2048)),
+        ((6400, 100), (2560, 40)),
+        ((600, 100), (600, 100)),
+    ],
+    ids=str,
+)
+def test_a_long_picture_is_as_broad_as_an_ordinary_one_of_the_largest_ratio(
+    kind: str, size: tuple[int, int], decoded_size: tuple[int, int]
+) -> None:
+    picture = decode(encode_image(draw_photo(7, size), kind))
+    assert (picture.width, picture.height) == size
+    assert picture.pixels.shape[1::-1] == decoded_size
 
 
 def test_the_longest_side_after_turning_is_the_maximum() -> None:
@@ -361,7 +381,7 @@ def test_a_mutated_picture_is_decoded_or_refused_and_nothing_else(
     assert picture.pixels.dtype == np.uint8
     assert picture.pixels.ndim == 3
     assert picture.pixels.shape[2] == 3
-    assert max(picture.pixels.shape[:2]) <= 64
+    assert max(picture.pixels.shape[:2]) <= 8 * 64
 
 
 @settings(max_examples=60, deadline=None)

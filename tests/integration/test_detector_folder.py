@@ -24,6 +24,8 @@ from trainer.detection.detector_folder import (
 )
 from worker.errors import BundleError
 from worker.inference.bundle import load_bundle
+from worker.inference.decode import Picture
+from worker.inference.predictor import Predictor
 
 pytestmark = pytest.mark.timeout(150)  # the first test waits for TensorFlow to make the bundle
 
@@ -61,6 +63,14 @@ def test_it_detects_faces_in_pixels_of_the_picture_from_its_score_threshold_on(f
     strict = load_detector(folder)
     assert strict.detect(PEOPLE) == ()
     assert strict.detect(PEOPLE, score_threshold=0.5) == detections
+
+
+def test_it_detects_the_faces_of_a_long_picture_as_the_worker_does(face_bundle, folder):
+    row = draw_people((64, 96, HAPPY), (496, 96, HAPPY), (1488, 96, HAPPY), size=(1640, 205))
+    picture = Picture(np.asarray(row), row.width, row.height)
+    detections = load_detector(folder).detect(picture.pixels)
+    assert len(detections) == 3
+    assert detections == Predictor(load_bundle(face_bundle)).run_networks(picture).detections
 
 
 def test_the_keras_file_beside_the_network_is_not_read(folder):
@@ -168,7 +178,7 @@ def test_a_network_of_another_shape_than_the_manifest_says_is_refused(folder):
 
 
 def test_pictures_are_read_in_order_and_unreadable_files_are_named_and_left_out(tmp_path):
-    sizes = [(96, 64), (40, 80), (300, 20)]
+    sizes = [(96, 64), (40, 80), (300, 150)]
     paths = [tmp_path / f"{number}.jpg" for number in range(3)]
     for path, size in zip(paths, sizes, strict=True):
         path.write_bytes(draw_jpeg(size=size))
@@ -179,9 +189,9 @@ def test_pictures_are_read_in_order_and_unreadable_files_are_named_and_left_out(
 
     images = read_annotated_images(files, 60, 10**6, annotate_whole_image, sentences.append)
 
-    assert [image.pixels.shape for image in images] == [(40, 60, 3), (60, 30, 3), (4, 60, 3)]
+    assert [image.pixels.shape for image in images] == [(40, 60, 3), (60, 30, 3), (30, 60, 3)]
     faces = [image.annotations.faces.tolist() for image in images]
-    assert faces == [[[30, 20, 60]], [[15, 30, 60]], [[30, 2, 60]]]
+    assert faces == [[[30, 20, 60]], [[15, 30, 60]], [[30, 15, 60]]]
     (line,) = sentences
     assert line.startswith("left out")
     assert "torn.jpg: " in line

@@ -57,7 +57,7 @@ def read_images(
     """Read every file, and yield what `transform` makes of it, or why it cannot be read, in the files' order.
 
     `transform` runs in one of several threads. Pictures of more than `max_pixels` pixels are not read, larger
-    ones than `max_side` are shrunk to it.
+    ones than `max_side` are shrunk as `decode_photo` does.
     """
 
     def read(file: ClassFile) -> T | UnreadableFile:

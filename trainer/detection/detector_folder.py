@@ -8,10 +8,11 @@ from typing import Annotated
 from worker.errors import BundleError
 from worker.inference.bundle import check_hashes
 from worker.inference.decode import Pixels
-from worker.inference.detector import Detection, decode_detections
+from worker.inference.detector import Detection
 from worker.inference.manifest import DetectionSettings, Metric, NetworkSpec, TrainingData
 from worker.inference.network import Network
-from worker.inference.preprocess import resize_to_input
+from worker.inference.preprocess import SourceImage
+from worker.inference.tiles import detect_faces
 from worker.tables import Problems, Range, read_table
 
 MANIFEST_NAME = "detector.json"
@@ -51,12 +52,12 @@ class TrainedDetector:
         self.network = Network(folder, manifest.network, classes=0)
 
     def detect(self, pixels: Pixels, score_threshold: float | None = None) -> tuple[Detection, ...]:
-        """Detect faces in a picture, uint8 (H, W, 3) of at most `max_side`, the largest first."""
+        """Detect faces in a picture, uint8 (H, W, 3), decoded to `max_side`, the largest first."""
         threshold = self.manifest.score_threshold if score_threshold is None else score_threshold
-        spec = self.manifest.network.input
-        height, width = pixels.shape[:2]
-        heatmap = self.network.run(resize_to_input(pixels, spec))["heatmap"]
-        return decode_detections(heatmap, DetectionSettings(threshold, _MAX_FACES), spec, width, height)
+        image = SourceImage.from_pixels(pixels)
+        (whole,) = image.resize_all([self.manifest.network.input])
+        heatmap = self.network.run(whole)["heatmap"]
+        return detect_faces(self.network, image, heatmap, DetectionSettings(threshold, _MAX_FACES))
 
 
 def load_detector(folder: Path) -> TrainedDetector:

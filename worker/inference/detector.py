@@ -2,8 +2,9 @@
 
 import math
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,9 +60,8 @@ class _Box(NamedTuple):
     bottom: float
     score: float
 
-    @property
-    def area(self) -> float:
-        return (self.right - self.left) * (self.bottom - self.top)
+
+_BoundingBox = TypeVar("_BoundingBox", Detection, _Box)
 
 
 def decode_detections(
@@ -85,13 +85,22 @@ def decode_detections(
         )
         for box in _suppress_overlaps(_find_peaks(heatmap, settings.score_threshold))
     ]
-    visible = [detection for detection in detections if _is_visible(detection)]
-    return tuple(sorted(visible, key=lambda detection: -detection.side)[: settings.max_faces])
+    return _select_largest(filter(_is_visible, detections), settings)
+
+
+def merge_detections(detections: Iterable[Detection], settings: DetectionSettings) -> tuple[Detection, ...]:
+    """Return detections of several parts of a picture without those that overlap, the largest first."""
+    ranking = sorted(detections, key=lambda detection: -detection.score)
+    return _select_largest(_suppress_overlaps(ranking), settings)
 
 
 def crop_face(pixels: Pixels, detection: Detection) -> Pixels:
     """Return the pixels of a face, uint8 (h, w, 3): a view of the picture's, uint8 (H, W, 3)."""
     return pixels[detection.top : detection.bottom, detection.left : detection.right]
+
+
+def _select_largest(detections: Iterable[Detection], settings: DetectionSettings) -> tuple[Detection, ...]:
+    return tuple(sorted(detections, key=lambda detection: -detection.side)[: settings.max_faces])
 
 
 def _clamp(edge: float, length: int) -> int:
@@ -134,22 +143,26 @@ def _decode_box(position: _Position, logit: float, dx: float, dy: float, log_sid
     return _Box(x - half, y - half, x + half, y + half, 1 / (1 + math.exp(-logit)))
 
 
-def _suppress_overlaps(boxes: list[_Box]) -> list[_Box]:
+def _suppress_overlaps(boxes: Sequence[_BoundingBox]) -> list[_BoundingBox]:
     """Drop each box, the highest score first, that overlaps with one before it (greedy NMS)."""
-    distinct: list[_Box] = []
+    distinct: list[_BoundingBox] = []
     for box in boxes:
         if not any(_compute_iou(box, better) > _MAX_IOU for better in distinct):
             distinct.append(box)
     return distinct
 
 
-def _compute_iou(first: _Box, second: _Box) -> float:
+def _compute_iou(first: _BoundingBox, second: _BoundingBox) -> float:
     width = min(first.right, second.right) - max(first.left, second.left)
     height = min(first.bottom, second.bottom) - max(first.top, second.top)
     if width <= 0 or height <= 0:
         return 0.0
     intersection = width * height
-    return intersection / (first.area + second.area - intersection)
+    return intersection / (_compute_area(first) + _compute_area(second) - intersection)
+
+
+def _compute_area(box: Detection | _Box) -> float:
+    return (box.right - box.left) * (box.bottom - box.top)
 
 
 def _compute_logit(score: float) -> float:

@@ -142,9 +142,10 @@ class Manifest:
     """Everything that a worker needs to know of a bundle.
 
     `version` is the first 12 hex digits of a SHA-256 over the networks' hashes. `max_side` is the longest
-    side in pixels of the picture that the networks read. `networks` are scene classifiers alone, `detection`
-    and `fusion` being None; or the one that gives the heatmap, face classifiers and scene classifiers, in
-    this order. The logits of several networks that read the same are averaged.
+    side in pixels of the picture that the networks read, as `decode_photo` takes it. `networks` are scene
+    classifiers alone, `detection` and `fusion` being None; or the one that gives the heatmap, face
+    classifiers and scene classifiers, in this order. The logits of several networks that read the same are
+    averaged.
     """
 
     format_version: int

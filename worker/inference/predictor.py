@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from worker.inference.bundle import Bundle
 from worker.inference.decode import Picture
-from worker.inference.detector import Detection, decode_detections
+from worker.inference.detector import Detection
 from worker.inference.fusion import (
     RawOutputs,
     average_logits,
@@ -18,6 +18,7 @@ from worker.inference.fusion import (
 from worker.inference.network import Network, Outputs
 from worker.inference.prediction import FacePrediction, Prediction
 from worker.inference.preprocess import SourceImage
+from worker.inference.tiles import detect_faces
 
 
 class Predictor:
@@ -43,7 +44,7 @@ class Predictor:
         image = SourceImage.from_pixels(picture.pixels)
         height, width, _ = picture.pixels.shape
         scene = _run_all(self._scene_networks, image)
-        detections = self._detect(scene, width, height)
+        detections = self._detect(scene, image)
         crops = (
             image.crop(detection.left, detection.top, detection.right, detection.bottom)
             for detection in detections
@@ -62,11 +63,11 @@ class Predictor:
         for network in self._networks:
             network.self_test()
 
-    def _detect(self, scene: Sequence[Outputs], width: int, height: int) -> tuple[Detection, ...]:
+    def _detect(self, scene: Sequence[Outputs], image: SourceImage) -> tuple[Detection, ...]:
         if self._manifest.detection is None:
             return ()
-        spec = self._scene_networks[0].spec.input  # the network with the heatmap comes first in a manifest
-        return decode_detections(scene[0]["heatmap"], self._manifest.detection, spec, width, height)
+        detector = self._scene_networks[0]  # the network with the heatmap comes first in a manifest
+        return detect_faces(detector, image, scene[0]["heatmap"], self._manifest.detection)
 
     def _predict_faces(self, picture: Picture, outputs: RawOutputs) -> tuple[FacePrediction, ...] | None:
         if self._manifest.fusion is None:

@@ -147,8 +147,19 @@ class Watcher:
     def close(self) -> None:
         """Stop watching."""
         logging.getLogger(_OVERFLOW_LOGGER).removeHandler(self._overflow_listener)
+        self._end_inotify_emitters()
         self._observer.stop()
         self._observer.join()
+
+    def _end_inotify_emitters(self) -> None:
+        """End the threads that read inotify's events while they still have what they read from."""
+        # Observer.stop() takes it away from a thread that may hold an event, and that thread logs an error.
+        # watchdog has no public name for it; other emitters have nothing like it.
+        for emitter in self._observer.emitters:
+            if group := getattr(emitter, "_inotify", None):
+                emitter.stopped_event.set()
+                group.deactivate()
+                emitter.join()
 
 
 class _EventHandler(FileSystemEventHandler):

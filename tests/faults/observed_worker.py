@@ -149,13 +149,13 @@ def open_observed_worker(
         store: Any = ObservedStore(stack.enter_context(closing(open_store(config.database.url))), report)
         inbox = stack.enter_context(closing(Inbox(config.inbox_folder, config.inbox, clock.wall)))
         mover = Mover(observe_operations(config.inbox_folder, report, operations))
-        model_id = record_model(store, bundle)
+        model = record_model(store, bundle)
         pool.wait_ready(clock.monotonic, lambda: True)
         presence_check = stack.enter_context(
             closing(PresenceCheck(config.root, store, config.inbox.rescan_seconds))
         )
         recover = partial(recover_unfinished, store=store, mover=mover, config=config)
-        worker = Worker(config, store, model_id, observed_pool, inbox, mover, presence_check, clock, recover)
+        worker = Worker(config, store, model, observed_pool, inbox, mover, presence_check, clock, recover)
         worker.resume_unfinished(clock.monotonic())
         inbox.open(clock.monotonic())
         yield worker

@@ -3,10 +3,13 @@
 import socket
 import urllib.error
 import urllib.request
+from importlib.metadata import version
 
+import psutil
 import pytest
 
 from tests.drawing import draw_jpeg
+from tests.driver import open_driver
 from tests.home import Home, wait_until
 from tests.patience import scale
 from worker.errors import ConfigError
@@ -37,6 +40,37 @@ def test_a_running_worker_reports_how_many_photos_it_has_finished(home: Home, po
         wait_until(lambda: 'moodsort_photos_total{folder="' in _get(port, "/metrics")[1], seconds=30)
         assert _get(port, "/healthz") == (200, "ok\n")
         assert _get(port, "/")[0] == 404
+
+
+def test_the_metrics_name_the_program_and_the_bundle_and_time_each_photo(home: Home) -> None:
+    metrics = WorkerMetrics(lambda: 0.0)
+    home.drop_photos(3)
+    with open_driver(home) as driver:
+
+        def is_all_filed() -> bool:
+            metrics.observe(driver.worker)
+            return home.is_all_filed()
+
+        driver.step_until(is_all_filed)
+        model = driver.worker.model
+    read = metrics.registry.get_sample_value
+    assert read("moodsort_build_info", {"version": version("moodsort")}) == 1
+    assert read("moodsort_model_info", {"name": model.name, "version": model.version}) == 1
+    assert read("moodsort_photo_seconds_count") == 3
+    assert read("moodsort_photo_seconds_bucket", {"le": "+Inf"}) == 3
+    assert read("moodsort_photo_seconds_sum") > 0
+    assert read("moodsort_classifier_restarts_total") == 0
+
+
+def test_a_child_process_that_is_replaced_counts_as_a_restart(home: Home) -> None:
+    metrics = WorkerMetrics(lambda: 0.0)
+    with open_driver(home) as driver:
+        (child,) = psutil.Process().children()
+        child.kill()
+        driver.step_until(lambda: driver.worker.restarts)
+        for _ in range(2):  # a total that is observed twice counts once
+            metrics.observe(driver.worker)
+    assert metrics.registry.get_sample_value("moodsort_classifier_restarts_total") == 1
 
 
 def test_a_worker_that_has_not_stepped_for_long_is_not_healthy() -> None:

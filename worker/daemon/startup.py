@@ -47,26 +47,27 @@ def open_worker(
         # The processes first: they load the bundle while the database is opened.
         pool = stack.enter_context(closing(_start_pool(config, clock)))
         store = stack.enter_context(closing(log_store.open_store(config.database.url, LOCK_SECONDS)))
-        model_id = record_model(store, bundle)
+        model = record_model(store, bundle)
         inbox = stack.enter_context(closing(Inbox(config.inbox_folder, config.inbox, clock.wall)))
         pool.wait_ready(clock.monotonic, is_wanted)
         presence_check = stack.enter_context(
             closing(PresenceCheck(config.root, store, config.inbox.rescan_seconds))
         )
         recover = partial(recover_unfinished, store=store, mover=mover, config=config)
-        worker = Worker(config, store, model_id, pool, inbox, mover, presence_check, clock, recover)
+        worker = Worker(config, store, model, pool, inbox, mover, presence_check, clock, recover)
         # Before the inbox is scanned, which would take unfinished photos for new ones.
         worker.resume_unfinished(clock.monotonic())
         inbox.open(clock.monotonic())
         yield worker
 
 
-def record_model(store: "Store", bundle: Bundle) -> int:
-    """Record that the bundle is in use; return the id of its row."""
+def record_model(store: "Store", bundle: Bundle) -> log_store.Model:
+    """Record that the bundle is in use."""
     manifest = bundle.manifest
     metrics = [asdict(metric) for metric in manifest.metrics]
     now = datetime.now(UTC)
-    return store.use_model(manifest.name, manifest.version, manifest.classes, metrics, now)
+    model_id = store.use_model(manifest.name, manifest.version, manifest.classes, metrics, now)
+    return log_store.Model(model_id, manifest.name, manifest.version)
 
 
 def check_configuration(config: Config, clock: Clock, is_wanted: Callable[[], bool]) -> None:

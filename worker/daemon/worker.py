@@ -21,7 +21,7 @@ from worker.inbox import Inbox, SettledFile
 from worker.pool.pool import Pool, compute_share
 from worker.pool.prediction_task import PhotoResult
 from worker.pool.protocol import Completed, Delayed, Gone, Job, JobResult, Refused
-from worker.store import Arrival, Decision
+from worker.store import Arrival, Decision, Model
 
 if TYPE_CHECKING:  # child processes are started before SQLAlchemy is imported, which takes a while
     from worker.store import Store, Turn
@@ -43,7 +43,7 @@ class Worker:
         self,
         config: Config,
         store: "Store",
-        model_id: int,
+        model: Model,
         pool: Pool[PhotoResult],
         inbox: Inbox,
         mover: Mover,
@@ -51,10 +51,13 @@ class Worker:
         clock: Clock,
         recover: Callable[["Worker"], None],
     ) -> None:
-        """`recover` gives the worker, by the `adopt…` methods, what stopped ones have left."""
+        """`recover` gives the worker, by the `adopt…` methods, what stopped ones have left.
+
+        `tally` counts the finished photos by folder; `photo_seconds` are the times that those took which were
+        predicted in the last step.
+        """
         self._config = config
         self._store = store
-        self._model_id = model_id
         self._pool = pool
         self._inbox = inbox
         self._mover = mover
@@ -65,7 +68,9 @@ class Worker:
         self._photos = PhotosInHand()
         self._first_arrival_at = 0.0
         self._is_draining = False
+        self.model = model
         self.tally: Counter[str] = Counter()
+        self.photo_seconds: list[float] = []
 
     @property
     def in_hand(self) -> int:
@@ -76,6 +81,11 @@ class Worker:
     def candidates(self) -> int:
         """How many files of the inbox are known and not taken on yet."""
         return self._inbox.candidate_count
+
+    @property
+    def restarts(self) -> int:
+        """How many child processes have died and were replaced."""
+        return self._pool.restarts
 
     @property
     def connections(self) -> list[Connection | int]:
@@ -136,6 +146,7 @@ class Worker:
 
     def step(self, now: float) -> None:
         """Do one turn. Raises Transient where the database does not answer: open another worker then."""
+        self.photo_seconds.clear()
         # First, so that the processes work on while this turn records and moves.
         self._collect(now)
         if now >= self._next_recovery and not self._is_draining:
@@ -183,6 +194,8 @@ class Worker:
 
     def _collect(self, now: float) -> None:
         for result in self._pool.collect(now):
+            if isinstance(result, Completed):
+                self.photo_seconds.append(result.seconds)
             self._sort(result, now)
 
     def _sort(self, result: JobResult[PhotoResult], now: float) -> None:
@@ -230,7 +243,7 @@ class Worker:
             for move in self._photos.readdressed:
                 turn.readdress(move.photo.photo_id, self._make_relative(move.destination))
             for _, decision in plans:
-                turn.decide(decision, self._model_id)
+                turn.decide(decision, self.model.model_id)
             # Last: a new photo may have the path of one that is active until this turn records it as filed.
             photos = self._take_on(turn, settled_files, at)
         self._finish_turn([move for move, _ in plans], photos)

@@ -4,19 +4,29 @@ prometheus_client is imported where it is used: a worker without metrics starts 
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import wait
 from typing import Protocol
 
 from worker.errors import ConfigError
+from worker.fileio import Wakeup
+from worker.store import Model
 
 _HEALTHY_SECONDS = 120.0
 """An idle worker steps every few seconds; one that has not for this long is stuck."""
 
+_PHOTO_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+"""The buckets of the time per photo: from that of a small picture to the default `decode_seconds`."""
+
 
 class WorkerState(Protocol):
     """What the metrics need to know of a worker after each step."""
+
+    @property
+    def model(self) -> Model:
+        """The bundle that it predicts with."""
 
     @property
     def in_hand(self) -> int:
@@ -30,6 +40,14 @@ class WorkerState(Protocol):
     def tally(self) -> Mapping[str, int]:
         """How many photos are finished, by the folder that they went to."""
 
+    @property
+    def photo_seconds(self) -> Sequence[float]:
+        """How long each photo took that was predicted in the last step."""
+
+    @property
+    def restarts(self) -> int:
+        """How many child processes have died and were replaced."""
+
 
 Observer = Callable[[WorkerState], None]
 """Is called with the worker after each step."""
@@ -39,11 +57,14 @@ class WorkerMetrics:
     """The metrics of one worker; other threads may read them at any time."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge
+        from importlib.metadata import version
+
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
         self._monotonic = monotonic
         self._stepped_at = monotonic()
         self._tally: dict[str, int] = {}
+        self._counted_restarts = 0
         # Not the global one, which refuses the names of the next worker after a reload.
         self.registry = CollectorRegistry()
         self._photos = Counter(
@@ -55,14 +76,33 @@ class WorkerMetrics:
         self._candidates = Gauge(
             "moodsort_candidates", "Files of the inbox not taken on yet", registry=self.registry
         )
+        self._photo_seconds = Histogram(
+            "moodsort_photo_seconds",
+            "Time to read, decode and predict a photo",
+            buckets=_PHOTO_SECONDS,
+            registry=self.registry,
+        )
+        self._restarts = Counter(
+            "moodsort_classifier_restarts",
+            "Child processes that have died and were replaced",
+            registry=self.registry,
+        )
+        self._model = Info("moodsort_model", "The bundle in use", registry=self.registry)
+        build = Info("moodsort_build", "The program that is running", registry=self.registry)
+        build.info({"version": version("moodsort")})
 
     def observe(self, worker: WorkerState) -> None:
         """Update the metrics after a step."""
         self._stepped_at = self._monotonic()
         self._in_hand.set(worker.in_hand)
         self._candidates.set(worker.candidates)
+        self._model.info({"name": worker.model.name, "version": worker.model.version})
+        for seconds in worker.photo_seconds:
+            self._photo_seconds.observe(seconds)
+        # The worker has totals, while a counter of Prometheus can only be incremented.
+        self._restarts.inc(worker.restarts - self._counted_restarts)
+        self._counted_restarts = worker.restarts
         for folder, count in worker.tally.items():
-            # The tally is a total, while a counter of Prometheus can only be incremented.
             self._photos.labels(folder).inc(count - self._tally.get(folder, 0))
         self._tally = dict(worker.tally)
 
@@ -89,14 +129,22 @@ def serve_metrics(listen: str, monotonic: Callable[[], float]) -> Iterator[Obser
     except OSError as error:
         raise ConfigError(f"metrics.listen: {listen} is not free ({error.strerror}); name another") from error
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, name="metrics")
-    thread.start()
-    try:
-        yield metrics.observe
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with server, closing(Wakeup()) as stop:
+        thread = threading.Thread(target=_serve, args=(server, stop), name="metrics")
+        thread.start()
+        try:
+            yield metrics.observe
+        finally:
+            stop.wake()
+            thread.join()
+
+
+def _serve(server: ThreadingHTTPServer, stop: Wakeup) -> None:
+    """Answer requests until `stop` is woken."""
+    # Not by serve_forever(), which looks twice a second whether to end, and would hold up a stop for so long.
+    server.timeout = 0  # no waiting for a connection that has gone before it could be accepted
+    while stop.fileno() not in wait([server.fileno(), stop.fileno()]):
+        server.handle_request()
 
 
 def _make_handler(metrics: WorkerMetrics) -> type[BaseHTTPRequestHandler]:

@@ -86,13 +86,17 @@ class Pool(Generic[T]):
     """
 
     def __init__(self, setup: Setup[T], size: int, now: float, spawn: Spawn = spawn_process) -> None:
-        """Start `size` processes; they load the task while the caller goes on."""
+        """Start `size` processes; they load the task while the caller goes on.
+
+        `restarts` counts those that have died, or were killed, and were replaced.
+        """
         self._setup = setup
         self._size = size
         self._spawn = spawn
         self._retries: deque[Job] = deque()
         self._retried_keys: set[int] = set()
         self._failed_starts = 0
+        self.restarts = 0
         self._last_message_at = now
         self._processes: list[_Process[T]] = []
         self._fill(now)
@@ -234,6 +238,7 @@ class Pool(Generic[T]):
     def _remove(self, process: _Process[T], now: float) -> list[JobResult[T]]:
         self._end(process, patience_seconds=0 if process.is_overdue else _EXIT_SECONDS)
         self._processes.remove(process)
+        self.restarts += 1
         reason, detail = self._find_cause(process)
         logger.warning(
             "a child process ended",

@@ -6,7 +6,7 @@ to answer.
 
 from typing import TYPE_CHECKING, Any
 
-from worker.store.records import Arrival, Content, Decision, FiledPhoto, Status, Unfinished
+from worker.store.records import Arrival, Content, Decision, FiledPhoto, Model, Status, Unfinished
 
 if TYPE_CHECKING:
     from worker.store.turn import Turn
@@ -17,6 +17,7 @@ __all__ = [
     "Content",
     "Decision",
     "FiledPhoto",
+    "Model",
     "Status",
     "Store",
     "Turn",

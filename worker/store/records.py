@@ -23,6 +23,18 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Model:
+    """A bundle's row in `models`; as text, it is what the view `prediction_log` calls the model."""
+
+    model_id: int
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """A settled file that the worker takes on."""
 

@@ -43,6 +43,13 @@ def wait_until(condition: Callable[[], object], seconds: float = LONG_SECONDS) -
         time.sleep(0.01)
 
 
+def read_summary(completed: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    """Return the last line that `moodsort run --once` has logged; fail where a line is not JSON."""
+    *_, summary = [json.loads(line) for line in completed.stderr.splitlines()]
+    assert summary["event"] == "summary"
+    return dict(summary)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of `photos`, with how many predictions it has."""

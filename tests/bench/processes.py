@@ -1,5 +1,6 @@
 """Child processes: start them, watch them through /proc, and always end them."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 _STOP_SECONDS = 15.0
 
@@ -31,11 +32,12 @@ class Child:
     started_at: float
     errors: IO[bytes]
 
-    @property
-    def output(self) -> IO[bytes]:
-        """Its standard output."""
-        assert self.popen.stdout is not None
-        return self.popen.stdout
+    def read_events(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines about one kind of event that a worker has logged."""
+        # By pread(), which leaves the child, who shares the descriptor, its place to write.
+        log = os.pread(self.errors.fileno(), os.fstat(self.errors.fileno()).st_size, 0)
+        *lines, _unfinished = log.split(b"\n")
+        return [fields for line in lines if (fields := json.loads(line)).get("event") == event]
 
     def wait_for_end(self, seconds: float) -> tuple[float, str]:
         """Return how long it ran until its end, and what it printed. Raises ChildFailed."""

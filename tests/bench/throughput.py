@@ -1,7 +1,6 @@
 """How many photos a second, against the usual tutorial's loop on the same photos in the same run."""
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +17,6 @@ _PATIENCE_SECONDS = 3600.0
 _TUTORIAL = "tests.bench.tutorial"
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-
-_SUMMARY = re.compile(r"^(\d+) photos? in ([\d.]+) s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +79,11 @@ def _measure_moodsort(photos: list[Path], folder: Path, count: int) -> Rates:
     copy_photos(photos, root.inbox, count)
     wait_settled()
     with run_child(make_moodsort_command("run", "--once", "--config", root.config)) as worker:
-        seconds_run, output = worker.wait_for_end(_PATIENCE_SECONDS)
-    summary = _SUMMARY.search(output)
-    if summary is None or int(summary[1]) != count or not root.is_empty():
-        raise ChildFailed(f"moodsort run --once did not file {count} photos, but printed {output!r}")
-    seconds = max(float(summary[2]), 0.1)  # the resolution of the summary
+        seconds_run, _ = worker.wait_for_end(_PATIENCE_SECONDS)
+        (summary,) = worker.read_events("summary")
+    if summary["photos"] != count or not root.is_empty():
+        raise ChildFailed(f"moodsort run --once did not file {count} photos, but logged {summary!r}")
+    seconds = max(summary["seconds"], 0.1)  # the resolution of the summary
     return Rates(count / seconds, count / seconds_run)
 
 

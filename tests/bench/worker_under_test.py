@@ -1,7 +1,5 @@
 """A `moodsort run`, observed from outside."""
 
-import os
-import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +11,6 @@ from tests.bench.processes import Child, make_moodsort_command, run_child
 POLL_SECONDS = 0.0003
 
 _PATIENCE_SECONDS = 120.0
-
-_READY = b"moodsort is running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +31,12 @@ def run_worker(root: Root, first: str) -> Iterator[StartedWorker]:
 
 def _observe_start(child: Child, root: Root, first: str) -> StartedWorker:
     ready = filed = 0.0
-    descriptor = child.output.fileno()
-    output = b""
     while not (ready and filed):
         if child.popen.poll() is not None:
             raise child.describe_failure(f"ended with status {child.popen.returncode} before it was ready")
-        if select.select([descriptor], [], [], POLL_SECONDS)[0]:
-            output += os.read(descriptor, 4096)
+        time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - child.started_at
-        if not ready and _READY in output:
+        if not ready and child.read_events("ready"):
             ready = seconds
         if not filed and root.is_filed(first):
             filed = seconds

@@ -36,6 +36,8 @@ def test_photos_are_filed_when_a_locked_database_is_free_again(home: Home) -> No
             assert "is locked by another program" in running.find_events("backing_off")[0]["detail"]
         wait_until(home.is_all_filed)
         assert running.end() == 0
+        assert running.find_events("reopened")
+        assert len(running.find_events("ready")) == 1
     home.check_promises()
 
 

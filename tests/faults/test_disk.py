@@ -13,7 +13,7 @@ import pytest
 
 from tests.drawing import draw_jpeg
 from tests.driver import open_driver
-from tests.home import Home
+from tests.home import Home, read_summary
 from worker.filing import FileOperations
 
 CAUSES = [errno.ENOSPC, errno.EIO, errno.EROFS]
@@ -109,7 +109,7 @@ def test_a_run_that_the_disk_hinders_to_the_end_says_so_and_fails(home: Home) ->
         home.add_bystander(f"{label}/trip", b"a file where the folder would be")
     process = home.run_command("run", "--once")
     assert process.returncode == 1
-    assert "1 photo could not be finished" in process.stdout
+    assert "1 photo could not be finished" in read_summary(process)["message"]
     assert process.stderr.count("hindered") == 1
     assert (home.inbox / "trip/refused.jpg").exists()
     assert home.count_statuses() == Counter(filed=2, decided=1)

@@ -205,7 +205,7 @@ def test_a_running_worker_goes_on_with_the_new_bundle(home: Home, second: Path) 
     with home.watch() as worker:
         completed = run_model(home, "use", second)
         assert f"told the worker, process {worker.popen.pid}" in completed.output
-        wait_until(lambda: len(worker.find_events("ready")) == 2)
+        wait_until(lambda: worker.find_events("reloaded"))
         home.drop("a.jpg", draw_jpeg(1))
         wait_until(lambda: home.count_statuses()["filed"] == 1)
         assert worker.end() == 0

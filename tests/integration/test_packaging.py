@@ -1,5 +1,6 @@
 """The two commands of the README in a fresh clone, and what pip installs elsewhere."""
 
+import json
 import os
 import re
 import shutil
@@ -49,14 +50,14 @@ def test_make_run_in_a_fresh_clone_sets_everything_up_and_files_a_photo(
         ["make", "run", f"PYTHON={sys.executable}"],
         cwd=clone,
         env=_make_environment(),
-        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         process_group=0,
     )
     try:
-        assert worker.stdout is not None
-        line = next(line for line in worker.stdout if "drop photos into" in line)
-        inbox = Path(line.strip().partition("drop photos into ")[2])
+        assert worker.stderr is not None
+        line = next(line for line in worker.stderr if '"event": "ready"' in line)
+        inbox = Path(json.loads(line)["path"])
         assert inbox == clone / "photos/inbox"
         Image.new("RGB", (64, 64), "orange").save(inbox / "holiday.jpg")
         deadline = time.monotonic() + scale(30)
@@ -83,8 +84,7 @@ def test_a_wheel_gives_a_working_worker_without_tensorflow(installed: Path, tmp_
     inbox = tmp_path / "photos/inbox"
     inbox.mkdir(parents=True)
     Image.new("RGB", (64, 64), "teal").save(inbox / "a.png")
-    output = _run(installed / "moodsort", "run", "--once", cwd=tmp_path)
-    assert output.startswith("1 photo in ")
+    _run(installed / "moodsort", "run", "--once", cwd=tmp_path)
     assert "a.png" in _run(installed / "moodsort", "log", "--format", "csv", cwd=tmp_path)
     packages = _run(installed / "python", "-m", "pip", "list").lower()
     assert not re.search("tensorflow|keras|torch|matplotlib", packages)

@@ -1,5 +1,6 @@
 """`moodsort run --once`, as a person calls it: what is in the inbox is filed, and one line says so."""
 
+import json
 import os
 import pty
 import re
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.drawing import build_pixel_bomb, draw_jpeg, draw_noise, draw_photo, encode_image
-from tests.home import COMMAND, LONG_SECONDS, Home, wait_until
+from tests.home import COMMAND, LONG_SECONDS, Home, read_summary, wait_until
 
 _FORBIDDEN = ["numpy", "PIL", "cv2", "ai_edge_litert", "pillow_heif", "tensorflow", "keras", "trainer"]
 
@@ -21,33 +22,42 @@ _FORBIDDEN = ["numpy", "PIL", "cv2", "ai_edge_litert", "pillow_heif", "tensorflo
 def test_every_photo_is_filed_and_one_line_says_how_many(home: Home) -> None:
     home.drop_photos(3)
     completed = home.run_once()
-    (line,) = completed.stdout.splitlines()
-    assert re.match(r"3 photos in \d+\.\d s.*: \d \w+", line)
+    summary = read_summary(completed)
+    assert re.match(r"3 photos in \d+\.\d s.*: \d \w+", summary["message"])
+    assert (summary["photos"], summary["unfinished"], summary["left"]) == (3, 0, 0)
     home.check_promises()
+
+
+def test_away_from_a_terminal_everything_is_a_json_line_on_standard_error(home: Home) -> None:
+    home.drop_photos(2)
+    home.drop("broken.jpg", b"this is no picture")
+    completed = home.run_once()
+    assert completed.stdout == ""
+    events = [json.loads(line)["event"] for line in completed.stderr.splitlines()]
+    assert sorted(events) == ["filed", "filed", "quarantined", "summary"]
 
 
 def test_each_photo_has_one_line_in_the_log_of_the_run(home: Home) -> None:
     home.drop_photos(3)
     lines = home.run_once().stderr.splitlines()
-    assert len(lines) == 3
-    assert all('"event": "filed"' in line for line in lines)
+    assert len(lines) == 4  # the last is the summary
+    assert all('"event": "filed"' in line for line in lines[:3])
 
 
 def test_an_empty_inbox_is_no_failure(home: Home) -> None:
     completed = home.run_once()
-    assert re.fullmatch(r"0 photos in \d+\.\d s\n", completed.stdout)
-    assert completed.stderr == ""
+    assert re.fullmatch(r"0 photos in \d+\.\d s", read_summary(completed)["message"])
+    assert len(completed.stderr.splitlines()) == 1
 
 
 def test_the_counts_are_right_after_many_photos(home: Home) -> None:
     home.drop_photos(300)
     completed = home.run_once()
     folders = [row.folder for row in home.read_rows()]
-    counts = {
-        name: int(count) for count, name in re.findall(r"(\d+) ([a-z]+)(?:,|$)", completed.stdout.strip())
-    }
-    assert counts == {name: folders.count(name) for name in set(folders)}
-    assert sum(counts.values()) == 300
+    summary = read_summary(completed)
+    counts = {name: int(count) for count, name in re.findall(r"(\d+) ([a-z]+)(?:,|$)", summary["message"])}
+    assert counts == summary["folders"] == {name: folders.count(name) for name in set(folders)}
+    assert sum(counts.values()) == summary["photos"] == 300
     home.check_promises()
 
 
@@ -101,15 +111,17 @@ def test_a_run_that_is_stopped_succeeds_and_the_next_files_the_rest(home: Home) 
     home.drop_photos(200)
     popen = subprocess.Popen(
         [COMMAND, "run", "--once", "--config", home.config],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=home.make_environment(),
     )
     wait_until(lambda: home.count_statuses()["filed"])
     popen.terminate()
-    printed, _ = popen.communicate(timeout=LONG_SECONDS)
+    _, log = popen.communicate(timeout=LONG_SECONDS)
     assert popen.returncode == 0
-    assert len(printed.splitlines()) == 1
+    assert re.search(
+        r"; stopped with (\d+|nothing) left in the inbox$", json.loads(log.splitlines()[-1])["message"]
+    )
     home.run_once()
     home.check_promises()
 
@@ -205,7 +217,7 @@ def test_a_file_that_somebody_is_writing_is_left_and_reported(home: Home) -> Non
         file.write(draw_jpeg(1)[:100])
         file.flush()
         completed = home.run_once()
-    assert "1 photo still being written, left in the inbox" in completed.stdout
+    assert "1 photo still being written, left in the inbox" in read_summary(completed)["message"]
     assert home.read_rows() == []
 
 
@@ -260,5 +272,5 @@ def test_neither_the_trainer_nor_a_decoder_is_ever_in_the_worker_itself(home: Ho
         check=True,
         timeout=LONG_SECONDS,
     )
-    assert completed.stdout.splitlines()[1:] == ["[]"]
+    assert completed.stdout.splitlines() == ["[]"]
     home.check_promises()

@@ -91,6 +91,26 @@ def test_an_inbox_that_is_deleted_and_made_again_is_watched_within_five_seconds(
     home.check_promises()
 
 
+def test_a_stop_says_how_many_files_are_left_in_the_inbox(home: Home) -> None:
+    home.drop("a.jpg", draw_jpeg(1))
+    with home.watch() as worker:
+        wait_until(home.is_all_filed)
+        assert worker.end() == 0
+        (stop,) = worker.find_events("stopped")
+    assert (stop["message"], stop["left"]) == ("stopped; nothing is left in the inbox", 0)
+    with (home.inbox / "b.jpg").open("wb"), home.watch() as worker:
+        assert worker.end() == 0
+        (stop,) = worker.find_events("stopped")
+    assert (stop["message"], stop["left"]) == ("stopped; 1 left in the inbox", 1)
+
+
+def test_away_from_a_terminal_a_worker_prints_json_lines_alone(home: Home) -> None:
+    with home.watch() as worker:
+        assert worker.end(signal.SIGINT) == 0
+        assert [line["event"] for line in worker.events] == ["ready", "stopped"]
+    assert [path.read_bytes() for path in home.folder.glob("stdout-*")] == [b""]
+
+
 def test_a_second_worker_is_refused_and_the_first_is_named(home: Home) -> None:
     with home.watch() as worker:
         second = home.run_command("run", "--once")

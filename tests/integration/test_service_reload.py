@@ -101,11 +101,27 @@ def test_a_bad_reload_is_refused_in_one_line_and_the_worker_goes_on(
     home.check_promises()
 
 
+def test_a_reload_says_in_one_line_what_is_new_and_is_no_second_start(home: Home) -> None:
+    bundle = copy_bundle(home, "second")
+    with home.watch() as worker:
+        reload(worker)
+        wait_until(lambda: len(worker.find_events("reloaded")) == 1)
+        home.configure(model={"bundle": str(bundle)})
+        reload(worker)
+        wait_until(lambda: len(worker.find_events("reloaded")) == 2)
+        assert worker.end() == 0
+        first, second = worker.find_events("reloaded")
+        assert first["message"] == "the configuration was read again"
+        assert second["message"] == f"now using {second['model']}"
+        assert second["model"].startswith("second@")
+        assert len(worker.find_events("ready")) == 1
+
+
 def test_a_reload_loses_no_photo_that_is_in_hand(home: Home) -> None:
     with home.watch() as worker:
         home.drop_photos(60)
         reload(worker)
-        wait_until(lambda: len(worker.find_events("ready")) == 2)
+        wait_until(lambda: worker.find_events("reloaded"))
         wait_until(home.is_all_filed)
         assert worker.end() == 0
     home.check_promises()

@@ -1,5 +1,6 @@
 """moodsort run: watch the inbox, or file once what is in it."""
 
+import logging
 import os
 import sys
 import time
@@ -17,7 +18,8 @@ from worker.daemon.single_run import SingleRun
 from worker.daemon.worker import Worker
 from worker.ops.logging import configure_logging
 from worker.ops.systemd.notifier import Notifier
-from worker.paths import format_path
+
+logger = logging.getLogger(__name__)
 
 
 @click.command()
@@ -27,22 +29,22 @@ def run(config_file: Path | None, once: bool) -> int:
     """Watch the inbox: classify each photo, file it, and record the decision.
 
     Ctrl-C or SIGTERM end it after the batch in hand. SIGHUP makes it read its configuration and its bundle
-    again; where the new ones are wrong, it goes on with the old ones.
+    again; where the new ones are wrong, it goes on with the old ones. On a terminal it says in sentences what
+    happens, elsewhere in JSON lines on standard error.
     """
     config = load_config(config_file)
     with Signals().install() as signals:
         if once:
             return _run_once(config, signals)
         # The service does so again when it is ready; what it logs before then must be readable as well.
-        configure_logging(config.log.level, config.log.format, sys.stderr)
+        _configure_logging(config)
         notifier = Notifier.from_environment(os.environ)
-        WorkerService(lambda: load_config(config_file), signals, notifier, announce=_announce).run()
+        WorkerService(lambda: load_config(config_file), signals, notifier, _configure_logging).run()
     return 0
 
 
-def _announce(config: Config) -> None:
+def _configure_logging(config: Config) -> None:
     configure_logging(config.log.level, config.log.format, sys.stderr)
-    click.secho(f"moodsort is running: drop photos into {format_path(config.inbox_folder)}", bold=True)
 
 
 def _run_once(config: Config, signals: Signals) -> int:
@@ -52,7 +54,7 @@ def _run_once(config: Config, signals: Signals) -> int:
     def report(worker: Worker) -> None:
         nonlocal unfinished
         unfinished = worker.in_hand
-        click.echo(_summarize(worker, time.monotonic() - start))
+        _report_summary(worker, time.monotonic() - start, is_stopped=signals.stop_asked)
 
     with _show_progress(config) as observe:
         SingleRun(config, signals, observe).run(report)
@@ -63,7 +65,7 @@ def _run_once(config: Config, signals: Signals) -> int:
 def _show_progress(config: Config) -> Iterator[Callable[[Worker], None]]:
     """Show a progress bar on a terminal, instead of a line for each photo."""
     if not sys.stderr.isatty():
-        configure_logging(config.log.level, config.log.format, sys.stderr)
+        _configure_logging(config)
         yield lambda _worker: None
         return
     # rich takes longer to import than a service without a terminal takes to start watching.
@@ -90,12 +92,32 @@ def _show_progress(config: Config) -> Iterator[Callable[[Worker], None]]:
         yield observe
 
 
-def _summarize(worker: Worker, seconds: float) -> str:
+def _report_summary(worker: Worker, seconds: float, *, is_stopped: bool) -> None:
+    """Print the summary for a person at a terminal, and log it elsewhere."""
+    summary = _summarize(worker, seconds, is_stopped=is_stopped)
+    if sys.stdout.isatty() or sys.stderr.isatty():
+        click.echo(summary)
+        return
+    fields = {
+        "event": "summary",
+        "photos": worker.tally.total(),
+        "seconds": round(seconds, 1),
+        "folders": dict(worker.tally),
+        "unfinished": worker.in_hand,
+        "left": worker.candidates,
+    }
+    logger.info("%s", summary, extra=fields)
+
+
+def _summarize(worker: Worker, seconds: float, *, is_stopped: bool) -> str:
     count = worker.tally.total()
     rate = f" ({count / seconds:.0f} a second)" if seconds > 1 and count > 1 else ""
     parts = [f"{_format_photos(count)} in {seconds:.1f} s{rate}"]
     if worker.tally:
         parts[0] += f": {_format_counts(worker)}"
+    if is_stopped:
+        parts.append(f"stopped with {worker.in_hand + worker.candidates or 'nothing'} left in the inbox")
+        return "; ".join(parts)
     if worker.in_hand:
         parts.append(f"{_format_photos(worker.in_hand)} could not be finished and will be at the next start")
     if worker.candidates:

@@ -33,14 +33,17 @@ class WorkerService:
         load: Callable[[], Config],
         signals: Signals,
         notifier: Notifier,
-        announce: Callable[[Config], None],
+        configure_logging: Callable[[Config], None],
     ) -> None:
-        """`load` reads the configuration; `announce` is called with each one as soon as it is in force."""
+        """`load` reads the configuration; `configure_logging` is called with each one once it is in force."""
         self._load = load
         self._signals = signals
         self._notifier = notifier
-        self._announce = announce
+        self._configure_logging = configure_logging
         self._clock = Clock()
+        self._last_good: Config | None = None
+        self._last_model = ""
+        self._left: int | None = None
         self._failures = 0
         self._ready_at = -math.inf
         self._longest_pause = (notifier.watchdog_seconds or math.inf) / _FEEDS_PER_WATCHDOG
@@ -48,30 +51,29 @@ class WorkerService:
     def run(self) -> None:
         """Serve until a signal asks to stop. Raises MoodsortError where the first start fails."""
         config = self._load()
-        last_good: Config | None = None
         while not self._signals.stop_asked:
             try:
                 with (
                     open_worker(config, self._clock, Mover(), self._is_wanted) as worker,
                     serve_metrics(config.metrics.listen, self._clock.monotonic) as observe,
                 ):
-                    last_good = config
                     config = self._serve(worker, config, observe)
             except MoodsortError as error:
-                config = self._choose_config_after(error, config, last_good)
+                config = self._choose_config_after(error, config)
+        self._log_stop()
 
-    def _choose_config_after(self, error: MoodsortError, config: Config, last_good: Config | None) -> Config:
+    def _choose_config_after(self, error: MoodsortError, config: Config) -> Config:
         """Return the configuration to go on with, after a pause; raise the error where there is none."""
         may_pass = isinstance(error, Transient | StoreError)
         # The loop ends here; the next start resumes what could not be recorded.
         if may_pass and self._signals.stop_asked:
             return config
-        if last_good is None:
+        if self._last_good is None:
             raise error
-        if config != last_good:
+        if config != self._last_good:
             # The reload has tried its bundle and its folders, but neither database nor metrics address.
             self._log_refusal(error)
-            return last_good
+            return self._last_good
         if not may_pass:
             raise error
         self._back_off(error)
@@ -79,7 +81,7 @@ class WorkerService:
 
     def _serve(self, worker: Worker, config: Config, observe: Observer) -> Config:
         """Serve until the worker has to end; return the configuration of the next one."""
-        self._announce_ready(config)
+        self._report_ready(config, str(worker.model))
 
         def after_step(worker: Worker) -> None:
             self._feed_watchdog(worker)
@@ -92,6 +94,7 @@ class WorkerService:
             if end is LoopEnd.STOPPED:
                 self._notifier.notify_stopping()
                 finish_batch(worker, self._clock)
+                self._left = worker.in_hand + worker.candidates
                 return config
             # Tried while the old worker still stands: where it is refused, nothing has been closed.
             if new_config := self._reload_config():
@@ -117,11 +120,33 @@ class WorkerService:
         self._notifier.feed_watchdog()
         return not self._signals.stop_asked
 
-    def _announce_ready(self, config: Config) -> None:
+    def _report_ready(self, config: Config, model: str) -> None:
         self._ready_at = self._clock.monotonic()
-        self._announce(config)
+        self._configure_logging(config)
         self._notifier.notify_ready(_describe_inbox(config))
-        logger.info("ready", extra={"event": "ready", "path": config.inbox_folder})
+        self._log_ready(config, model)
+        self._last_good, self._last_model = config, model
+
+    def _log_ready(self, config: Config, model: str) -> None:
+        """Log the start, or what is new since the worker before."""
+        fields = {"path": config.inbox_folder, "model": model}
+        if self._last_good is None:
+            logger.info("ready", extra={"event": "ready"} | fields)
+        elif model != self._last_model:
+            logger.info("now using %s", model, extra={"event": "reloaded"} | fields)
+        elif config is not self._last_good:  # equal to it, perhaps, but read again
+            logger.info("the configuration was read again", extra={"event": "reloaded"} | fields)
+        else:
+            logger.info("running again", extra={"event": "reopened"})
+
+    def _log_stop(self) -> None:
+        fields = {"event": "stopped"} if self._left is None else {"event": "stopped", "left": self._left}
+        if self._left:
+            logger.info("stopped; %d left in the inbox", self._left, extra=fields)
+        else:
+            logger.info(
+                "stopped; nothing is left in the inbox" if self._left == 0 else "stopped", extra=fields
+            )
 
     def _log_refusal(self, error: MoodsortError) -> None:
         fields = {"event": "reload_refused", "detail": str(error)}

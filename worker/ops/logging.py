@@ -20,6 +20,10 @@ _SENTENCES = {
     "quarantined": "{path} → {to} ({reason}: {detail})",
     "photos_missing": "filed photos missing from their folders: {count}",
     "photos_returned": "filed photos in their folders again: {count}",
+    "ready": "moodsort is running with {model}: drop photos into {path}",
+    "reloaded": "{message}",
+    "stopped": "{message}",
+    "summary": "{message}",
 }
 """The everyday events as a terminal shows them; any other event is its message, then its fields."""
 
@@ -85,7 +89,7 @@ def _compose_sentence(message: str, fields: dict[str, Any]) -> str:
     event = fields.pop("event", None)
     if event in _SENTENCES:
         try:
-            return _SENTENCES[event].format_map(fields)
+            return _SENTENCES[event].format_map(fields | {"message": message})
         except (KeyError, TypeError, ValueError):
             pass  # this record has other fields than the sentence expects; they are listed instead
     assignments = " ".join(f"{key}={_quote(value)}" for key, value in fields.items() if value is not None)

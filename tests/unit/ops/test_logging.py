@@ -128,6 +128,13 @@ def test_a_quarantined_photo_reads_as_a_sentence() -> None:
     assert line == "a.jpg → quarantine/a.jpg (damaged: is cut off)"
 
 
+def test_start_reload_and_stop_read_as_sentences() -> None:
+    start = format_text("ready", event="ready", path=Path("photos/inbox"), model="default@1")
+    assert start == "moodsort is running with default@1: drop photos into photos/inbox"
+    assert format_text("now using b@2", event="reloaded", path="inbox", model="b@2") == "now using b@2"
+    assert format_text("stopped; 3 left", event="stopped", left=3) == "stopped; 3 left"
+
+
 def test_an_event_with_other_fields_than_its_sentence_is_listed() -> None:
     assert format_text(event="filed", path="a.jpg", confidence=None) == "photo filed  path=a.jpg"
 

@@ -10,29 +10,40 @@ from pathlib import Path
 
 import click
 
-from worker.cli.options import config_option
+from worker.cli.options import config_option, format_option
+from worker.cli.output import Row, print_rows
 from worker.config import Config, load_config
+from worker.daemon.dry_run import Proposal, plan_inbox
 from worker.daemon.service import WorkerService
 from worker.daemon.signals import Signals
 from worker.daemon.single_run import SingleRun
 from worker.daemon.worker import Worker
 from worker.ops.logging import configure_logging
 from worker.ops.systemd.notifier import Notifier
+from worker.paths import format_path
 
 logger = logging.getLogger(__name__)
+
+COLUMNS = ("path", "destination", "label", "confidence", "reason", "detail")
 
 
 @click.command()
 @config_option
 @click.option("--once", is_flag=True, help="File what is in the inbox now, then end.")
-def run(config_file: Path | None, once: bool) -> int:
+@click.option("--dry-run", is_flag=True, help="With --once: list what would go where, and change nothing.")
+@format_option
+def run(config_file: Path | None, once: bool, dry_run: bool, output_format: str) -> int:
     """Watch the inbox: classify each photo, file it, and record the decision.
 
     Ctrl-C or SIGTERM end it after the batch in hand. SIGHUP makes it read its configuration and its bundle
     again; where the new ones are wrong, it goes on with the old ones. On a terminal it says in sentences what
-    happens, elsewhere in JSON lines on standard error.
+    happens, elsewhere in JSON lines on standard error. --format is that of the list of --dry-run.
     """
+    _check_dry_run(once, dry_run)
     config = load_config(config_file)
+    if dry_run:
+        _list_proposals(config, output_format)
+        return 0
     with Signals().install() as signals:
         if once:
             return _run_once(config, signals)
@@ -41,6 +52,32 @@ def run(config_file: Path | None, once: bool) -> int:
         notifier = Notifier.from_environment(os.environ)
         WorkerService(lambda: load_config(config_file), signals, notifier, _configure_logging).run()
     return 0
+
+
+def _check_dry_run(once: bool, dry_run: bool) -> None:
+    if dry_run and not once:
+        raise click.UsageError("--dry-run lists what is in the inbox now; add --once")
+    source = click.get_current_context().get_parameter_source("output_format")
+    if source is click.core.ParameterSource.COMMANDLINE and not dry_run:
+        raise click.UsageError("--format is that of the list of --dry-run; add --once --dry-run")
+
+
+def _list_proposals(config: Config, output_format: str) -> None:
+    _configure_logging(config)
+    rows = map(_make_row, plan_inbox(config))
+    print_rows(rows, COLUMNS, output_format, COLUMNS, if_empty="the inbox is empty")
+
+
+def _make_row(proposal: Proposal) -> Row:
+    prediction, destination = proposal.prediction, proposal.destination
+    return {
+        "path": format_path(proposal.source),
+        "destination": destination and format_path(destination),
+        "label": prediction and prediction.label,
+        "confidence": prediction and prediction.confidence,
+        "reason": proposal.reason,
+        "detail": proposal.detail,
+    }
 
 
 def _configure_logging(config: Config) -> None:

@@ -38,15 +38,13 @@ class Signals:
             signal.SIGTERM: self._stop,
             signal.SIGINT: self._stop,
             signal.SIGHUP: self._reload,
-            # The inbox asks for writers by taking a lease; by this signal, which would end the process, the
-            # kernel reports one that comes meanwhile.
-            signal.SIGIO: signal.SIG_IGN,
         }
         earlier = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         # A full pipe is readable, so that a byte that finds no room in it is not missed.
         earlier_descriptor = signal.set_wakeup_fd(self._wakeup.write_descriptor, warn_on_full_buffer=False)
         try:
-            yield self
+            with ignore_lease_breaks():
+                yield self
         finally:
             # Before the pipe is closed: its number may be another file's by then.
             signal.set_wakeup_fd(earlier_descriptor)
@@ -59,3 +57,16 @@ class Signals:
 
     def _reload(self, number: int, frame: FrameType | None) -> None:
         self.reload_asked = True
+
+
+@contextmanager
+def ignore_lease_breaks() -> Iterator[None]:
+    """Ignore SIGIO, which would end the process, while files of the inbox are inspected.
+
+    An inspection asks for writers by taking a lease; the kernel reports by this signal one that comes then.
+    """
+    earlier = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGIO, earlier)

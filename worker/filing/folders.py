@@ -11,25 +11,36 @@ from worker.paths import format_path
 def prepare_folders(config: Config, classes: Collection[str], bundle: Path) -> None:
     """Make inbox, review and quarantine where they are missing; a label folder is made for its first photo.
 
-    `bundle` is the folder of the bundle that has these classes. Raises ConfigError where one of the three is
-    a file or has the name of a class, and BundleError where a label folder is a file.
+    Raises ConfigError where one of the three is a file, and what `check_folders` raises.
     """
-    folders = config.folders
-    names = {"inbox": folders.inbox, "review": folders.review, "quarantine": folders.quarantine}
-    for key, name in names.items():
+    check_folders(config, classes, bundle)
+    _make_folder(config.root, "folders.root")
+    for key, name in _name_folders(config).items():
+        _make_folder(config.root / name, f"folders.{key}")
+
+
+def check_folders(config: Config, classes: Collection[str], bundle: Path) -> None:
+    """Check that photos can be told apart by their folders; make none.
+
+    `bundle` is the folder of the bundle that has these classes. Raises ConfigError where inbox, review or
+    quarantine has the name of a class, and BundleError where a label folder is a file.
+    """
+    for key, name in _name_folders(config).items():
         if Path(name).parts[0] in classes:
             raise ConfigError(
                 f"folders.{key} is {name!r}, but {format_path(bundle)} has a class of that name; rename it"
             )
-    _make_folder(config.root, "folders.root")
-    for key, name in names.items():
-        _make_folder(config.root / name, f"folders.{key}")
     for label in classes:
         folder = config.root / label
         if folder.exists() and not folder.is_dir():
             raise BundleError(
                 f"{format_path(folder)}: is a file, but has to be the folder of a label; move it away"
             )
+
+
+def _name_folders(config: Config) -> dict[str, str]:
+    folders = config.folders
+    return {"inbox": folders.inbox, "review": folders.review, "quarantine": folders.quarantine}
 
 
 def _make_folder(folder: Path, key: str) -> None:

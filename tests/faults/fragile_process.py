@@ -13,7 +13,7 @@ def decode_or_die(data: bytes, **limits: Any) -> Picture:
     if b"KILLS" in data:
         os.kill(os.getpid(), signal.SIGSEGV)
     if b"HANGS" in data:
-        signal.pause()
+        os.kill(os.getpid(), signal.SIGSTOP)  # it does nothing more, and the test can see that it hangs
     return decode_photo(data, **limits)
 
 

@@ -37,7 +37,7 @@ def test_a_running_worker_reports_how_many_photos_it_has_finished(home: Home, po
     with home.run_worker() as worker:
         wait_until(worker.is_ready)
         home.drop("holiday.jpg", draw_jpeg(1))
-        wait_until(lambda: 'moodsort_photos_total{folder="' in _get(port, "/metrics")[1], seconds=30)
+        wait_until(lambda: 'moodsort_photos_total{folder="' in _get(port, "/metrics")[1])
         assert _get(port, "/healthz") == (200, "ok\n")
         assert _get(port, "/")[0] == 404
 

@@ -31,7 +31,7 @@ from worker.pool.prediction_task import PhotoResult, PredictionTask
 from worker.pool.process import JobRunner
 from worker.pool.protocol import Completed, Delayed, Gone, Job, JobResult, Opened, Refused, Setup, T
 
-LIMITS = Limits(max_file_bytes=1_000_000, max_pixels=10_000_000, decode_seconds=1.0, memory_bytes=1 << 30)
+LIMITS = Limits(max_file_bytes=1_000_000, max_pixels=10_000_000, decode_seconds=60.0, memory_bytes=1 << 30)
 HOSTILE_SETUP = Setup(HostileTask(BUILT_IN_BUNDLE), LIMITS)
 PREDICTION_SETUP = Setup(PredictionTask(BUILT_IN_BUNDLE), LIMITS)
 
@@ -342,7 +342,7 @@ def test_an_idle_process_that_dies_is_replaced(driver: Driver[PhotoResult], tmp_
 
 
 def test_a_picture_beyond_the_memory_limit_is_refused_for_its_pixels(tmp_path: Path) -> None:
-    limits = replace(LIMITS, max_pixels=1 << 40, memory_bytes=1 << 29, decode_seconds=60)
+    limits = replace(LIMITS, max_pixels=1 << 40, memory_bytes=1 << 29)
     with closing(Driver(replace(PREDICTION_SETUP, limits=limits))) as driver:
         results = driver.run(write(tmp_path, "a.png", build_pixel_bomb(14_000)))
     assert isinstance(results[0], Refused)

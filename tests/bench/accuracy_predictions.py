@@ -12,7 +12,7 @@ from trainer.data.near_duplicates import hash_differences
 from trainer.evaluation.bundle_evaluation import SkippedFile
 from trainer.evaluation.bundle_task import ImagePredictions
 from trainer.evaluation.metrics import LabeledPredictions
-from trainer.pipelines.evaluate import check_classes, choose_files, predict_files
+from trainer.pipelines.evaluate import choose_files, predict_files
 from worker.config import Limits
 from worker.inference.bundle import Bundle, load_bundle
 from worker.inference.decode import decode_photo
@@ -78,8 +78,7 @@ def predict_folder(
 
     Raises ConfigError where the classes are not the bundle's or nothing can be read.
     """
-    files, split = choose_files(data)
-    check_classes(bundle, {file.label for file in files}, data)
+    files, split = choose_files(data, bundle, say)
     sample = draw_sample(files, limit)
     say(
         f"predicting {len(sample)} pictures of {format_path(data)}"

@@ -58,7 +58,7 @@ def run_benchmark(*arguments: str | Path) -> Result:
 
 def test_the_metrics_agree_with_an_evaluation(data: Path) -> None:
     folder = predict_folder(load_bundle(BUILT_IN_BUNDLE), data, (), None, 1)
-    evaluation = evaluate_bundles([BUILT_IN_BUNDLE], data, Limits(), lambda skipped: None)
+    evaluation = evaluate_bundles([BUILT_IN_BUNDLE], data, Limits(), lambda skipped: None, say=print)
     (evaluated,) = evaluation.bundles
     assert compute_metrics(folder.versions[0], ("happy", "sad"), "") == compute_metrics(
         evaluated.predictions, ("happy", "sad"), ""

@@ -147,7 +147,9 @@ def test_what_cannot_be_read_is_left_out_and_named(data, tmp_path, capsys):
 def test_a_bundle_is_evaluated_on_the_test_split_through_the_links(data, tmp_path):
     run_split(data, "--out", tmp_path / "out")
 
-    evaluation = evaluate_bundles([BUILT_IN_BUNDLE], tmp_path / "out", Limits(), lambda skipped: None)
+    evaluation = evaluate_bundles(
+        [BUILT_IN_BUNDLE], tmp_path / "out", Limits(), lambda skipped: None, say=print
+    )
 
     assert evaluation.split is Split.TEST
     assert len(evaluation.paths) == 4

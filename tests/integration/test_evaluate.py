@@ -112,6 +112,30 @@ def test_of_a_folder_with_splits_the_test_split_is_evaluated(tmp_path, capsys):
     assert accuracy.endswith(",4")
 
 
+def test_of_the_worker_s_own_folder_only_the_classes_are_evaluated_and_the_rest_is_named(tmp_path):
+    data = draw_data(tmp_path / "photos", count=3)
+    for name in ("inbox", "quarantine", "review"):
+        (data / name).mkdir()
+        (data / name / "0.jpg").write_bytes(draw_jpeg(0))
+
+    process = run_evaluate("default", data)
+
+    assert process.returncode == 0, process.stderr
+    assert "left out inbox, quarantine, review: not classes of the bundle" in process.stderr.splitlines()
+    assert "6 pictures" in process.stdout
+
+
+def test_bundles_of_different_classes_are_not_compared(tmp_path):
+    data = draw_data(tmp_path / "data", count=1)
+    (data / "gloomy").mkdir()
+    other = copy_bundle(tmp_path / "other", decision_threshold=0.5)
+    manifest = load_bundle(other).manifest
+    write_manifest(other, replace(manifest, classes=("happy", "gloomy")))
+
+    with pytest.raises(ConfigError, match="compare bundles of the same classes"):
+        evaluate.main(["default", str(other), str(data)], standalone_mode=False)
+
+
 def draw_one_class(folder: Path) -> None:
     (folder / "happy").mkdir(parents=True)
     draw_photo().save(folder / "happy" / "0.png")
@@ -132,7 +156,7 @@ def write_notes(folder: Path) -> None:
     ("prepare", "sentence"),
     [
         (draw_one_class, "one class folder, happy"),
-        (draw_foreign_class, "knows happy, sad"),
+        (draw_foreign_class, "has no pictures of sad, but .* knows happy, sad"),
         (write_notes, "none of its 2 files could be read"),
     ],
 )
@@ -194,7 +218,7 @@ def test_a_file_that_kills_its_process_twice_is_skipped_and_the_rest_are_predict
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}")
     reports: list[SkippedFile | None] = []
 
-    evaluation = evaluate_bundles([BUILT_IN_BUNDLE], data, Limits(), reports.append)
+    evaluation = evaluate_bundles([BUILT_IN_BUNDLE], data, Limits(), reports.append, say=print)
 
     (skipped,) = evaluation.skipped
     assert (skipped.path, skipped.reason) == (paths[1], Reason.DECODER_CRASHED)

@@ -386,7 +386,7 @@ def test_a_bundle_that_detects_faces_is_evaluated_on_photos_as_the_worker_classi
         for number in range(3):
             image = draw_people((16 * number, 96, colour), ground=(0, 20 * number, 0))
             image.save(tmp_path / "data" / label / f"{number}.png")
-    evaluation = evaluate_bundles([face_bundle], tmp_path / "data", Limits(), lambda skipped: None)
+    evaluation = evaluate_bundles([face_bundle], tmp_path / "data", Limits(), lambda skipped: None, say=print)
     predictions = evaluation.bundles[0].predictions
     assert predictions.correct.all()
 

@@ -235,6 +235,20 @@ def test_a_bundle_that_is_as_accurate_is_accepted(home: Home, second: Path, test
     assert read_bundle_in_use(home) == second
 
 
+def test_a_bundle_is_tested_on_the_folder_of_a_worker_whose_other_folders_are_left_out(
+    home: Home, second: Path, test_folder: Path
+) -> None:
+    for name in ("inbox", "review"):
+        (test_folder / name).mkdir()
+        (test_folder / name / "0.jpg").write_bytes(draw_jpeg(0))
+
+    completed = run_model(home, "use", second, "--test", test_folder)
+
+    assert completed.status == 0
+    assert "left out inbox, review: not classes of the bundle" in completed.output
+    assert "of 5 right" in completed.output
+
+
 def test_a_bundle_with_other_classes_is_refused_unless_forced_and_left_without_force(home: Home) -> None:
     foreign = make_bundle(home.folder / "foreign", classes=("merry", "gloomy"))
     assert "photos would go to other folders" in read_refusal(home, "use", foreign)
@@ -273,9 +287,7 @@ def test_a_test_folder_that_does_not_fit_is_refused(home: Home, second: Path, te
     use = "use", second, "--test"
     assert "is not a folder" in read_refusal(home, *use, home.folder / "nowhere")
     assert "has no class folders" in read_refusal(home, *use, home.inbox)
-    (test_folder / "angry").mkdir()
-    assert "angry: is no class of" in read_refusal(home, *use, test_folder)
-    (test_folder / "angry").rmdir()
+    (test_folder / "inbox").mkdir()
     shutil.rmtree(test_folder / CLASSES[1])
     assert f"{CLASSES[1]}: has no pictures" in read_refusal(home, *use, test_folder)
 

@@ -41,10 +41,10 @@ def evaluate(
 ) -> None:
     """Measure a bundle, or compare two, on pictures whose classes are known.
 
-    DATA is a folder that holds one folder of pictures for each class of the BUNDLE. Of one that is split into
-    train, valid and test, the test split is evaluated. The bundle predicts as in the worker, under the limits
-    of its configuration, and every metric comes with its 95 % interval. Of two bundles, McNemar's exact test
-    says whether one is better.
+    DATA is a folder that holds one folder of pictures for each class of the BUNDLE, such as the worker's own;
+    folders of other names are left out. Of one that is split into train, valid and test, the test split is
+    evaluated. The bundle predicts as in the worker, under the limits of its configuration, and every metric
+    comes with its 95 % interval. Of two bundles, McNemar's exact test says whether one is better.
     """
     if len(bundle) > 2:
         raise click.UsageError(f"{len(bundle)} bundles; name one, or two to compare")
@@ -58,7 +58,7 @@ def evaluate(
 
     folders = [_find_bundle(folder) for folder in bundle]
     limits = load_config(config_file).limits
-    evaluation = evaluate_bundles(folders, data, limits, _report_file)
+    evaluation = evaluate_bundles(folders, data, limits, _report_file, say)
     classes = evaluation.bundles[0].bundle.manifest.classes
     metrics = [compute_metrics(evaluated.predictions, classes, "", seed) for evaluated in evaluation.bundles]
     if output_format == "json":

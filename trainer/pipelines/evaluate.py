@@ -51,20 +51,20 @@ class FilePredictions:
         return collect_predictions(bundle, predictions, classes, labels, self.groups)
 
 
-def evaluate_bundles(folders: Sequence[Path], data: Path, limits: Limits, on_file: OnFile) -> Evaluation:
+def evaluate_bundles(
+    folders: Sequence[Path], data: Path, limits: Limits, on_file: OnFile, say: Callable[[str], None]
+) -> Evaluation:
     """Predict the label of every image below the data's class folders with every bundle, as the worker does.
 
     Of a folder with splits, the test split is evaluated, or else the validation split. Raises ConfigError
-    where the bundles' classes are not the data's or no image can be read, BundleError where a bundle cannot
-    be loaded.
+    where the bundles have different classes, the data lacks one of them, or no image can be read, and
+    BundleError where a bundle cannot be loaded.
     """
     bundles = [load_bundle(folder) for folder in folders]
-    files, split = choose_files(data)
-    for bundle in bundles:
-        check_classes(bundle, {file.label for file in files}, data)
+    classes = _get_common_classes(bundles)
+    files, split = choose_files(data, bundles[0], say)
     task = BundlesTask(tuple(folders))
     predicted = predict_files(task, files, data, limits, os.cpu_count() or 1, on_file)
-    classes = bundles[0].manifest.classes
     evaluations = [
         BundleEvaluation(bundle, predicted.collect(bundle, number, classes))
         for number, bundle in enumerate(bundles)
@@ -113,22 +113,45 @@ def predict_files(
     return FilePredictions(tuple(read_files), hashes, images, _group_images(images, hashes), tuple(skipped))
 
 
-def choose_files(data: Path) -> tuple[list[ClassFile], Split | None]:
-    """Return the files of the test split, else of the validation split, else of a folder without splits."""
-    files = [file for class_files in find_classes((data,)).values() for file in class_files]
+def choose_files(
+    data: Path, bundle: Bundle, say: Callable[[str], None]
+) -> tuple[list[ClassFile], Split | None]:
+    """Return the files of the test split, else of the validation split, else of a folder without splits.
+
+    Folders that are no class of the bundle, such as the worker's inbox, are named and left out. Raises
+    ConfigError where there is no file of one of the classes.
+    """
+    files_by_class = find_classes((data,))
+    classes = bundle.manifest.classes
+    if others := [format_path(Path(label)) for label in files_by_class if label not in classes]:
+        say(f"left out {', '.join(others)}: not classes of the bundle")
+    files = [file for label, files in files_by_class.items() if label in classes for file in files]
     splits = {file.split for file in files}
     split = next((split for split in (Split.TEST, Split.VALID) if split in splits), None)
-    return [file for file in files if split is None or file.split is split], split
+    files = [file for file in files if split is None or file.split is split]
+    _check_classes(files, data, bundle)
+    return files, split
 
 
-def check_classes(bundle: Bundle, classes: set[str], data: Path) -> None:
-    """Raise ConfigError where the data's classes are not the bundle's."""
-    bundle_classes = bundle.manifest.classes
-    if classes != set(bundle_classes):
+def _get_common_classes(bundles: Sequence[Bundle]) -> tuple[str, ...]:
+    """Return the classes of the first bundle. Raises ConfigError where another has others."""
+    first = bundles[0]
+    for bundle in bundles[1:]:
+        if set(bundle.manifest.classes) != set(first.manifest.classes):
+            raise ConfigError(
+                f"{format_path(bundle.folder)}: knows {', '.join(bundle.manifest.classes)}, but "
+                f"{format_path(first.folder)} knows {', '.join(first.manifest.classes)}; compare bundles of "
+                "the same classes"
+            )
+    return first.manifest.classes
+
+
+def _check_classes(files: Sequence[ClassFile], data: Path, bundle: Bundle) -> None:
+    labels = {file.label for file in files}
+    if missing := [name for name in bundle.manifest.classes if name not in labels]:
         raise ConfigError(
-            f"{format_path(data)}: has the classes {', '.join(sorted(classes))}, but "
-            f"{format_path(bundle.folder)} knows {', '.join(sorted(bundle_classes))}; name a folder with one "
-            "folder for each of these"
+            f"{format_path(data)}: has no pictures of {', '.join(missing)}, but {format_path(bundle.folder)} "
+            f"knows {', '.join(bundle.manifest.classes)}; name a folder with one folder for each of these"
         )
 
 

@@ -157,6 +157,8 @@ def describe_switch(result: SwitchResult, path: Path) -> Iterator[str]:
             f"{', '.join(result.other_classes)}: photos go to other folders from now on"
         )
     if comparison := result.comparison:
+        if comparison.other_folders:
+            yield f"left out {', '.join(comparison.other_folders)}: not classes of the bundle"
         yield f"on the test folder it has {comparison.new}; the one in use before {comparison.old}"
         left_out = f"; {comparison.left_out} files cannot be read" if comparison.left_out else ""
         yield (

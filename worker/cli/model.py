@@ -102,7 +102,8 @@ def show_bundle(bundle_name: str | None, output_format: str, config_file: Path |
     "test_folder",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Refuse one that is less accurate than the one in use on this folder of class folders.",
+    help="Refuse one that is less accurate than the one in use on this folder of class folders; folders that "
+    "are no class are left out.",
 )
 @click.option("--force", "is_forced", is_flag=True, help="Accept one that is worse, or has other classes.")
 @config_option

@@ -17,13 +17,17 @@ from worker.stats import mcnemar_exact, wilson_interval
 
 @dataclass(frozen=True, slots=True)
 class TestSet:
-    """Files below class folders, each with the label of its class folder."""
+    """Files below class folders, each with the label of its class folder.
+
+    `other_folders` are the names of those beside them that are no class of the bundles.
+    """
 
     __test__ = False  # pytest would take a class of this name for a test
 
     folder: Path
     files: tuple[Path, ...]
     labels: tuple[str, ...]
+    other_folders: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class BundleComparison:
     """Two bundles on the same pictures.
 
     `only_new` and `only_old` count the pictures that one bundle alone has right, `left_out` the files that
-    neither could read.
+    neither could read, `other_folders` are those of the test set.
     """
 
     new: Accuracy
@@ -52,6 +56,7 @@ class BundleComparison:
     only_new: int
     only_old: int
     left_out: int
+    other_folders: tuple[str, ...]
 
     @property
     def is_worse(self) -> bool:
@@ -67,17 +72,18 @@ class BundleComparison:
 def read_test_set(folder: Path, config: Config, bundles: Sequence[Bundle]) -> TestSet:
     """Find the files of a folder of class folders, by the rules that apply to the inbox.
 
-    Raises ConfigError where the class folders are not the classes of every bundle, or one is empty.
+    Folders that are no class of the bundles are left out. Raises ConfigError where the bundles have different
+    classes, or the folder of one is missing or empty.
     """
     if not folder.is_dir():
         raise ConfigError(
             f"{format_path(folder)}: is not a folder; name one that holds a folder for each class"
         )
     is_ignored = make_ignore_test(config.inbox.ignore)
+    classes = {name for bundle in bundles for name in bundle.manifest.classes}
+    folders = [child for child in _list_children(folder) if child.is_dir() and not is_ignored(child.name)]
     files_by_label = {
-        child.name: _list_files(child, is_ignored)
-        for child in _list_children(folder)
-        if child.is_dir() and not is_ignored(child.name)
+        child.name: _list_files(child, is_ignored) for child in folders if child.name in classes
     }
     if not files_by_label:
         raise ConfigError(
@@ -87,7 +93,8 @@ def read_test_set(folder: Path, config: Config, bundles: Sequence[Bundle]) -> Te
         _check_classes(folder, files_by_label, bundle)
     files = tuple(path for paths in files_by_label.values() for path in paths)
     labels = tuple(label for label, paths in files_by_label.items() for _ in paths)
-    return TestSet(folder, files, labels)
+    other_folders = tuple(child.name for child in folders if child.name not in classes)
+    return TestSet(folder, files, labels, other_folders)
 
 
 def predict_labels(config: Config, bundle: Bundle, test_set: TestSet) -> list[str | None]:
@@ -117,6 +124,7 @@ def compare_labels(
         only_new=sum(is_new_right and not is_old_right for is_new_right, is_old_right in pairs),
         only_old=sum(is_old_right and not is_new_right for is_new_right, is_old_right in pairs),
         left_out=len(test_set.labels) - len(pairs),
+        other_folders=test_set.other_folders,
     )
 
 

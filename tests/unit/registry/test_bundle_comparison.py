@@ -9,7 +9,8 @@ from worker.registry.bundle_comparison import Accuracy, TestSet, compare_labels
 
 
 def make_test_set(*labels: str) -> TestSet:
-    return TestSet(Path("test"), tuple(Path(f"{number}.jpg") for number in range(len(labels))), labels)
+    files = tuple(Path(f"{number}.jpg") for number in range(len(labels)))
+    return TestSet(Path("test"), files, labels, other_folders=())
 
 
 def test_the_p_value_is_that_of_mcnemars_exact_test() -> None:

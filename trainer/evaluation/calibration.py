@@ -1,17 +1,31 @@
 """Fit the temperature that calibrates logits, and measure how well confidences are calibrated."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
 from trainer.evaluation.bootstrap import MetricValues, Weights
-from worker.inference.fusion import softmax
 from worker.stats import wilson_interval
 
 _LOG_TEMPERATURE_BOUNDS = (-3.0, 3.0)
 """Natural logarithms: temperatures from 0.05 to 20."""
+
+_PRIOR_WEIGHT = 10.0
+"""Of half the squared logarithm of a temperature, beside the log loss of each picture: the prior's precision.
+
+Alone, few pictures that happen to be classified correctly ask for logits without end. Weights of 0 to 40 were
+tried by simulation, with 10 to 1000 pictures, logits with a standard deviation of 1.5 and 3, and temperatures
+whose logarithm has one of 0.3 and 0.6. With 30 pictures, the log loss on new ones exceeds that of the true
+temperature by 0.026 to 0.095 without a prior, by 0.006 to 0.017 with a weight of 10, and by 0.009 to 0.046
+uncalibrated. At 0.3 a weight of 10 is best and at 0.6 one of 5, by 0.004; from 300 pictures on neither costs
+more than 0.0003.
+"""
+
+_FOLDS = 10
 
 MAX_BINS = 15
 """Bins of the expected calibration error (Guo et al. 2017), each with the same number of pictures.
@@ -27,19 +41,48 @@ _MIN_PROBABILITY = 2.3e-16
 """Lower probabilities count as this, which is float64's epsilon, as in scikit-learn's log_loss."""
 
 
-def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Return the temperature with the lowest log loss (Guo et al. 2017).
+def fit_temperature(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64]
+) -> float:
+    """Return the temperature with the lowest log loss (Guo et al. 2017), as far as few pictures can tell it.
 
-    `logits` is float32 (N, classes), of pictures that the network was not trained on; `labels` int64 (N,).
+    `logits` is float32 (N, classes), of pictures that the network was not trained on; `labels` int64 (N,), as
+    are `groups`, the numbers of the groups of near-duplicates. The fewer pictures, the nearer is the
+    temperature to 1, and it is 1 where one that is fitted to the other folds does no better on held-out
+    pictures.
     """
-    weights = np.ones((1, len(labels)), np.float32)
+    held_out_loss = sum(
+        _sum_losses(logits[fold], labels[fold], _fit_penalized(logits[rest], labels[rest]))
+        for rest, fold in _draw_folds(groups)
+    )
+    if held_out_loss >= _sum_losses(logits, labels, temperature=1.0):
+        return 1.0
+    return _fit_penalized(logits, labels)
+
+
+def _fit_penalized(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Return the most probable temperature where its logarithm has a normal prior around 0."""
 
     def compute_loss(log_temperature: float) -> float:
-        return float(compute_log_losses(softmax(logits / np.exp(log_temperature)), labels, weights)[0])
+        loss = _sum_losses(logits, labels, float(np.exp(log_temperature)))
+        return loss + _PRIOR_WEIGHT / 2 * log_temperature**2
 
     # In the logarithm, because half the temperature is as large a step as twice the temperature.
     minimum = minimize_scalar(compute_loss, bounds=_LOG_TEMPERATURE_BOUNDS, method="bounded")
     return float(np.exp(minimum.x))
+
+
+def _sum_losses(logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float) -> float:
+    log_probabilities = log_softmax(logits.astype(np.float64) / temperature, axis=1)
+    return -float(log_probabilities[np.arange(len(labels)), labels].sum())
+
+
+def _draw_folds(groups: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield the indices of all but a fold, and those of the fold; near-duplicates are in the same fold."""
+    distinct, group = np.unique(groups, return_inverse=True)
+    fold = np.random.default_rng(0).permutation(len(distinct))[group] % _FOLDS
+    for number in np.unique(fold):
+        yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
 
 
 def compute_log_losses(

@@ -228,7 +228,9 @@ def _write(
     export = _make_export_config(config)
     # What is measured is what is shipped: the converted network, run as the worker runs it.
     conversion = write_smallest_conversion(draft, networks.inference, export, dataset.classes, pictures, say)
-    temperature = fit_temperature(conversion.validation_logits, pictures.labels)
+    temperature = fit_temperature(
+        conversion.validation_logits, pictures.labels, data.groups[splits.validation]
+    )
     validation = data.make_predictions(conversion.validation_logits, splits.validation, temperature)
     test_logits = conversion.compute_logits(dataset.pixels[splits.test])
     test = data.make_predictions(test_logits, splits.test, temperature)

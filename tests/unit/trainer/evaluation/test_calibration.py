@@ -11,13 +11,23 @@ from trainer.evaluation.calibration import (
 from worker.inference.fusion import softmax
 
 
-def draw_calibrated_logits(count: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_calibrated_logits(count: int, seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
     """Draw logits, and labels with the probabilities softmax(logits)."""
-    generator = np.random.default_rng(7)
+    generator = np.random.default_rng(seed)
     logits = generator.normal(0, 2, (count, 3)).astype(np.float32)
     probabilities = softmax(logits)
     labels = (generator.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(0, 2)
     return logits, labels
+
+
+def fit(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Fit the temperature to pictures of which none is a near-duplicate of another."""
+    return fit_temperature(logits, labels, np.arange(len(labels)))
+
+
+def compute_log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
+    weights = np.ones((1, len(labels)), np.float32)
+    return float(compute_log_losses(softmax(logits / temperature), labels, weights)[0])
 
 
 def compute_error(confidence: list[float], correct: list[bool], weight: float = 1.0) -> float:
@@ -29,7 +39,7 @@ def compute_error(confidence: list[float], correct: list[bool], weight: float = 
 def test_the_temperature_that_calibrated_logits_were_multiplied_by_is_fitted(temperature):
     logits, labels = draw_calibrated_logits(20_000)
 
-    assert fit_temperature(logits * np.float32(temperature), labels) == pytest.approx(temperature, rel=0.05)
+    assert fit(logits * np.float32(temperature), labels) == pytest.approx(temperature, rel=0.05)
 
 
 def test_overconfident_logits_have_a_calibration_error_until_they_are_calibrated():
@@ -43,10 +53,55 @@ def test_overconfident_logits_have_a_calibration_error_until_they_are_calibrated
     assert compute_error_at(temperature=4.0) < 0.02
 
 
-def test_a_temperature_is_finite_where_every_prediction_is_correct():
+def test_a_temperature_is_near_1_where_the_few_pictures_are_all_classified_correctly():
     labels = np.arange(30) % 3
 
-    assert np.isfinite(fit_temperature(10 * np.eye(3, dtype=np.float32)[labels], labels))
+    assert 0.4 < fit(3 * np.eye(3, dtype=np.float32)[labels], labels) < 1
+
+
+def test_the_fewer_pictures_the_nearer_is_the_temperature_to_1():
+    logits, labels = draw_calibrated_logits(1000)
+    temperatures = [fit(3 * logits[:count], labels[:count]) for count in (30, 100, 1000)]
+
+    assert 1 < temperatures[0] < temperatures[1] < temperatures[2] < 3
+
+
+def test_scaling_by_few_pictures_is_better_on_new_pictures_than_none_in_the_mean_and_never_far_worse():
+    new_logits, new_labels = draw_calibrated_logits(5000)
+    gains = []
+    for seed in range(40):
+        overconfidence = np.float32(np.exp(np.random.default_rng(seed).normal(0, 0.5)))
+        logits, labels = draw_calibrated_logits(30, seed)
+        temperature = fit(logits * overconfidence, labels)
+        gains.append(
+            compute_log_loss(new_logits * overconfidence, new_labels, 1.0)
+            - compute_log_loss(new_logits * overconfidence, new_labels, temperature)
+        )
+
+    assert np.mean(gains) > 0.02
+    assert min(gains) > -0.1
+
+
+def test_the_temperature_is_1_where_a_fitted_one_is_no_better_on_held_out_pictures():
+    labels = np.arange(40) % 2
+    # The surest picture is wrong: held out, it is worse at the temperature that the others ask for.
+    logits = 1.5 * np.eye(2, dtype=np.float32)[labels]
+    logits[0] = logits[0, ::-1] * 12
+
+    assert fit(logits, labels) == 1.0
+
+
+def test_near_duplicates_are_not_held_out_from_one_another():
+    logits, labels = draw_calibrated_logits(20, seed=8)
+    logits *= np.float32(1.4)
+    copies = np.repeat(np.arange(20), 5)
+
+    assert fit_temperature(logits[copies], labels[copies], copies) == 1.0
+    assert fit_temperature(logits[copies], labels[copies], np.arange(100)) > 1.4
+
+
+def test_one_picture_says_nothing_of_the_temperature():
+    assert fit(np.array([[9.0, 0.0]], np.float32), np.array([1])) == 1.0
 
 
 def test_the_calibration_error_is_the_mean_gap_of_bins_of_equal_mass():

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.dangling_links import replace_by_dangling_links
 from tests.drawing import encode_image
 from tests.face_networks import FACE_SIDE, GREEN, HAPPY, SAD, Parts, draw_people, take_apart
 from tests.home import Home
@@ -233,6 +234,14 @@ def test_a_split_in_which_nothing_can_be_read_is_refused(parts, tmp_path):
         path.write_bytes(b"no picture")
     line = read_refusal(*make_command(data, parts, tmp_path / "out"))
     assert line == "no picture of valid/ can be read; put pictures into it"
+
+
+def test_a_split_of_which_most_cannot_be_read_is_refused(parts, tmp_path):
+    data = draw_photos(tmp_path / "photos", (Split.TRAIN, Split.VALID))
+    replace_by_dangling_links(data / "valid")
+    line = read_refusal(*make_command(data, parts, tmp_path / "out"))
+    assert "16 of 24 pictures cannot be read, the first" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_refused_leaves_nothing_behind(parts, photos, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.dangling_links import replace_by_dangling_links
 from tests.drawn_faces import SquareDetector, draw_photo, list_files, write_picture, write_split_photos
 from tests.scene_bundle import make_scene_bundle
 from trainer.cli.dataset import dataset
@@ -69,6 +70,16 @@ def test_photos_that_are_not_split_are_cropped_with_a_warning_in_one_line(data, 
     (warning,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
     assert "dataset split" in warning
     assert list_files(tmp_path / "out")[:2] == ["happy/test/two-1.png", "happy/test/two-2.png"]
+
+
+def test_photos_of_which_most_cannot_be_read_are_not_cropped(data, detector, tmp_path):
+    replace_by_dangling_links(data)
+
+    with pytest.raises(ConfigError, match="8 of 12 pictures cannot be read, the first") as refusal:
+        run_faces(data, "--detector", detector, "--out", tmp_path / "out")
+
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_done_is_refused_in_one_line_with_status_2_and_leaves_nothing(

@@ -9,6 +9,7 @@ import click
 import pytest
 from PIL import ImageOps
 
+from tests.dangling_links import replace_by_dangling_links
 from tests.distinct_pictures import draw_distinct_picture, write_file
 from tests.drawing import encode_image
 from trainer.cli.dataset import dataset
@@ -186,6 +187,15 @@ def test_shares_that_cannot_be_meant_are_refused(data, tmp_path):
     ):
         with pytest.raises(click.UsageError, match=sentence):
             run_split(data, "--out", tmp_path / "out", *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_of_which_most_cannot_be_read_is_not_split(data, tmp_path):
+    replace_by_dangling_links(data)
+
+    with pytest.raises(ConfigError, match=r"26 of 40 pictures cannot be read, the first .*00001\.jpg"):
+        run_split(data, "--out", tmp_path / "out")
+
     assert not (tmp_path / "out").exists()
 
 

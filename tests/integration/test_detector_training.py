@@ -1,5 +1,6 @@
 """A detector that is trained on drawn squares, in processes: TensorFlow's threads would outlive a test."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.bright_squares import EPOCHS, annotate, draw_data, draw_photo
+from tests.dangling_links import replace_by_dangling_links
 from tests.patience import scale
 from trainer.detection.boxes import compute_iou
 from trainer.detection.detector_folder import TrainedDetector, load_detector
@@ -41,6 +43,7 @@ for config, teacher in (
     (replace(config, photos=(data / "photos" / "train",)), annotate),
     (config, annotate_nothing),
     (replace(config, faces=(data / "torn",)), annotate),
+    (replace(config, photos=(data / "dangling",)), annotate),
 ):
     try:
         train_detector(config, Progress(lambda line: None, lambda epoch: None), teacher)
@@ -230,6 +233,7 @@ def test_data_that_nothing_can_be_learned_from_is_refused_by_one_line(data, tmp_
     for label in ("one", "other"):
         (data / "torn" / label).mkdir(parents=True)
         (data / "torn" / label / "0.png").write_bytes(b"no picture")
+    replace_by_dangling_links(shutil.copytree(data / "photos", data / "dangling"))
 
     result = run([sys.executable, "-c", REFUSED, str(data), str(tmp_path / "detector")])
 
@@ -237,6 +241,9 @@ def test_data_that_nothing_can_be_learned_from_is_refused_by_one_line(data, tmp_
         "the photos are not split into train and valid; `moodsort dataset split` splits them",
         "the teacher detects no face in the photos of train/; name photos of people",
         f"{data / 'torn'}: no picture can be read; name pictures that are one face each",
+        f"133 of 200 pictures cannot be read, the first {data / 'dangling/train/one/10.png'}: "
+        "it is a link to ../unmounted/10.png, where nothing is; "
+        "restore them, or take them out of the folders",
         "[]",
     ]
 

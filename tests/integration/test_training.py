@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.dangling_links import replace_by_dangling_links
 from tests.drawn_predictions import run_both_ways
 from tests.patience import scale
 from tests.scene_bundle import make_scene_bundle
@@ -242,6 +243,10 @@ def make_nothing_readable(folder: Path) -> None:
         (folder / label / "notes.txt").write_text("no picture")
 
 
+def leave_mostly_dangling_links(folder: Path) -> None:
+    replace_by_dangling_links(draw_classes(folder, count=9))
+
+
 def make_a_name_in_latin_1(folder: Path) -> None:
     draw_classes(folder, count=3)
     Path(os.fsdecode(os.fsencode(folder) + b"/fr\xf6hlich")).mkdir()
@@ -255,6 +260,7 @@ def make_a_name_in_latin_1(folder: Path) -> None:
         (make_one_class, "one class folder, disc"),
         (make_a_class_of_one, "class stripes has 1 readable picture;"),
         (make_nothing_readable, "no file in it could be read as a picture"),
+        (leave_mostly_dangling_links, "18 of 27 pictures cannot be read, the first .*1.png: it is a link"),
         (make_a_name_in_latin_1, r"fr\\xf6hlich: its name is not UTF-8"),
     ],
 )

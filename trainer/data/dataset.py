@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trainer.data.class_folders import ClassFile, Split, find_classes
 from trainer.data.fingerprint import fingerprint_data
-from trainer.data.images import DecodedFile, UnreadableFile, read_images
+from trainer.data.images import DecodedFile, UnreadableFile, check_readable, read_images
 from trainer.data.near_duplicates import Bits, hash_differences
 from worker.errors import ConfigError
 from worker.inference.decode import Pixels
@@ -70,7 +70,7 @@ def read_dataset(
 
     A file that cannot be read is left out and listed in `unreadable`. `max_side` and `max_pixels` as in
     `decode_photo`. Raises ConfigError where the folders do not make two classes or more with enough pictures
-    in each.
+    in each, or most of these cannot be read.
     """
     files_by_class = find_classes(folders)
     classes = tuple(files_by_class)
@@ -91,6 +91,7 @@ def read_dataset(
         else:
             sample, pixels[len(samples)] = result
             samples.append(sample)
+    check_readable(unreadable, len(files))
     check_counts(classes, samples, folders)
     return _make_dataset(classes, pixels[: len(samples)], samples, unreadable)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from trainer.data.class_folders import ClassFile
-from worker.errors import BadPhoto, Reason
+from worker.errors import BadPhoto, ConfigError, Reason
 from worker.inference.decode import Picture, decode_photo
 from worker.paths import escape_unprintable, format_path
 
@@ -79,6 +79,20 @@ def read_images(
             yield pending.popleft().result()
 
 
+def check_readable(unreadable: Sequence[UnreadableFile], files: int) -> None:
+    """Raise ConfigError where more than half of the pictures among that many files cannot be read.
+
+    What is left would say little of the data. Files that are no pictures, such as sidecars, do not count.
+    """
+    lost = [file for file in unreadable if file.reason is not Reason.NOT_AN_IMAGE]
+    pictures = files - (len(unreadable) - len(lost))
+    if 2 * len(lost) > pictures:
+        raise ConfigError(
+            f"{len(lost)} of {pictures} pictures cannot be read, the first {lost[0]}; restore them, or take "
+            "them out of the folders"
+        )
+
+
 def read_image(path: Path, *, max_pixels: int, max_side: int) -> tuple[bytes, Picture]:
     """Read a file's bytes and the picture in them. Raises BadPhoto where the worker could not read it."""
     try:
@@ -87,5 +101,11 @@ def read_image(path: Path, *, max_pixels: int, max_side: int) -> tuple[bytes, Pi
             raise BadPhoto(Reason.UNREADABLE, "it is not a regular file")
         data = path.read_bytes()
     except OSError as error:
-        raise BadPhoto(Reason.UNREADABLE, f"it cannot be read ({error.strerror})") from error
+        raise BadPhoto(Reason.UNREADABLE, _explain_error(path, error)) from error
     return data, decode_photo(data, max_pixels=max_pixels, max_side=max_side)
+
+
+def _explain_error(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return f"it is a link to {format_path(path.readlink())}, where nothing is"
+    return f"it cannot be read ({error.strerror})"

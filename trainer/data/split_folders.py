@@ -11,7 +11,7 @@ from trainer.data.atomic_directory import prepare_directory
 from trainer.data.class_folders import ClassFile, Split
 from trainer.data.dataset import Sample, check_counts, make_sample
 from trainer.data.destinations import assign_destinations
-from trainer.data.images import WORKING_SIDE, UnreadableFile, read_images
+from trainer.data.images import WORKING_SIDE, UnreadableFile, check_readable, read_images
 from trainer.data.near_duplicates import group_images
 from trainer.data.splits import HoldOutShares, Leakage, complete_splits, measure_leakage
 
@@ -51,7 +51,7 @@ def plan_splits(
     """Read the files of each class, as `find_classes` gives them, and split them by near-duplicates.
 
     Given splits are kept. `on_file` is called with what is known of each file. Raises ConfigError where a
-    class has too few pictures.
+    class has too few pictures, or most of them cannot be read.
     """
     classes = tuple(files_by_class)
     files = [file for class_files in files_by_class.values() for file in class_files]
@@ -63,6 +63,7 @@ def plan_splits(
             unreadable.append(result)
         else:
             samples.append(result)
+    check_readable(unreadable, len(files))
     check_counts(classes, samples, list(dict.fromkeys(file.data for file in files)))
     groups = group_images(samples)
     splits = _assign_splits(classes, samples, groups, shares, seed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.data.class_folders import ClassFile
-from trainer.data.images import DecodedFile, UnreadableFile, read_images
+from trainer.data.images import DecodedFile, UnreadableFile, check_readable, read_images
 from trainer.detection.boxes import Annotations, make_no_boxes
 from worker.inference.decode import Pixels
 
@@ -29,18 +29,24 @@ def read_annotated_images(
     annotate: Annotate,
     say: Callable[[str], None],
 ) -> list[AnnotatedImage]:
-    """Read pictures in their order and annotate them; what cannot be read is named and left out."""
+    """Read pictures in their order and annotate them; what cannot be read is named and left out.
+
+    Raises ConfigError where that is most of them.
+    """
 
     def get_pixels(image: DecodedFile) -> Pixels:
         return image.picture.pixels
 
-    images = []
+    images: list[AnnotatedImage] = []
+    unreadable: list[UnreadableFile] = []
     for pixels in read_images(files, get_pixels, max_pixels=max_pixels, max_side=max_side):
         if isinstance(pixels, UnreadableFile):
+            unreadable.append(pixels)
             say(f"left out {pixels}")
         else:
             # Here, not in the reader's threads: a teacher's network serves one thread at a time.
             images.append(AnnotatedImage(pixels, annotate(pixels)))
+    check_readable(unreadable, len(files))
     return images
 
 

@@ -16,7 +16,7 @@ from trainer.data.face_crops import (
     FaceDetector,
     write_face_crops,
 )
-from trainer.data.images import UnreadableFile
+from trainer.data.images import UnreadableFile, check_readable
 from trainer.detection.detector_folder import MANIFEST_NAME, load_detector
 from trainer.pipelines.reporter import Reporter
 from worker.errors import ConfigError
@@ -65,7 +65,8 @@ def crop_faces(config: CropConfig, reporter: Reporter) -> CropSummary:
     """Make class folders of pictures of faces out of class folders of photos.
 
     Raises ConfigError where `out` is taken or in the data, where the detector or the bundle does not fit, and
-    where no face is cropped; BundleError where one of them cannot be loaded or the disk refuses.
+    where most photos cannot be read or no face is cropped; BundleError where one of them cannot be loaded or
+    the disk refuses.
     """
     check_unused(config.out)
     check_outside(config.out, config.data)
@@ -139,12 +140,15 @@ def _write_crops(
         min_probability=config.min_probability,
         filtered_splits=frozenset((None, *Split)) if config.filter_all_splits else _FILTERED_SPLITS,
     )
-    photos = []
+    photos: list[CropResult] = []
+    unreadable: list[UnreadableFile] = []
     with reporter.show_bar("cropping", len(files)) as on_file:
         for result in write_face_crops(files, config.data, draft, tools, options, config.max_pixels):
             on_file()
             if isinstance(result, UnreadableFile):
+                unreadable.append(result)
                 reporter.say(f"left out {result}")
             else:
                 photos.append(result)
-    return CropSummary(tuple(photos), len(files) - len(photos))
+    check_readable(unreadable, len(files))
+    return CropSummary(tuple(photos), len(unreadable))

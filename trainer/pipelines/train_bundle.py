@@ -13,7 +13,7 @@ import numpy as np
 from trainer.data.atomic_directory import prepare_directory
 from trainer.data.class_folders import ClassFile, Split, find_classes
 from trainer.data.dataset import Sample, make_sample
-from trainer.data.images import DecodedFile, UnreadableFile, read_images
+from trainer.data.images import DecodedFile, UnreadableFile, check_readable, read_images
 from trainer.data.near_duplicates import group_images
 from trainer.detection.detector_folder import DetectorManifest, load_detector
 from trainer.evaluation.fusion_fit import (
@@ -69,8 +69,8 @@ def train_bundle(config: BundleConfig, say: Callable[[str], None]) -> Manifest:
     """Copy the networks, fit the fusion to the validation split, measure on the test split.
 
     Returns the manifest of the bundle now in place. Raises ConfigError where the classifiers do not go
-    together or the data has no validation split, BundleError where one of them or the detector cannot be
-    loaded, or the disk refuses.
+    together, or the data has no validation split or mostly pictures that cannot be read, BundleError where
+    one of them or the detector cannot be loaded, or the disk refuses.
     """
     detector = load_detector(config.detector).manifest
     classifiers = _load_classifiers(config)
@@ -244,13 +244,16 @@ def _run_networks(
         return make_sample(image), image.picture
 
     outputs, samples = [], []
+    unreadable: list[UnreadableFile] = []
     for result in read_images(files, prepare, max_pixels=config.max_pixels, max_side=manifest.max_side):
         if isinstance(result, UnreadableFile):
+            unreadable.append(result)
             say(f"left out {result}")
         else:
             sample, picture = result
             samples.append(sample)
             outputs.append(predictor.run_networks(picture))
+    check_readable(unreadable, len(files))
     if not outputs:
         raise ConfigError(f"no picture of {split}/ can be read; put pictures into it")
     labels = np.array([manifest.classes.index(sample.file.label) for sample in samples])

@@ -7,8 +7,8 @@ import pytest
 
 from tests.drawing import draw_jpeg
 from trainer.data.class_folders import ClassFile
-from trainer.data.images import DecodedFile, UnreadableFile, read_images
-from worker.errors import Reason
+from trainer.data.images import DecodedFile, UnreadableFile, check_readable, read_images
+from worker.errors import ConfigError, Reason
 
 
 def make_files(folder: Path, count: int) -> list[ClassFile]:
@@ -66,6 +66,36 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
     assert isinstance(result, UnreadableFile)
     assert str(result) == f"{file.path}: it is not a regular file"
+
+
+def test_a_link_that_leads_nowhere_is_called_that(tmp_path):
+    (tmp_path / "0.jpg").symlink_to("gone.jpg")
+    file = ClassFile(tmp_path / "0.jpg", tmp_path, "happy", None)
+
+    (result,) = read_images([file], get_name, max_pixels=10**6, max_side=64)
+
+    assert str(result) == f"{file.path}: it is a link to gone.jpg, where nothing is"
+
+
+def make_unreadable(count: int, reason: Reason) -> list[UnreadableFile]:
+    folder = Path("data")
+    files = [ClassFile(folder / f"{number}.jpg", folder, "happy", None) for number in range(count)]
+    return [UnreadableFile(file, reason, "it is damaged") for file in files]
+
+
+def test_more_pictures_that_cannot_be_read_than_others_are_an_error_that_names_their_number_and_the_first():
+    check_readable(make_unreadable(7, Reason.DAMAGED), files=14)
+    with pytest.raises(
+        ConfigError, match=r"8 of 14 pictures cannot be read, the first data/0\.jpg: it is damaged"
+    ):
+        check_readable(make_unreadable(8, Reason.DAMAGED), files=14)
+
+
+def test_files_that_are_no_pictures_do_not_count_among_those_that_cannot_be_read():
+    sidecars = make_unreadable(14, Reason.NOT_AN_IMAGE)
+    check_readable(sidecars, files=20)
+    with pytest.raises(ConfigError, match="4 of 6 pictures cannot be read"):
+        check_readable([*sidecars, *make_unreadable(4, Reason.UNREADABLE)], files=20)
 
 
 def test_no_more_files_are_read_ahead_than_a_few_for_each_thread(tmp_path, monkeypatch):

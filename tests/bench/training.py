@@ -137,7 +137,7 @@ def _prepare_moodsort(data: Path) -> tuple[Callable[[], object], int]:
     )
     groups = np.arange(len(dataset.labels))
     splits = split_groups(dataset.labels, groups, dataset.classes, config.hold_out_share, config.seed)
-    trainer = make_trainer(config, dataset, splits, seconds=None)
+    trainer = make_trainer(config, dataset, splits, time_limit=None)
     progress = Progress(lambda sentence: None, lambda epoch: None)
     return lambda: trainer.run_epoch(progress), len(splits.training)
 

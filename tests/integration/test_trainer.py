@@ -19,6 +19,7 @@ import tensorflow as tf
 from trainer.training.hyperparameters import TUTORIAL_HYPERPARAMETERS
 from trainer.training.progress import Progress, ValidationMetrics
 from trainer.training.runtime import configure_tensorflow
+from trainer.training.time_limit import TimeLimit
 from trainer.training.trainer import Trainer, TrainerConfig
 
 configure_tensorflow(1)
@@ -40,9 +41,9 @@ def make_batches(first):
         inputs = np.random.default_rng(step).random((4, 2), np.float32)
         yield inputs, inputs.sum(axis=1, keepdims=True)
 
-def make_trainer(name, validate=None, batches=make_batches, **settings):
+def make_trainer(name, validate=None, batches=make_batches, clock=time.monotonic, **settings):
     config = TrainerConfig(folder / name, steps_per_epoch=5, fingerprint=name, **settings)
-    return Trainer(build, hyperparameters, compute_loss, batches, config, validate)
+    return Trainer(build, hyperparameters, compute_loss, batches, config, validate, clock)
 
 def fit(*arguments, **settings):
     progress = Progress(sentences.append, epochs.append, reported.append)
@@ -94,13 +95,26 @@ steps.clear(), sentences.clear()
 fit("resumed", epochs=3, score_name="IoU", fresh=True)
 values["fresh"] = [list(steps), [line for line in sentences if "resuming" in line]]
 
-# A time budget.
-def make_slow_batches(first):
-    for batch in make_batches(first):
-        time.sleep(0.2)
-        yield batch
-trained = fit("timed", batches=make_slow_batches, epochs=100, seconds=3.0)
-values["timed"] = [len(trained.history) < 5, sentences[-1]]
+# A time limit, by a clock that goes on by 9 s in the first step, 2 s in the others and 3 s in a validation.
+def fit_within(name, seconds):
+    now = 0.0
+    def make_slow_batches(first):
+        nonlocal now
+        for number, batch in enumerate(make_batches(first)):
+            now += 2.0 if number else 9.0
+            yield batch
+    def validate_slowly(predict):
+        nonlocal now
+        now += 3.0
+        return ValidationMetrics(1.0, accuracy=0.5, mean_recall=0.5)
+    limit = TimeLimit(seconds, estimate_closing=lambda pace: 4 * pace.first_step)
+    steps.clear(), reported.clear()
+    trained = fit(
+        name, validate_slowly, make_slow_batches, lambda: now, epochs=100, time_limit=limit
+    )
+    return [now, len(reported), len(trained.history), sentences[-1]]
+values["timed"] = fit_within("timed", 100.0)
+values["too_short"] = fit_within("too_short", 1.0)
 print(json.dumps(values))
 """
 
@@ -141,7 +155,14 @@ def test_a_fresh_training_starts_over(values):
     assert values["fresh"] == [[0], []]
 
 
-def test_a_time_budget_ends_a_training_between_two_steps(values):
-    is_short, sentence = values["timed"]
-    assert is_short
-    assert sentence.endswith("of 500 steps: the time budget is used up")
+def test_a_time_limit_ends_a_training_so_that_what_follows_ends_in_time(values):
+    seconds, steps, epochs, sentence = values["timed"]
+    assert 100 - 2 - 3 < seconds + 4 * 9 <= 100
+    assert 6 + 9 + 2 * (steps - 1) + 3 * epochs == seconds
+    assert sentence == f"stopped after {steps} of 500 steps to finish within the time budget"
+
+
+def test_a_time_limit_that_is_too_short_leaves_one_step(values):
+    _, steps, epochs, sentence = values["too_short"]
+    assert (steps, epochs) == (1, 1)
+    assert sentence.startswith("stopped after 1 of 500 steps")

@@ -146,7 +146,7 @@ spec = InputSpec(32, 32, "grey", "stretch")
 hyperparameters = Hyperparameters(peak_learning_rate=1e38)
 config = TrainingConfig((data,), out, "drawn", spec, "a test", epochs=3, hyperparameters=hyperparameters)
 try:
-    train_classifier(config, Progress(lambda text: None, lambda epoch: None))
+    train_classifier(config, Progress(lambda text: None, lambda epoch: None), started=0.0)
 except Diverged as error:
     sys.exit(f"Diverged: {error}")
 """

@@ -1,5 +1,6 @@
 """The command `moodsort train`."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ _PRINTED_METRICS = ("accuracy", "precision", "recall")
 @click.option(
     "--time-budget",
     type=Duration(),
-    help="Finish within this time, as 90s, 20m or 1h30m.  [default: none]",
+    help="Finish within this time, as 90s, 20m or 1h30m: reading, training, conversion and report together. "
+    "At least one step is trained.  [default: none]",
 )
 @click.option(
     "--patience",
@@ -119,6 +121,7 @@ def train(config_file: Path | None, **options: Any) -> None:
 
     Interrupt it whenever you like: the same command resumes after the last complete epoch.
     """
+    started = time.monotonic()  # before TensorFlow starts: a time budget is for the whole command
     require_training_libraries()
     # Imported here: --help waits for none of it, and wrong options are refused before TensorFlow starts.
     from trainer.pipelines.training_options import TrainingOptions, complete_options
@@ -130,5 +133,5 @@ def train(config_file: Path | None, **options: Any) -> None:
     from trainer.pipelines.train_classifier import train_classifier
 
     with show_progress() as progress:
-        manifest = train_classifier(config, progress)
+        manifest = train_classifier(config, progress, started)
     print_metrics(metric for metric in manifest.metrics if metric.name in _PRINTED_METRICS)

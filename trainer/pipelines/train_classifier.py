@@ -1,5 +1,6 @@
 """Train a classifier on folders of pictures and make a bundle of it: the whole way, from top to bottom."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -34,10 +35,10 @@ from trainer.training.batches import BatchConfig, ClassifierBatches
 from trainer.training.checkpoint import discard_training, fingerprint_run
 from trainer.training.configuration import TrainingConfig
 from trainer.training.defaults import EpochPlan, plan_epochs
-from trainer.training.failures import OutOfTime
 from trainer.training.losses import compute_class_weights, make_classification_loss
 from trainer.training.progress import Progress
 from trainer.training.runtime import configure_tensorflow
+from trainer.training.time_limit import Closing, TimeLimit
 from trainer.training.trainer import TrainedNetwork, Trainer, TrainerConfig
 from trainer.training.validation import make_validation
 from worker.fileio import hash_file
@@ -67,10 +68,6 @@ _WITHOUT_EFFECT = (
 )
 """Fields of the config that do not change the weights: with others of these a training can be resumed."""
 
-_CLOSING_SECONDS = 30.0
-_CLOSING_SHARE = 0.2
-"""What measuring and exporting may take of a time budget: that many seconds, and at most that share."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Data:
@@ -88,21 +85,20 @@ class _Data:
         return make_predictions(logits, self.dataset.labels[indices], calibration, self.groups[indices])
 
 
-def train_classifier(config: TrainingConfig, progress: Progress) -> Manifest:
+def train_classifier(config: TrainingConfig, progress: Progress, started: float) -> Manifest:
     """Read, split, train, calibrate, measure and write; return the manifest of the bundle now in place.
 
-    Raises ConfigError for folders that cannot be trained on or an output that is taken, Diverged when the
-    loss is no longer a number, OutOfTime where the time budget ends before the first step, CheckpointLost
-    where the disk fills in training, BundleError where the bundle cannot be written or the worker predicts
-    otherwise than the network does.
+    A time budget counts from `started`, a value of `time.monotonic()`. Raises ConfigError for folders that
+    cannot be trained on or an output that is taken, Diverged when the loss is no longer a number,
+    CheckpointLost where the disk fills in training, BundleError where the bundle cannot be written or the
+    worker predicts otherwise than the network does.
     """
-    started = time.monotonic()
     # First: hours of training must not end at a place that is taken.
     check_output(config.out)
     data = _read_data(config, progress.say)
-    seconds = _compute_seconds_left(config, started)
     configure_tensorflow(config.threads)  # before its first operation
-    trainer = make_trainer(config, data.dataset, data.splits, seconds)
+    time_limit = _make_time_limit(config, data.splits, started)
+    trainer = make_trainer(config, data.dataset, data.splits, time_limit)
     origin = f"{format_path(config.start_from)} further" if config.start_from else config.network
     pictures = len(data.splits.training)
     progress.say(f"training {origin}, {trainer.count_parameters():,} parameters, on {pictures} pictures")
@@ -118,9 +114,9 @@ def train_classifier(config: TrainingConfig, progress: Progress) -> Manifest:
 
 
 def make_trainer(
-    config: TrainingConfig, dataset: Dataset, splits: SplitIndices, seconds: float | None
+    config: TrainingConfig, dataset: Dataset, splits: SplitIndices, time_limit: TimeLimit | None
 ) -> Trainer:
-    """Build the network, and what trains it for at most that many seconds; None has no limit."""
+    """Build the network, and what trains it within the time limit; None is without one."""
     plan = plan_epochs(config, len(splits.training))
     hyperparameters = config.hyperparameters
     batches = ClassifierBatches(
@@ -150,7 +146,7 @@ def make_trainer(
             steps_per_epoch=batches.steps_per_epoch,
             fingerprint=_fingerprint_training(config, plan, dataset, splits),
             patience=plan.patience,
-            seconds=seconds,
+            time_limit=time_limit,
             fresh=config.fresh,
             tensorboard=config.tensorboard,
         ),
@@ -175,19 +171,18 @@ def _read_data(config: TrainingConfig, say: Callable[[str], None]) -> _Data:
     return _Data(dataset, splits, groups)
 
 
-def _compute_seconds_left(config: TrainingConfig, started: float) -> float | None:
-    """Return what the time budget leaves for training, None without one. Raises OutOfTime."""
-    budget = config.time_budget_seconds
-    if budget is None:
+def _make_time_limit(config: TrainingConfig, splits: SplitIndices, started: float) -> TimeLimit | None:
+    """Return what the time budget leaves for training and what follows it; None without one."""
+    if config.time_budget_seconds is None:
         return None
-    spent = time.monotonic() - started
-    left = budget - spent - min(_CLOSING_SECONDS, _CLOSING_SHARE * budget)
-    if left <= 0:
-        raise OutOfTime(
-            f"reading the pictures took {spent:.0f} s of the time budget of {budget:.0f} s, and nothing is "
-            f"left to train in; give --time-budget {round(10 * spent) + 60}s or more"
-        )
-    return left
+    closing = Closing(
+        representative=len(choose_representative_dataset(splits.training)),
+        validation=len(splits.validation),
+        test=len(splits.test),
+        exports=len(config.exports),
+        threads=config.threads or os.cpu_count() or 1,
+    )
+    return TimeLimit(config.time_budget_seconds - (time.monotonic() - started), closing.estimate_seconds)
 
 
 def _build_network(config: TrainingConfig, classes: int) -> keras.Model:

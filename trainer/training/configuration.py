@@ -15,9 +15,9 @@ class TrainingConfig:
     `network` is a key of `ARCHITECTURES`; `weights` is "none", "imagenet" or a file for the networks of
     keras.applications, "none" or a detector's Keras file for its backbone. `start_from` is a bundle with
     model.keras to be trained further; `new_head` gives it other classes. `epochs`, `batch_size` and
-    `patience` None are chosen by the number of pictures. `time_budget_seconds` is for everything from the
-    first file read to the bundle. `threads` 0 is one for each core. `fresh` ignores what an interrupted
-    training left. `tensorboard` is the folder of its event files. `max_side` and `max_pixels` are limits of
+    `patience` None are chosen by the number of pictures. `time_budget_seconds` is for the whole command, from
+    its start to the bundle. `threads` 0 is one for each core. `fresh` ignores what an interrupted training
+    left. `tensorboard` is the folder of its event files. `max_side` and `max_pixels` are limits of
     decoding. `hold_out_share` is the share of each class that goes to validation, and again to the test;
     `leakage_limit` the share of a given split that may have near-duplicates in another. `margin` is how much
     accuracy a smaller export may lose, `exports` what is written beside it for others. `command` is what the

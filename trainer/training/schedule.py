@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from trainer.training.hyperparameters import Hyperparameters
+from trainer.training.time_limit import Pace, TimeLimit
 
 _START_SHARE = 1 / 25
 """Of the peak learning rate, where the warm-up begins (Smith and Topin 2018)."""
@@ -13,17 +14,17 @@ _EMA_WARMUP_STEPS = 10
 
 @dataclass(frozen=True, slots=True)
 class TrainingBudget:
-    """How long a training may take: a number of steps, and of seconds where there is a limit."""
+    """How long a training may take: a number of steps, and a time where there is a limit."""
 
     steps: int
-    seconds: float | None
+    time_limit: TimeLimit | None
 
-    def compute_progress(self, steps: int, seconds: float) -> float:
-        """Return the share that is used up, 0 to 1: of steps or of seconds, whichever is more."""
-        share = steps / self.steps
-        if self.seconds is not None:
-            share = max(share, seconds / self.seconds)
-        return min(1.0, share)
+    def compute_progress(self, steps: int, seconds: float, pace: Pace) -> float:
+        """Return the share that is used up, 0 to 1: of steps or of the time for them, whichever is more."""
+        share = min(1.0, steps / self.steps)
+        if self.time_limit is None:
+            return share
+        return max(share, self.time_limit.compute_share(seconds, pace))
 
 
 def compute_learning_rate(hyperparameters: Hyperparameters, progress: float) -> float:

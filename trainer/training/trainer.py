@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from trainer.training.failures import Diverged
 from trainer.training.hyperparameters import Hyperparameters
 from trainer.training.interrupts import hold_interrupts
 from trainer.training.losses import LossFunction
-from trainer.training.progress import Epoch, Progress, Step
+from trainer.training.progress import Epoch, Progress, Step, ValidationMetrics
 from trainer.training.schedule import TrainingBudget, compute_learning_rate
 from trainer.training.tensorboard import TensorBoard
-from trainer.training.train_step import TrainStep
+from trainer.training.time_limit import Pace, TimeLimit
+from trainer.training.train_step import StepResult, TrainStep
 from trainer.training.validation import Validate
 
 
@@ -30,7 +31,7 @@ class TrainerConfig:
 
     `out` is what the pipeline makes, beside which the checkpoints are; `fingerprint` tells the checkpoint of
     this training from those of others, and `fresh` discards them all. `patience` None has no early stopping,
-    `seconds` None no time limit. `score_name` says what the score of the loss function is. `tensorboard` is
+    `time_limit` None no limit. `score_name` says what the score of the loss function is. `tensorboard` is
     the folder of the event files.
     """
 
@@ -39,7 +40,7 @@ class TrainerConfig:
     steps_per_epoch: int
     fingerprint: str
     patience: int | None = None
-    seconds: float | None = None
+    time_limit: TimeLimit | None = None
     fresh: bool = False
     score_name: str = "accuracy"
     tensorboard: Path | None = None
@@ -65,9 +66,11 @@ class Trainer:
         batches: BatchFactory,
         config: TrainerConfig,
         validate: Validate | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Build the network. Without `validate` the last epoch is the best."""
-        self._started = time.monotonic()
+        """Build the network. Without `validate` the last epoch is the best; `clock` tells seconds."""
+        self._clock = clock
+        self._started = clock()
         self._config = config
         self._hyperparameters = hyperparameters
         self._train_step = TrainStep(build, hyperparameters, loss)
@@ -77,9 +80,10 @@ class Trainer:
         ema = self._train_step.ema.network
         # Compiled once; the last batch of a validation is smaller, and would be compiled for itself.
         self._predict = tf.function(lambda inputs: ema(inputs, training=False), reduce_retracing=True)
-        self._budget = TrainingBudget(config.epochs * config.steps_per_epoch, config.seconds)
+        self._budget = TrainingBudget(config.epochs * config.steps_per_epoch, config.time_limit)
         self._early_stopping = EarlyStopping(config.patience)
         self._checkpoints = Checkpoints(config.out, config.fingerprint)
+        self._pace = Pace()
         self._steps = 0
         self._progress = 0.0
         self._earlier_seconds = 0.0
@@ -96,6 +100,8 @@ class Trainer:
         Raises Diverged when the loss is no longer a number, CheckpointLost where the disk refuses.
         """
         self._resume(progress.say)
+        if self._config.time_limit is not None:
+            self._time_validation()
         tensorboard = TensorBoard(self._config.tensorboard)
         # Asked before each epoch: a run that is resumed may have been interrupted after its last one.
         while self._progress < 1 and not self._early_stopping.should_stop(self._history):
@@ -111,7 +117,7 @@ class Trainer:
 
     def run_epoch(self, progress: Progress) -> Epoch:
         """Show every training picture once, as far as the time budget goes. Raises Diverged."""
-        started, number = time.monotonic(), len(self._history) + 1
+        started, number = self._clock(), len(self._history) + 1
         loss = score = 0.0
         progress_before = self._progress
         for count in range(1, self._config.steps_per_epoch + 1):
@@ -119,8 +125,7 @@ class Trainer:
             # At least one step: an epoch of none would have neither loss nor anything new to validate.
             if count > 1 and self._progress >= 1:
                 break
-            with hold_interrupts():
-                result = self._train_step.run(*self._next_batch(), step=self._steps, progress=self._progress)
+            result = self._run_step()
             # At every step: weights that are no numbers must not come into a checkpoint.
             if not np.isfinite(result.loss):
                 raise Diverged(
@@ -134,11 +139,22 @@ class Trainer:
         self._progress = self._compute_progress()
         return self._finish_epoch(number, loss, score, started)
 
+    def _run_step(self) -> StepResult:
+        started = self._clock()
+        with hold_interrupts():
+            result = self._train_step.run(*self._next_batch(), step=self._steps, progress=self._progress)
+        seconds = self._clock() - started
+        if self._pace.first_step:
+            self._pace = replace(self._pace, step=seconds)
+        else:
+            self._pace = replace(self._pace, first_step=seconds)
+        return result
+
     def _describe_step(
         self, epoch: int, loss: float, score: float, started: float, progress_before: float
     ) -> Step:
         config, progress = self._config, self._compute_progress()
-        pace = (progress - progress_before) / (time.monotonic() - started)
+        pace = (progress - progress_before) / (self._clock() - started)
         seconds_left = (1 - progress) / pace if pace > 0 else None
         return Step(epoch, config.epochs, loss, score, progress, seconds_left, config.score_name)
 
@@ -173,14 +189,13 @@ class Trainer:
         )
 
     def _finish_epoch(self, number: int, loss: float, score: float, started: float) -> Epoch:
-        with hold_interrupts():
-            validation = self._validate(self._predict) if self._validate else None
+        validation = self._run_validation()
         epoch = Epoch(
             number,
             loss,
             score,
             compute_learning_rate(self._hyperparameters, self._progress),
-            time.monotonic() - started,
+            self._clock() - started,
             validation,
             self._config.score_name,
         )
@@ -189,20 +204,36 @@ class Trainer:
             self._best_weights = self._train_step.ema.network.get_weights()
         return epoch
 
+    def _time_validation(self) -> None:
+        """Take the time of a validation before the first epoch, which may be the last."""
+        for _ in range(2):  # the first one is compiled
+            self._run_validation()
+
+    def _run_validation(self) -> ValidationMetrics | None:
+        if self._validate is None:
+            return None
+        started = self._clock()
+        with hold_interrupts():
+            metrics = self._validate(self._predict)
+        self._pace = replace(self._pace, validation=self._clock() - started)
+        return metrics
+
     def _next_batch(self) -> tuple[Any, Any]:
         if self._batches is None:  # not before a checkpoint has said with which step to begin
             self._batches = self._make_batches(self._steps)
         return next(self._batches)
 
     def _compute_progress(self) -> float:
-        return self._budget.compute_progress(self._steps, self._measure_seconds())
+        return self._budget.compute_progress(self._steps, self._measure_seconds(), self._pace)
 
     def _measure_seconds(self) -> float:
-        return self._earlier_seconds + time.monotonic() - self._started
+        return self._earlier_seconds + self._clock() - self._started
 
     def _explain_end(self) -> str:
         if self._progress < 1:
             return f"stopped early: no progress for {self._config.patience} epochs (--patience)"
         if self._steps < self._budget.steps:
-            return f"stopped after {self._steps} of {self._budget.steps} steps: the time budget is used up"
+            return (
+                f"stopped after {self._steps} of {self._budget.steps} steps to finish within the time budget"
+            )
         return f"trained for all {self._config.epochs} epochs"

@@ -2,6 +2,7 @@ import pytest
 
 from trainer.training.hyperparameters import TUTORIAL_HYPERPARAMETERS, Hyperparameters
 from trainer.training.schedule import TrainingBudget, compute_ema_decay, compute_learning_rate
+from trainer.training.time_limit import Pace, TimeLimit
 
 HYPERPARAMETERS = Hyperparameters(peak_learning_rate=1.0, warmup_share=0.1, final_share=0.01, ema_decay=0.998)
 
@@ -23,10 +24,11 @@ def test_the_tutorials_learning_rate_never_changes():
 
 
 def test_whichever_is_used_up_first_of_steps_and_seconds_ends_a_training():
-    assert TrainingBudget(100, None).compute_progress(50, 1e9) == 0.5
-    assert TrainingBudget(100, 10.0).compute_progress(50, 1.0) == 0.5
-    assert TrainingBudget(100, 10.0).compute_progress(1, 9.0) == 0.9
-    assert TrainingBudget(100, 10.0).compute_progress(1, 99.0) == 1.0
+    limit = TimeLimit(10.0, estimate_closing=lambda pace: 0.0)
+    assert TrainingBudget(100, None).compute_progress(50, 1e9, Pace()) == 0.5
+    assert TrainingBudget(100, limit).compute_progress(50, 1.0, Pace()) == 0.5
+    assert TrainingBudget(100, limit).compute_progress(1, 9.0, Pace()) == 0.9
+    assert TrainingBudget(100, limit).compute_progress(1, 99.0, Pace()) == 1.0
 
 
 def test_the_ema_forgets_the_initial_weights():

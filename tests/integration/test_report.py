@@ -16,8 +16,10 @@ from PIL import Image
 from tests.drawing import draw_jpeg, draw_pixels
 from tests.drawn_predictions import draw_predictions
 from tests.patience import scale
+from tests.scene_bundle import make_scene_bundle
+from trainer.evaluation.comparison import compare_predictions
 from trainer.evaluation.metrics import compute_metrics
-from trainer.report import Study, StudyPictures, write_report
+from trainer.report import ComparisonStudy, Study, StudyPictures, write_comparison, write_report
 from trainer.training.progress import Epoch, ValidationMetrics
 from worker.errors import BundleError
 
@@ -67,7 +69,7 @@ def draw_study(count: int = 60, classes: tuple[str, ...] = ("happy", "sad")) -> 
         classes=classes,
         command="moodsort train album --out moods",
         fingerprint="0123456789abcdef" * 4,
-        training_pictures=500,
+        about_counts="500 in the data, 80 of them for validation, 60 tested",
         about_test="The test pictures are a tenth of the same album.",
         temperature=2.0,
         validation=draw_predictions(80, len(classes), seed=2),
@@ -81,11 +83,29 @@ def draw_study(count: int = 60, classes: tuple[str, ...] = ("happy", "sad")) -> 
         pictures=StudyPictures(
             samples=pixels[:10],
             sample_labels=test.labels[:10],
+            about_samples="Training pictures, each with its label.",
             augmented=pixels[10:20],
             load_test=lambda indices: pixels[indices],
             test_names=tuple(f"picture-with-a-rather-long-name-{index}.jpg" for index in range(count)),
             explain=lambda pictures, labels: pictures[..., 0].astype(np.float32) / 255,
         ),
+    )
+
+
+def draw_comparison(count: int = 60) -> ComparisonStudy:
+    """Draw a study of two bundles that predict the same pictures; the second is wrong about a few more."""
+    first = replace(draw_study(count), epochs=(), best_epoch=None, validation=None)
+    test = first.test
+    worse = test.predicted.copy()
+    worse[:6] = 1 - worse[:6]
+    second_test = replace(test, predicted=worse)
+    second = replace(first, test=second_test, metrics=compute_metrics(second_test, first.classes, "test"))
+    return ComparisonStudy(
+        title="moods & <b>more</b> on an album",
+        about_test="The test pictures are an album.",
+        names=("moods & <b>more</b>", "less"),
+        studies=(first, second),
+        comparison=compare_predictions(test, second_test),
     )
 
 
@@ -185,6 +205,42 @@ def test_a_report_without_pictures_shows_none(tmp_path):
     assert "picture-with-a-rather-long-name" not in text
 
 
+@pytest.mark.parametrize(("width", "dark"), [(PHONE, True), (DESKTOP, False)])
+def test_two_bundles_stand_side_by_side_with_the_pictures_on_which_they_differ(tmp_path, width, dark):
+    study = draw_comparison()
+    write_comparison(tmp_path / "report", study)
+
+    page = open_page((tmp_path / "report" / "index.html").read_text(), tmp_path, width, dark=dark)
+
+    assert page["requests"] == []
+    assert (page["broken"], page["repeated"]) == (0, [])
+    assert page["width"] == page["scrolled"] == width
+    assert len(page["charts"]) == 2 * len(CHARTS - {"loss.png", "accuracy.png"})
+    assert page["images"] == 6
+    assert "They give 6 of 60 pictures different labels." in page["text"]
+    assert f"right alone: {study.comparison.only_first} and {study.comparison.only_second}" in page["text"]
+    assert "Only moods & <b>more</b> is right" in page["text"]
+    index = int(np.flatnonzero(study.studies[0].test.correct)[0])
+    assert index < 6
+    for name, single in zip(study.names, study.studies, strict=True):
+        label = single.classes[single.test.predicted[index]]
+        assert f"{name}: {label} {single.test.confidence[index]:.0%}" in page["text"]
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert {"first-roc.png", "second-roc.png", "only-first.png"} <= names
+
+
+def test_bundles_that_agree_are_said_to_agree(tmp_path):
+    study = draw_comparison()
+    first = study.studies[0]
+    same = replace(study, studies=(first, first), comparison=compare_predictions(first.test, first.test))
+
+    write_comparison(tmp_path / "report", same)
+
+    text = (tmp_path / "report" / "index.html").read_text()
+    assert "They give every picture the same label." in text
+    assert "<img" not in text
+
+
 @pytest.mark.parametrize("name", ["index.html", "roc.png"])
 def test_a_disk_that_refuses_the_report_is_an_error_of_one_line(tmp_path, name):
     (tmp_path / "report" / name).mkdir(parents=True)
@@ -195,26 +251,43 @@ def test_a_disk_that_refuses_the_report_is_an_error_of_one_line(tmp_path, name):
     assert "\n" not in str(refusal.value)
 
 
-def test_evaluate_writes_a_report_of_a_bundle(tmp_path):
+def run_evaluate(folder: Path, *bundles: object) -> Path:
+    """Write the report of bundles on drawn pictures, and return its folder."""
     for label in ("happy", "sad"):
-        (tmp_path / "data" / label).mkdir(parents=True)
+        (folder / "data" / label).mkdir(parents=True)
         for seed in range(6):
-            (tmp_path / "data" / label / f"{seed}.jpg").write_bytes(draw_jpeg(seed + len(label)))
+            (folder / "data" / label / f"{seed}.jpg").write_bytes(draw_jpeg(seed + len(label)))
     code = "from trainer.cli.evaluate import evaluate; evaluate.main(standalone_mode=False)"
-    command = [sys.executable, "-W", "error", "-c", code, "default", tmp_path / "data"]
-
+    command = [sys.executable, "-W", "error", "-c", code, *bundles, folder / "data"]
     process = subprocess.run(
-        [*map(str, command), "--report", str(tmp_path / "report")],
+        [*map(str, command), "--report", str(folder / "report")],
         capture_output=True,
         text=True,
         timeout=scale(50),
         check=False,
     )
-
     assert process.returncode == 0, process.stderr
-    names = {path.name for path in (tmp_path / "report").iterdir()}
+    return folder / "report"
+
+
+def test_evaluate_writes_a_report_of_a_bundle(tmp_path):
+    report = run_evaluate(tmp_path, "default")
+
+    names = {path.name for path in report.iterdir()}
     assert {"index.html", "samples.png", "mistakes.png", "roc.png"} <= names
     assert "loss.png" not in names
+    text = (report / "index.html").read_text()
+    assert "Test pictures, each with its label." in text
+    assert "12 tested; the bundle was trained on" in text
+    assert "Training pictures" not in text
+
+
+def test_evaluate_writes_one_report_of_two_bundles(tmp_path):
+    report = run_evaluate(tmp_path, "default", make_scene_bundle(tmp_path / "second"))
+
+    names = {path.name for path in report.iterdir()}
+    assert {"index.html", "first-roc.png", "second-roc.png"} <= names
+    assert "McNemar" in (report / "index.html").read_text()
 
 
 @pytest.mark.timeout(120)

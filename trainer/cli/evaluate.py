@@ -1,6 +1,7 @@
 """The command `moodsort evaluate`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,11 @@ _BUILT_IN = "default"
 @click.command()
 @click.argument("bundle", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--report", type=click.Path(path_type=Path), help="Write a page with charts into this folder.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Write a page with charts into this folder; of two bundles, with the pictures on which they differ.",
+)
 @click.option("--no-pictures", is_flag=True, help="Leave the pictures themselves out of the report.")
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Of the resampling."
@@ -48,8 +53,6 @@ def evaluate(
     """
     if len(bundle) > 2:
         raise click.UsageError(f"{len(bundle)} bundles; name one, or two to compare")
-    if report is not None and len(bundle) == 2:
-        raise click.UsageError("--report is of one bundle; leave the other out")
     require_libraries("evaluation", ("scipy", *(("matplotlib", "jinja2") if report else ())))
     # Imported here: SciPy, and matplotlib for the report, take a second to start, and may be missing.
     from trainer.cli.evaluation_tables import METRIC_COLUMNS, make_json, make_metric_rows, print_tables
@@ -68,7 +71,7 @@ def evaluate(
     else:
         print_rows(make_metric_rows(evaluation, metrics), METRIC_COLUMNS, output_format, METRIC_COLUMNS)
     if report is not None:
-        _write_report(report, evaluation, data, metrics[0], limits, with_pictures=not no_pictures)
+        _write_report(report, evaluation, data, metrics, seed, limits, with_pictures=not no_pictures)
 
 
 def _find_bundle(folder: Path) -> Path:
@@ -80,18 +83,33 @@ def _write_report(
     folder: Path,
     evaluation: "Evaluation",
     data: Path,
-    metrics: tuple["Metric", ...],
+    metrics: "Sequence[tuple[Metric, ...]]",
+    seed: int,
     limits: Limits,
     *,
     with_pictures: bool,
 ) -> None:
-    from trainer.report import write_report
+    from trainer.cli.evaluation_tables import compare_bundles
+    from trainer.report import write_comparison, write_report
+    from trainer.report.comparison_study import make_comparison_study
     from trainer.report.evaluation_study import make_evaluation_study
 
-    study = make_evaluation_study(
-        evaluation, data, metrics, format_command(), limits, with_pictures=with_pictures
-    )
-    write_report(folder, study)
+    command = format_command()
+    comparison = compare_bundles(evaluation, seed)
+    if comparison is None:
+        write_report(
+            folder,
+            make_evaluation_study(
+                evaluation, 0, data, metrics[0], command, limits, with_pictures=with_pictures
+            ),
+        )
+    else:
+        write_comparison(
+            folder,
+            make_comparison_study(
+                evaluation, data, metrics, comparison, command, limits, with_pictures=with_pictures
+            ),
+        )
     say(f"wrote {format_path(folder / 'index.html')}")
 
 

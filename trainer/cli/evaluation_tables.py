@@ -35,7 +35,7 @@ def make_metric_rows(evaluation: Evaluation, metrics: Sequence[Metrics]) -> Iter
 
 def make_json(evaluation: Evaluation, metrics: Sequence[Metrics], seed: int) -> dict[str, Any]:
     """Return the whole evaluation, the comparison of two bundles included, as JSON has it."""
-    comparison = _compare(evaluation, seed)
+    comparison = compare_bundles(evaluation, seed)
     return {
         "pictures": len(evaluation.paths),
         "fingerprint": evaluation.fingerprint,
@@ -61,7 +61,7 @@ def print_tables(evaluation: Evaluation, data: Path, metrics: Sequence[Metrics],
         manifest = evaluated.bundle.manifest
         if manifest.training_data.fingerprint == evaluation.fingerprint:
             say(f"{manifest.name} was trained on these very pictures: expect lower accuracy on new ones")
-    comparison = _compare(evaluation, seed)
+    comparison = compare_bundles(evaluation, seed)
     if comparison is None:
         print_rows(map(_format_metric, metrics[0]), _TABLE_COLUMNS, "table", _TABLE_COLUMNS)
         _print_coverage(evaluation.bundles[0])
@@ -86,7 +86,7 @@ def _make_metric_fields(metric: Metric) -> dict[str, Any]:
     }
 
 
-def _compare(evaluation: Evaluation, seed: int) -> PairedComparison | None:
+def compare_bundles(evaluation: Evaluation, seed: int) -> PairedComparison | None:
     """Compare two bundles; None for one."""
     if len(evaluation.bundles) < 2:
         return None
@@ -143,10 +143,7 @@ def _print_coverage(evaluated: BundleEvaluation) -> None:
 
 
 def _print_metrics_of_two(evaluation: Evaluation, metrics: Sequence[Metrics]) -> None:
-    manifests = [evaluated.bundle.manifest for evaluated in evaluation.bundles]
-    names = [f"{manifest.name} {manifest.version}" for manifest in manifests]
-    if names[0] == names[1]:
-        names = [f"first: {names[0]}", f"second: {names[1]}"]
+    names = evaluation.name_bundles()
     rows: dict[tuple[str, str | None], dict[str, Any]] = {}
     for name, bundle_metrics in zip(names, metrics, strict=True):
         for metric in bundle_metrics:

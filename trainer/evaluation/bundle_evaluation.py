@@ -46,6 +46,17 @@ class Evaluation:
     skipped: tuple[SkippedFile, ...]
     bundles: tuple[BundleEvaluation, ...]
 
+    def name_bundles(self) -> tuple[str, ...]:
+        """Return a name for each bundle, by which people can tell them apart."""
+        manifests = [evaluated.bundle.manifest for evaluated in self.bundles]
+        for names in (
+            tuple(manifest.name for manifest in manifests),
+            tuple(f"{manifest.name} {manifest.version}" for manifest in manifests),
+        ):
+            if len(set(names)) == len(names):
+                return names
+        return tuple(f"{name} ({number})" for number, name in enumerate(names, start=1))
+
 
 def collect_predictions(
     bundle: Bundle,

@@ -19,6 +19,7 @@ _SAMPLES = 24
 
 def make_evaluation_study(
     evaluation: Evaluation,
+    number: int,
     data: Path,
     metrics: tuple[Metric, ...],
     command: str,
@@ -26,53 +27,60 @@ def make_evaluation_study(
     *,
     with_pictures: bool,
 ) -> Study:
-    """Return the study of the evaluation's first bundle."""
-    evaluated = evaluation.bundles[0]
+    """Return the study of one of the evaluation's bundles, the one at position `number`."""
+    evaluated = evaluation.bundles[number]
     manifest = evaluated.bundle.manifest
     return Study(
         title=f"{manifest.name} on {format_path(Path(data.name))}",
-        classes=manifest.classes,
+        classes=evaluation.bundles[0].bundle.manifest.classes,
         command=command,
         fingerprint=evaluation.fingerprint,
-        training_pictures=manifest.training_data.pictures,
-        about_test=_describe_test(evaluation, data),
+        about_counts=(
+            f"{len(evaluation.paths)} tested; the bundle was trained on {manifest.training_data.pictures}"
+        ),
+        about_test=f"{describe_data(evaluation, data)} {describe_overlap(evaluation, number)}",
         temperature=manifest.calibration.temperature,
         validation=None,
         test=evaluated.predictions,
         metrics=metrics,
         epochs=(),
         best_epoch=None,
-        pictures=_choose_pictures(evaluation, limits) if with_pictures else None,
+        pictures=_choose_pictures(evaluation, number, limits) if with_pictures else None,
     )
 
 
-def _describe_test(evaluation: Evaluation, data: Path) -> str:
-    manifest = evaluation.bundles[0].bundle.manifest
-    if manifest.training_data.fingerprint == evaluation.fingerprint:
-        return "The bundle was trained on these very pictures: expect lower accuracy on new ones."
+def describe_data(evaluation: Evaluation, data: Path) -> str:
+    """Say where the pictures come from."""
     split = f"the {evaluation.split} split of " if evaluation.split else ""
-    return (
-        f"The test pictures are all that could be read in {split}{format_path(Path(data.name))}. "
-        "If the bundle was trained on some of them, expect lower accuracy on new ones."
-    )
+    return f"The test pictures are all that could be read in {split}{format_path(Path(data.name))}."
 
 
-def _choose_pictures(evaluation: Evaluation, limits: Limits) -> StudyPictures:
-    predictions = evaluation.bundles[0].predictions
+def describe_overlap(evaluation: Evaluation, number: int) -> str:
+    """Say whether a bundle was trained on the pictures."""
+    manifest = evaluation.bundles[number].bundle.manifest
+    if manifest.training_data.fingerprint == evaluation.fingerprint:
+        return f"{manifest.name} was trained on these very pictures: expect lower accuracy on new ones."
+    return f"If {manifest.name} was trained on some of them, expect lower accuracy on new ones."
+
+
+def _choose_pictures(evaluation: Evaluation, number: int, limits: Limits) -> StudyPictures:
+    predictions = evaluation.bundles[number].predictions
+    load = partial(_load_pictures, evaluation, number, limits)
     samples = np.random.default_rng(0).permutation(len(evaluation.paths))[:_SAMPLES]
     return StudyPictures(
-        samples=_load_pictures(evaluation, limits, samples),
+        samples=load(samples),
         sample_labels=predictions.labels[samples],
+        about_samples="Test pictures, each with its label.",
         augmented=None,
-        load_test=partial(_load_pictures, evaluation, limits),
+        load_test=load,
         test_names=tuple(format_path(Path(path.name)) for path in evaluation.paths),
         explain=None,
     )
 
 
-def _load_pictures(evaluation: Evaluation, limits: Limits, indices: NDArray[np.int64]) -> Pixels:
+def _load_pictures(evaluation: Evaluation, number: int, limits: Limits, indices: NDArray[np.int64]) -> Pixels:
     """Decode pictures at the size of a scene classifier's input: uint8 (B, height, width, 1 or 3)."""
-    manifest = evaluation.bundles[0].bundle.manifest
+    manifest = evaluation.bundles[number].bundle.manifest
     spec = manifest.networks[-1].input  # a bundle's scene classifiers come last
     pixels = []
     for index in indices:

@@ -25,7 +25,7 @@ _HEIGHT = 112
 
 _SHEET_WIDTH = 960
 _MARGIN = 8
-_CAPTION_HEIGHT = 32
+_LINE_HEIGHT = 14
 _JPEG_QUALITY = 82
 
 
@@ -73,7 +73,8 @@ def save_sheet(sheet: Sheet, path: Path) -> None:
     font = ImageFont.load_default(11)
     images = [_fit_height(picture.pixels) for picture in sheet.pictures]
     width = max(image.width for image in images)
-    column_width, row_height = width + _MARGIN, _HEIGHT + _MARGIN + _CAPTION_HEIGHT
+    caption_height = 4 + _LINE_HEIGHT * max(len(picture.lines) for picture in sheet.pictures)
+    column_width, row_height = width + _MARGIN, _HEIGHT + _MARGIN + caption_height
     columns = min(max(1, _SHEET_WIDTH // column_width), len(images))
     rows = math.ceil(len(images) / columns)
     size = columns * column_width + _MARGIN, rows * row_height + _MARGIN
@@ -84,19 +85,24 @@ def save_sheet(sheet: Sheet, path: Path) -> None:
         left, top = _MARGIN + column * column_width, _MARGIN + row * row_height
         canvas.paste(image, (left, top))
         colour = LIGHT.series[1] if picture.is_wrong else LIGHT.ink
-        for number, line in enumerate(picture.lines[:2]):
-            position = left, top + _HEIGHT + 2 + 14 * number
+        for number, line in enumerate(picture.lines):
+            position = left, top + _HEIGHT + 2 + _LINE_HEIGHT * number
             draw.text(position, _fit_text(line, width, font), fill=colour, font=font)
     # A palette keeps the file small; nobody measures colours in it.
     canvas.quantize(256).save(path, optimize=True)
 
 
+def convert_to_rgb(pixels: Pixels) -> Pixels:
+    """Return a picture, uint8 (H, W, 1 or 3), as uint8 (H, W, 3)."""
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
 def _make_samples(study: Study, pictures: StudyPictures) -> Sheet:
     samples = tuple(
-        SheetPicture(_convert_to_rgb(pixels), (study.classes[label],))
+        SheetPicture(convert_to_rgb(pixels), (study.classes[label],))
         for pixels, label in zip(pictures.samples[:_SAMPLES], pictures.sample_labels, strict=False)
     )
-    return Sheet("samples", "Samples", "Pictures of the data, each with its label.", samples)
+    return Sheet("samples", "Samples", pictures.about_samples, samples)
 
 
 def _make_augmented(pictures: StudyPictures) -> Sheet:
@@ -106,7 +112,7 @@ def _make_augmented(pictures: StudyPictures) -> Sheet:
         "augmented",
         "Augmented samples",
         note,
-        tuple(SheetPicture(_convert_to_rgb(pixels), ()) for pixels in samples),
+        tuple(SheetPicture(convert_to_rgb(pixels), ()) for pixels in samples),
     )
 
 
@@ -118,7 +124,7 @@ def _make_mistakes(study: Study, pictures: StudyPictures) -> Sheet:
     for index, pixels in zip(worst, pictures.load_test(worst), strict=True):
         label, predicted = _name_classes(study, index)
         lines = f"{predicted} {confidence[index]:.0%}, is {label}", pictures.test_names[index]
-        mistakes.append(SheetPicture(_convert_to_rgb(pixels), lines, is_wrong=True))
+        mistakes.append(SheetPicture(convert_to_rgb(pixels), lines, is_wrong=True))
     note = (
         "Wrong predictions for test pictures, by confidence. A wrong label in the data shows up here first."
     )
@@ -136,7 +142,7 @@ def _make_attention(study: Study, pictures: StudyPictures) -> Sheet:
     loaded = pictures.load_test(indices)
     heatmaps = pictures.explain(loaded, study.test.predicted[indices])
     explained = []
-    for index, pixels, heatmap in zip(indices, map(_convert_to_rgb, loaded), heatmaps, strict=True):
+    for index, pixels, heatmap in zip(indices, map(convert_to_rgb, loaded), heatmaps, strict=True):
         label, predicted = _name_classes(study, index)
         side_by_side = np.concatenate([pixels, _overlay_heatmap(pixels, heatmap)], axis=1)
         line = predicted if label == predicted else f"{predicted}, is {label}"
@@ -163,10 +169,6 @@ def _overlay_heatmap(pixels: Pixels, heatmap: Heat) -> Pixels:
     colours = colormaps["inferno"](heatmap)[..., :3] * 255
     opacity = 0.25 + 0.45 * heatmap[..., None]
     return np.asarray(pixels * (1 - opacity) + colours * opacity, np.uint8)
-
-
-def _convert_to_rgb(pixels: Pixels) -> Pixels:
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
 def _fit_height(pixels: Pixels) -> Image.Image:

@@ -21,8 +21,9 @@ Heat = NDArray[np.float32]
 class StudyPictures:
     """The pictures that a report may show: the user's own, of which a bundle to give away has none.
 
-    `samples` is uint8 (M, height, width, 1 or 3), some of the training pictures, and `sample_labels`, int64
-    (M,), their classes. `augmented` is uint8 (K, height, width, 1 or 3), training pictures after
+    `samples` is uint8 (M, height, width, 1 or 3), some of the training pictures or, where only a test is
+    known, of those; `sample_labels`, int64 (M,), are their classes, and `about_samples` is the sentence above
+    them. `augmented` is uint8 (K, height, width, 1 or 3), training pictures after
     augmentation, or None. `load_test` takes indices into the study's `test` predictions, int64 (B,), and
     returns these pictures, uint8 (B, height, width, 1 or 3); `test_names` are the file names of all of them.
     `explain` takes pictures, uint8 (B, height, width, 1 or 3), and classes, int64 (B,), and returns how much
@@ -31,6 +32,7 @@ class StudyPictures:
 
     samples: Pixels
     sample_labels: NDArray[np.int64]
+    about_samples: str
     augmented: Pixels | None
     load_test: Callable[[NDArray[np.int64]], Pixels]
     test_names: tuple[str, ...]
@@ -42,7 +44,7 @@ class Study:
     """Everything that a report shows.
 
     `about_test` is a sentence on where the test pictures come from. `fingerprint` is the data's,
-    `training_pictures` the number of pictures in the training data. `epochs` is empty and `best_epoch` None
+    `about_counts` says how many pictures were for what. `epochs` is empty and `best_epoch` None
     where the training is not known. `pictures` None leaves every picture of the data out.
     """
 
@@ -50,7 +52,7 @@ class Study:
     classes: tuple[str, ...]
     command: str
     fingerprint: str
-    training_pictures: int
+    about_counts: str
     about_test: str
     temperature: float
     validation: LabeledPredictions | None

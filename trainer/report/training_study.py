@@ -35,7 +35,10 @@ def make_training_study(
         classes=dataset.classes,
         command=config.command,
         fingerprint=dataset.fingerprint(),
-        training_pictures=len(dataset.labels),
+        about_counts=(
+            f"{len(dataset.labels)} in the data, {len(splits.validation)} of them for validation, "
+            f"{len(splits.test)} tested"
+        ),
         about_test=_describe_test(dataset, splits),
         temperature=temperature,
         validation=validation,
@@ -69,6 +72,7 @@ def _choose_pictures(
     return StudyPictures(
         samples=pixels,
         sample_labels=dataset.labels[samples],
+        about_samples="Training pictures, each with its label.",
         augmented=draw_samples(pixels, _SAMPLES, config.seed) if is_augmented else None,
         load_test=lambda indices: dataset.pixels[splits.test[indices]],
         test_names=tuple(format_path(dataset.paths[index]).rpartition("/")[2] for index in splits.test),

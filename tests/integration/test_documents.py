@@ -37,10 +37,10 @@ _LAUNCHERS = {"nohup", "sudo"}
 _MAX_PICTURE_BYTES = 300_000
 
 
-def read_shell_blocks(path: Path) -> Iterator[str]:
-    """Yield what the fenced blocks of shell commands hold, with lines joined that end in a backslash."""
-    for language, body in _FENCED_BLOCK.findall(path.read_text(encoding="utf-8")):
-        if language == "sh":
+def read_blocks(path: Path, language: str) -> Iterator[str]:
+    """Yield what the fenced blocks of a language hold, with lines joined that end in a backslash."""
+    for block_language, body in _FENCED_BLOCK.findall(path.read_text(encoding="utf-8")):
+        if block_language == language:
             yield body.replace("\\\n", " ")
 
 
@@ -77,7 +77,7 @@ def find_command_lines(shell: str) -> Iterator[list[str]]:
 COMMAND_LINES = {
     f"{path.name}: moodsort {shlex.join(arguments)}": arguments
     for path in CURRENT
-    for block in read_shell_blocks(path)
+    for block in read_blocks(path, "sh")
     for arguments in find_command_lines(block)
 }
 
@@ -199,7 +199,7 @@ def list_definitions(file: Path) -> set[str]:
 @pytest.mark.parametrize("document", CURRENT, ids=lambda path: path.name)
 def test_every_target_of_make_that_is_named_exists(document: Path) -> None:
     targets = re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
-    calls = [*read_code_spans(document), *"\n".join(read_shell_blocks(document)).splitlines()]
+    calls = [*read_code_spans(document), *"\n".join(read_blocks(document, "sh")).splitlines()]
     assert {match[1] for call in calls if (match := re.match(r"make (\w+)", call))} <= set(targets)
 
 

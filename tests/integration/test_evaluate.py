@@ -128,7 +128,7 @@ def test_of_the_worker_s_own_folder_only_the_classes_are_evaluated_and_the_rest_
 def test_bundles_of_different_classes_are_not_compared(tmp_path):
     data = draw_data(tmp_path / "data", count=1)
     (data / "gloomy").mkdir()
-    other = copy_bundle(tmp_path / "other", decision_threshold=0.5)
+    other = copy_bundle(tmp_path / "other", biases=(0.0, 0.0))
     manifest = load_bundle(other).manifest
     write_manifest(other, replace(manifest, classes=("happy", "gloomy")))
 

@@ -395,6 +395,8 @@ def test_a_bundle_that_detects_faces_is_evaluated_on_photos_as_the_worker_classi
     outputs = Predictor(load_bundle(face_bundle)).run_networks(picture)
     expected = softmax(fuse_logits(outputs, FUSION))
     assert predictions.uncalibrated[0] == pytest.approx(expected, abs=1e-6)
-    study = make_evaluation_study(evaluation, tmp_path / "data", (), "a test", Limits(), with_pictures=True)
+    study = make_evaluation_study(
+        evaluation, 0, tmp_path / "data", (), "a test", Limits(), with_pictures=True
+    )
     assert study.pictures is not None
     assert study.pictures.samples.shape == (6, 24, 24, 3)

@@ -2,7 +2,6 @@
 
 import resource
 import signal
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -14,6 +13,7 @@ from tests.home import Home, wait_until
 from worker.config import load_config
 from worker.daemon.locks import hold_locks
 from worker.fileio import find_lock_holder
+from worker.store.sqlite import sqlite3
 
 
 @contextmanager

@@ -1,15 +1,17 @@
 """What is written is durable in the right order: a power cut can only undo the newest of it."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from tests.drawing import draw_jpeg
 from tests.driver import MovableClock, drive
 from tests.faults.observed_worker import open_observed_worker
 from tests.home import Home
 from worker.config import load_config
-from worker.store.engine import can_corrupt_wal, connect
+from worker.store import open_store
+from worker.store.journal import choose_journal_mode
+from worker.store.sqlite import sqlite3
 
 
 def record_steps(home: Home) -> list[str]:
@@ -50,13 +52,13 @@ def test_the_database_names_the_destination_when_the_file_gets_there(home: Home)
 
 
 def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
-    engine = connect(f"sqlite:///{tmp_path / 'moodsort.db'}", lock_seconds=1.0)
-    with engine.connect() as connection:
-        full = 2  # sqlite.org/pragma.html#pragma_synchronous
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() >= full
-        journal = "delete" if can_corrupt_wal(sqlite3.sqlite_version_info) else "wal"
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == journal
-    engine.dispose()
+    file = tmp_path / "moodsort.db"
+    store = open_store(f"sqlite:///{file}")
+    driver: Any = store._connection.connection.driver_connection
+    full = 2  # sqlite.org/pragma.html#pragma_synchronous
+    assert driver.execute("PRAGMA synchronous").fetchone()[0] >= full
+    assert driver.execute("PRAGMA journal_mode").fetchone() == (choose_journal_mode(file),)
+    store.close()
 
 
 def test_a_worker_leaves_a_sound_database_with_no_journal(home: Home) -> None:

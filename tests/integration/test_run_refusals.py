@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from tests.drawing import draw_jpeg
 from tests.home import Home
 from worker.config import BUILT_IN_BUNDLE
+from worker.store.sqlite import sqlite3
 
 
 def mistype_a_key(home: Home) -> None:

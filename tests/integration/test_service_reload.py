@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.drawing import draw_jpeg
 from tests.home import Home, WorkerProcess, wait_until
 from worker.config import BUILT_IN_BUNDLE
+from worker.store.sqlite import sqlite3
 
 
 def reload(worker: WorkerProcess) -> None:

@@ -16,7 +16,8 @@ from worker.inbox.scanner import (
     name_kind,
     scan_folder,
 )
-from worker.inbox.watcher import Event, Watcher, is_on_network
+from worker.inbox.watcher import Event, Watcher
+from worker.mounts import is_on_network
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,7 @@
 """Translate the errors of both databases into one line each: transient, or a reason not to start."""
 
-import sqlite3
-
 from worker.errors import MoodsortError, StoreError, Transient, suggest_extra
+from worker.store.sqlite import sqlite3
 
 _SQLITE_PRIMARY = 0xFF
 """An extended result code carries its primary one in the low byte (sqlite.org/rescode.html)."""

@@ -1,6 +1,5 @@
 """Connect to the database so that every commit survives a power cut."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,18 +16,10 @@ from worker.store.database_errors import (
     translate_postgres_error,
     translate_sqlite_error,
 )
+from worker.store.sqlite import sqlite3
 
 _REFUSED_AT_START = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 """A running worker waits until a person has repaired these; a worker that starts refuses them."""
-
-
-def can_corrupt_wal(version: tuple[int, ...]) -> bool:
-    """Tell whether this version of SQLite can corrupt a WAL database that two connections write.
-
-    Fixed in 3.51.3, and backported to 3.50.7 and 3.44.6 (sqlite.org/wal.html#walresetbug).
-    """
-    is_fixed = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
-    return not is_fixed
 
 
 def connect(url: str, lock_seconds: float) -> Engine:
@@ -36,19 +27,21 @@ def connect(url: str, lock_seconds: float) -> Engine:
     file = find_sqlite_file(url)
     if file is None:
         return _make_postgres_engine(url, lock_seconds)
-    return _make_sqlite_engine(file, describe_address(url), lock_seconds)
+    return _make_sqlite_engine(file, lock_seconds)
 
 
-def _make_sqlite_engine(file: Path, where: str, lock_seconds: float) -> Engine:
+def _make_sqlite_engine(file: Path, lock_seconds: float) -> Engine:
     address = URL.create("sqlite+pysqlite", database=str(file))
     # NullPool: a connection that is closed has to release its locks at once.
-    engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": lock_seconds})
+    engine = create_engine(
+        address, module=sqlite3, poolclass=NullPool, connect_args={"timeout": lock_seconds}
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         # The driver would otherwise begin transactions by itself, though not before DDL.
         connection.isolation_level = None
-        _prepare_sqlite(connection, where)
+        _prepare_sqlite(connection)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -58,12 +51,8 @@ def _make_sqlite_engine(file: Path, where: str, lock_seconds: float) -> Engine:
     return engine
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, where: str) -> None:
-    journal_mode = "delete" if can_corrupt_wal(sqlite3.sqlite_version_info) else "wal"
-    (mode,) = connection.execute(f"PRAGMA journal_mode = {journal_mode}").fetchone()
-    if mode != journal_mode:
-        raise Transient(f"{where}: is in use by a program that keeps it in {mode} mode; close that program")
-    # EXTRA also syncs the folder after the rollback journal is unlinked: a power cut before that brings the
+def _prepare_sqlite(connection: sqlite3.Connection) -> None:
+    # EXTRA also syncs the folder after a rollback journal is unlinked: a power cut before that brings the
     # journal back, and with it the state before the commit (sqlite.org/pragma.html#pragma_synchronous).
     connection.execute("PRAGMA synchronous = EXTRA")
     # SQLite checks references only on connections that ask for it.

@@ -4,7 +4,7 @@ It uses the drivers directly: SQLAlchemy takes longer to import than a query tak
 imported inside functions because it is an optional extra.
 """
 
-import sqlite3
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -16,15 +16,20 @@ from worker.errors import StoreError
 from worker.store.address import describe_address, find_sqlite_file
 from worker.store.database_errors import (
     make_missing_driver_error,
+    read_sqlite_code,
     translate_postgres_error,
     translate_sqlite_error,
 )
 from worker.store.revision import RevisionState, compare_revision, make_newer_revision_error
+from worker.store.sqlite import sqlite3
 
 if TYPE_CHECKING:
     import psycopg
 
 _LOCK_SECONDS = 10.0
+
+_WRITE_AHEAD_VERSION = b"\x02\x02"
+"""Bytes 18 and 19 of a database that has a write-ahead log (sqlite.org/fileformat.html)."""
 
 
 class ReadConnection(ABC):
@@ -84,8 +89,8 @@ class _SqliteConnection(ReadConnection):
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
-            # Before the primary code is looked at, which only says that the database cannot be written.
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
+            # What a stopped worker has left must be rolled back or recovered first, which takes writing.
+            if read_sqlite_code(error) == sqlite3.SQLITE_READONLY:
                 raise StoreError(
                     f"{self.where}: its worker was stopped while writing; start it, or `moodsort db upgrade`"
                 ) from error
@@ -105,7 +110,7 @@ def _open_sqlite(file: Path, where: str) -> Iterator[ReadConnection]:
         )
     # Read-only also keeps SQLite from creating the file and from rolling back a journal of a stopped worker.
     # By its bytes, quoted: a path need not be UTF-8, and a ? in it would begin the parameters.
-    address = f"file:{quote_from_bytes(bytes(file.absolute()))}?mode=ro"
+    address = f"file:{quote_from_bytes(bytes(file.absolute()))}?{_choose_parameters(file)}"
     try:
         connection = sqlite3.connect(address, uri=True, timeout=_LOCK_SECONDS, isolation_level=None)
     except sqlite3.Error as error:
@@ -116,6 +121,24 @@ def _open_sqlite(file: Path, where: str) -> Iterator[ReadConnection]:
         # SQLite's own lower() converts ASCII letters only.
         connection.create_function("lower", 1, _lower, deterministic=True)
         yield _SqliteConnection(connection, where)
+
+
+def _choose_parameters(file: Path) -> str:
+    """Return the parameters by which SQLite opens the file for reading only."""
+    # To read beside a writer, a reader makes files of its own next to the database. Where it may not, and
+    # nobody has it open, which these files would show, the database can be read as it lies there.
+    is_open = file.with_name(f"{file.name}-shm").exists() or file.with_name(f"{file.name}-wal").exists()
+    if is_open or os.access(file.parent, os.W_OK, effective_ids=True) or not _has_write_ahead_log(file):
+        return "mode=ro"
+    return "mode=ro&immutable=1"
+
+
+def _has_write_ahead_log(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(20)[18:] == _WRITE_AHEAD_VERSION
+    except OSError:
+        return False  # SQLite says what is wrong with it
 
 
 def _lower(text: str | None) -> str | None:

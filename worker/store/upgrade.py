@@ -1,6 +1,5 @@
 """Bring the schema of a database up to date, or refuse one that this program is too old for."""
 
-import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -12,9 +11,11 @@ from worker.errors import StoreError
 from worker.fileio import sync_path
 from worker.store.address import describe_address, find_sqlite_file
 from worker.store.database_errors import translate_sqlite_error
+from worker.store.journal import set_journal_mode
 from worker.store.locks import lock_schema
 from worker.store.revision import HEAD, RevisionState, compare_revision, make_newer_revision_error
 from worker.store.schema import metadata
+from worker.store.sqlite import sqlite3
 
 
 def find_migrations_folder() -> Path:
@@ -40,6 +41,9 @@ def upgrade_schema(engine: Engine, url: str, scripts: Path | None = None, head: 
                 _refuse_foreign(connection, describe_address(url))
             if state is RevisionState.CURRENT:
                 _verify_writable(connection)
+        # Not before: another program's database is left as it is.
+        if file := find_sqlite_file(url):
+            set_journal_mode(_get_driver(connection), file, describe_address(url))
         if state is not RevisionState.CURRENT:
             _upgrade(connection, url, scripts or find_migrations_folder(), head)
 

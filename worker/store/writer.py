@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -11,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from worker.errors import Reason, Transient
 from worker.paths import restore_path
 from worker.store import locks
-from worker.store.address import describe_address
+from worker.store.address import describe_address, find_sqlite_file
 from worker.store.engine import connect, translate_errors, translate_start_errors
 from worker.store.records import FiledPhoto, Status, Unfinished
 from worker.store.schema import ACTIVE, models, photos
@@ -28,7 +29,7 @@ def open_store(url: str, lock_seconds: float = 10.0) -> "Store":
     engine = connect(url, lock_seconds)
     with translate_start_errors(describe_address(url)):
         upgrade_schema(engine, url)
-        return Store(engine.connect(), describe_address(url))
+        return Store(engine.connect(), describe_address(url), find_sqlite_file(url))
 
 
 class Store:
@@ -37,10 +38,13 @@ class Store:
     After Transient, open another store: its `take_unfinished` returns the photos that this one had in hand.
     """
 
-    def __init__(self, connection: Connection, where: str) -> None:
+    def __init__(self, connection: Connection, where: str, file: Path | None) -> None:
+        """`file` is that of an SQLite database, None where a server keeps the log."""
         self.shares_inbox: bool = connection.dialect.name == "postgresql"
         self._connection = connection
         self._where = where
+        self._file = file
+        self._file_id = None if file is None else _read_file_id(file)
         self._held_ids: set[int] = set()
 
     def use_model(
@@ -122,6 +126,9 @@ class Store:
         if self._connection.invalidated:
             # SQLAlchemy would reconnect by itself, and the locks would be lost without anyone noticing.
             raise Transient(f"{self._where}: the connection was lost; open it again")
+        # With a write-ahead log SQLite itself would go on to write where nobody will look for it.
+        if self._file is not None and _read_file_id(self._file) != self._file_id:
+            raise Transient(f"{self._where}: was moved, deleted or replaced; put it back")
         with translate_errors(self._where), self._connection.begin():
             yield self._connection
 
@@ -131,6 +138,14 @@ class Store:
         # A lost connection has released its locks already, and the next transaction reports that it is lost.
         with suppress(DBAPIError), self._connection.begin():
             locks.unlock_photos(self._connection, photo_ids)
+
+
+def _read_file_id(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _make_unfinished(row: Any) -> Unfinished:

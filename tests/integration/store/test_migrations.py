@@ -2,7 +2,6 @@
 
 import errno
 import shutil
-import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from worker.store.engine import connect, translate_errors
 from worker.store.query import COLUMNS
 from worker.store.revision import HEAD
 from worker.store.schema import PREDICTION_LOG, metadata
+from worker.store.sqlite import sqlite3
 from worker.store.upgrade import find_migrations_folder, read_current_revision, upgrade_schema
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -1,7 +1,6 @@
 """A log that the first release has written keeps its rows, under the names and with the reasons of today."""
 
 import json
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from worker.store import open_store
 from worker.store.engine import connect
 from worker.store.read_connection import read_revision
 from worker.store.revision import HEAD
+from worker.store.sqlite import sqlite3
 from worker.store.upgrade import upgrade_schema
 
 # What the first release wrote: probabilities were called scores.

@@ -1,4 +1,3 @@
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,6 +23,7 @@ from worker.store.query import (
     open_log,
 )
 from worker.store.schema import corrections, predictions
+from worker.store.sqlite import sqlite3
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -248,9 +248,21 @@ def test_a_log_that_a_killed_worker_left_half_written_is_refused_with_the_remedy
     assert _read_ids(sqlite_url, Filters()) == []
 
 
+def test_a_reader_does_not_stop_the_worker(sqlite_url: str, work: Any) -> None:
+    store = open_store(sqlite_url, lock_seconds=0)
+    work.take_on(store, "inbox/a.jpg")
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM photos").fetchone() == (1,)
+        work.take_on(store, "inbox/b.jpg")
+        assert reader.execute("SELECT count(*) FROM photos").fetchone() == (1,)
+    store.close()
+
+
 def _leave_a_hot_journal(file: Path, tmp_path: Path) -> None:
     """Leave the file and its journal as a kill in the middle of a commit does."""
     with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = delete")
         writer.execute("PRAGMA cache_size = 1")  # pages go to the file before the commit
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("CREATE TABLE half (content TEXT)")

@@ -1,5 +1,4 @@
 import os
-import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from worker.errors import REVIEW_REASONS, Reason
 from worker.inference.prediction import FacePrediction, Prediction
 from worker.store import Arrival, Status, Store, open_store
 from worker.store.schema import predictions
+from worker.store.sqlite import sqlite3
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

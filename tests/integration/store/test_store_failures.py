@@ -1,5 +1,4 @@
 import os
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +10,8 @@ import pytest
 
 from worker.errors import MoodsortError, StoreError, Transient
 from worker.store import open_store
+from worker.store.read_connection import open_read_connection
+from worker.store.sqlite import sqlite3
 
 NOBODY = 65534
 
@@ -38,6 +39,13 @@ def _lock(file: Path) -> Iterator[None]:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         yield
+
+
+def _let_everybody_read(file: Path) -> None:
+    temporary = Path(tempfile.gettempdir())
+    for folder in takewhile(lambda folder: folder != temporary, file.parents):
+        folder.chmod(0o755)
+    file.chmod(0o444)
 
 
 def _expect_refusal(url: str) -> MoodsortError:
@@ -79,7 +87,7 @@ def test_a_full_disk_is_transient_and_the_store_goes_on_after(sqlite_url: str, w
 def test_a_database_whose_file_was_taken_away_is_transient(file: Path, sqlite_url: str, work: Any) -> None:
     store = open_store(sqlite_url)
     file.rename(file.with_name("elsewhere.db"))
-    with pytest.raises(Transient, match="cannot be written"):
+    with pytest.raises(Transient, match=r"moodsort\.db: was moved, deleted or replaced; put it back"):
         work.take_on(store, "inbox/a.jpg")
     store.close()
 
@@ -120,16 +128,24 @@ def test_a_database_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> 
 
 
 def test_a_database_that_cannot_be_written_is_refused(file: Path, sqlite_url: str) -> None:
-    temporary = Path(tempfile.gettempdir())
-    for folder in takewhile(lambda folder: folder != temporary, file.parents):
-        folder.chmod(0o755)
-    file.chmod(0o444)
+    _let_everybody_read(file)
     before = file.read_bytes()
     with _drop_privileges():
         refusal = _expect_refusal(sqlite_url)
     assert isinstance(refusal, StoreError)
     assert "cannot be written" in str(refusal)
     assert file.read_bytes() == before
+
+
+def test_a_log_is_read_by_one_who_may_not_write_it(file: Path, sqlite_url: str, work: Any) -> None:
+    store = open_store(sqlite_url)
+    work.take_on(store, "inbox/a.jpg")
+    _let_everybody_read(file)
+    for is_worker_there in (True, False):
+        if not is_worker_there:
+            store.close()
+        with _drop_privileges(), open_read_connection(sqlite_url) as reader:
+            assert reader.query("SELECT source_path FROM photos") == [("inbox/a.jpg",)]
 
 
 def test_a_server_that_does_not_answer_is_transient(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Check the database that the log is kept in."""
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from worker.paths import format_path
 from worker.store.address import describe_address, find_sqlite_file
 from worker.store.read_connection import read_revision
 from worker.store.revision import RevisionState, compare_revision, make_newer_revision_error
+from worker.store.sqlite import sqlite3
 
 
 def check_database(url: str, revision: Callable[[str], str | None] = read_revision) -> Iterator[CheckResult]:
@@ -47,7 +47,7 @@ def check_sqlite(url: str, version: tuple[int, ...] = sqlite3.sqlite_version_inf
     if find_sqlite_file(url) is None:
         return
     # Not at the top: it imports SQLAlchemy, which is not needed where a server keeps the log.
-    from worker.store.engine import can_corrupt_wal
+    from worker.store.journal import can_corrupt_wal
 
     text = ".".join(str(part) for part in version)
     if can_corrupt_wal(version):

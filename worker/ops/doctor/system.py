@@ -7,7 +7,7 @@ from pathlib import Path
 
 from worker.config import Config
 from worker.fileio import find_lock_holder
-from worker.inbox.watcher import is_on_network
+from worker.mounts import is_on_network
 from worker.ops.doctor.result import CheckResult, CheckState, report_ok
 
 _LIMITS = Path("/proc/sys/fs/inotify")

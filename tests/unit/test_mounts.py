@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.inbox.watcher import is_on_network
+from worker.mounts import is_on_network
 
 MOUNTS = r"""/dev/sda1 / ext4 rw 0 0
 nas:/photos /mnt/nas nfs4 rw 0 0

@@ -25,24 +25,43 @@ _PID_BYTES = 32
 class FileIdentity:
     """A regular file at one moment: whatever writes to it, links it or replaces it changes one of these.
 
-    `changed_ns` is the ctime in nanoseconds; mtime is left out because programs set it to the past.
+    `changed_ns` is the ctime in nanoseconds, `modified_ns` the mtime, which programs may set. A link or a
+    rename changes the ctime alone.
     """
 
     device: int
     inode: int
     size_bytes: int
     changed_ns: int
+    modified_ns: int
 
     def is_same_file(self, identity: "FileIdentity") -> bool:
         """Tell whether both are one inode, whatever has been written to it in between."""
         return (self.device, self.inode) == (identity.device, identity.inode)
+
+    def remember(self) -> "KnownFile":
+        """Return what is left of the identity whatever links and renames the file meets."""
+        return KnownFile(self.device, self.inode, self.size_bytes, self.modified_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A regular file as the log knows it: while all of these hold, it is the file and its content.
+
+    An inode's number may be given to another file once this one is deleted; size and mtime tell them apart.
+    """
+
+    device: int
+    inode: int
+    size_bytes: int
+    modified_ns: int
 
 
 def identify_file(status: os.stat_result) -> FileIdentity | None:
     """Return the identity of a regular file, or None for anything else."""
     if not stat.S_ISREG(status.st_mode):
         return None
-    return FileIdentity(status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns)
+    return FileIdentity(status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns, status.st_mtime_ns)
 
 
 def identify_path(path: Path) -> FileIdentity | None:

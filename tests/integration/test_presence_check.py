@@ -42,7 +42,7 @@ class Shelf:
             for photo_id, path in zip(turn.take_on(arrivals), map(Path, paths), strict=True):
                 assert photo_id is not None
                 turn.decide(make_decision(photo_id, path, len(data)), self.model_id)
-                turn.record_filed(photo_id, NOW)
+                turn.record_filed(photo_id, None, NOW)
         for path in paths:
             self.put(path, data)
 
@@ -76,7 +76,7 @@ def make_decision(photo_id: int, path: Path, size_bytes: int) -> Decision:
     reason = Reason.DAMAGED if path.parts[0] == "quarantine" else None
     prediction = None if reason else Prediction("happy", 0.9, {"happy": 0.9, "sad": 0.1}, faces=None)
     content = Content("ab" * 32, size_bytes, None, None)
-    return Decision(photo_id, path.parts[0], path, content, prediction, reason, reason, NOW)
+    return Decision(photo_id, path.parts[0], path, content, prediction, reason, reason, NOW, None)
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_a_photo_that_is_not_filed_yet_is_not_looked_for(shelf: Shelf) -> None:
         assert decided
         assert gone
         turn.decide(make_decision(decided, Path("happy/b.jpg"), 9), shelf.model_id)
-        turn.record_missing(gone, "it was gone before it could be read")
+        turn.record_missing(gone, "it was gone before it could be read", NOW)
     (shelf.root / "happy").mkdir()
     shelf.put("inbox/c.jpg", b"another c")
     assert shelf.check_all() == {"pending": 1, "decided": 1, "missing": 1}

@@ -45,7 +45,7 @@ class Photo:
 class PendingMove:
     """A decided photo on its way to `destination`; `identity` is that of the file that was read.
 
-    `log_fields` are logged once it has arrived.
+    `log_fields` are logged once it has arrived; `arrived` is the file at the destination from then on.
     """
 
     photo: Photo
@@ -53,6 +53,7 @@ class PendingMove:
     destination: Path
     identity: FileIdentity | None
     log_fields: dict[str, object]
+    arrived: FileIdentity | None = None
 
 
 def choose_folder(result: PlannedResult, config: Config) -> str:
@@ -105,7 +106,8 @@ def plan_move(
         log_fields |= {"label": prediction.label, "confidence": round(prediction.confidence, 3)}
     move = PendingMove(photo, folder, destination, result.file.identity if result.file else None, log_fields)
     content = _describe_content(photo, result)
-    return move, Decision(photo.photo_id, folder, relative, content, prediction, reason, detail, at)
+    file = move.identity.remember() if move.identity else None
+    return move, Decision(photo.photo_id, folder, relative, content, prediction, reason, detail, at, file)
 
 
 def name_event(reason: Reason | None) -> str:

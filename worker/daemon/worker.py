@@ -15,7 +15,7 @@ from worker.daemon.clock import Clock
 from worker.daemon.photos_in_hand import PhotosInHand
 from worker.daemon.planner import PendingMove, Photo, choose_destination, plan_move
 from worker.daemon.presence_check import PresenceCheck
-from worker.fileio import FileIdentity
+from worker.fileio import FileIdentity, identify_path
 from worker.filing import DestinationTaken, Move, Moved, MoveHindered, Mover, MoveResult, SourceChanged
 from worker.inbox import Inbox, SettledFile
 from worker.pool.pool import Pool, compute_share
@@ -132,6 +132,7 @@ class Worker:
 
     def adopt_arrived(self, move: PendingMove) -> None:
         """Take over a decided photo that has arrived, which its row does not say yet."""
+        move.arrived = identify_path(move.destination)
         # Not held: a file at its old path is another photo by now.
         self._photos.arrivals.append(move)
 
@@ -235,11 +236,12 @@ class Worker:
         plans = self._plan_moves(at)
         with self._store.begin_turn() as turn:
             for move in self._photos.arrivals:
-                turn.record_filed(move.photo.photo_id, at)
+                file = move.arrived.remember() if move.arrived else None
+                turn.record_filed(move.photo.photo_id, file, at)
             for photo in self._photos.gone:
-                turn.record_missing(photo.photo_id, "its file was gone before it could be read")
+                turn.record_missing(photo.photo_id, "its file was gone before it could be read", at)
             for photo in self._photos.retries:
-                turn.retry(photo.photo_id)
+                turn.retry(photo.photo_id, at)
             for move in self._photos.readdressed:
                 turn.readdress(move.photo.photo_id, self._make_relative(move.destination))
             for _, decision in plans:
@@ -299,6 +301,7 @@ class Worker:
         match result:
             case Moved():
                 self._first_arrival_at = self._first_arrival_at if self._photos.arrivals else now
+                move.arrived = identify_path(move.destination)
                 self._photos.arrivals.append(move)
             case DestinationTaken():
                 reserved = self._photos.list_reserved()

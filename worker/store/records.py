@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from worker.errors import Reason
+from worker.fileio import KnownFile
 from worker.inference.prediction import Prediction
 
 
@@ -57,7 +58,8 @@ class Content:
 class Decision:
     """The destination of one photo with its prediction, and with the reason why no label's folder takes it.
 
-    `folder` is the name of a label folder, of review or of quarantine; `destination` is the exact path.
+    `folder` is the name of a label folder, of review or of quarantine; `destination` is the exact path;
+    `file` is the file at its source that was read, None where it could not be.
     """
 
     photo_id: int
@@ -68,13 +70,15 @@ class Decision:
     reason: Reason | None
     detail: str | None
     decided_at: datetime
+    file: KnownFile | None
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
     """A pending or decided row that a stopped worker has left.
 
-    `destination`, `sha256` and `reason` are None while the row is pending.
+    `destination`, `sha256` and `reason` are None while the row is pending. `file` is the one at the source
+    that was decided on, None where the row does not say.
     """
 
     photo_id: int
@@ -85,14 +89,19 @@ class Unfinished:
     sha256: str | None
     reason: Reason | None
     attempts: int
+    file: KnownFile | None
 
 
 @dataclass(frozen=True, slots=True)
 class FiledPhoto:
-    """A photo that was filed or quarantined; `is_missing` is what its row says of its file."""
+    """A photo that was filed or quarantined.
+
+    `is_missing` is what its row says of its file. `file` is None in rows that are older than identities.
+    """
 
     photo_id: int
     path: Path
     folder: str
     size_bytes: int
     is_missing: bool
+    file: KnownFile | None

@@ -35,6 +35,10 @@ ACTIVE = (Status.PENDING, Status.DECIDED)
 ORIGINS = ("command", "moved", "web")
 """How a person corrects a label: by a command, by moving the photo to another folder, on the web page."""
 
+ACTION_KINDS = ("file", "correct", "undo", "requeue", "reclassify", "sidecar")
+ACTION_ORIGINS = ("worker", *ORIGINS)
+MOVE_STATES = ("asked", "decided", "done", "refused")
+
 # A migration can drop a constraint only by its name.
 metadata = MetaData(
     naming_convention={
@@ -60,6 +64,21 @@ class UtcTime(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Convert text to a time."""
         return None if value is None else parse_time(value)
+
+
+class Unsigned64(TypeDecorator[int]):
+    """A device or an inode: 64 bits without a sign, which the databases store with one."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        """Convert to the signed number of the same bits."""
+        return value - (1 << 64) if value is not None and value >= 1 << 63 else value
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> int | None:
+        """Convert back."""
+        return value + (1 << 64) if value is not None and value < 0 else value
 
 
 def _build_membership_check(column: str, words: Iterable[str | StrEnum]) -> str:
@@ -91,6 +110,12 @@ photos = Table(
     Column("received_at", UtcTime, nullable=False),
     Column("decided_at", UtcTime),
     Column("filed_at", UtcTime),
+    Column("source_device", Unsigned64),
+    Column("source_inode", Unsigned64),
+    Column("source_mtime_ns", BigInteger),
+    Column("device", Unsigned64),
+    Column("inode", Unsigned64),
+    Column("mtime_ns", BigInteger),
     CheckConstraint(_build_membership_check("status", Status), name="status"),
     CheckConstraint(_build_membership_check("reason", Reason), name="reason"),
     Index(None, "received_at"),
@@ -144,6 +169,51 @@ corrections = Table(
     Column("corrected_at", UtcTime, nullable=False),
     CheckConstraint(_build_membership_check("origin", ORIGINS), name="origin"),
     Index(None, "photo_id", "id"),
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("photos", Integer, nullable=False),
+    Column("undone_by", ForeignKey("actions.id")),
+    Column("detail", Text),
+    CheckConstraint(_build_membership_check("kind", ACTION_KINDS), name="kind"),
+    CheckConstraint(_build_membership_check("origin", ACTION_ORIGINS), name="origin"),
+)
+
+moves = Table(
+    "moves",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("action_id", ForeignKey("actions.id"), nullable=False),
+    Column("photo_id", ForeignKey("photos.id"), nullable=False),
+    Column("from_path", Text, nullable=False),
+    Column("to_path", Text, nullable=False),
+    Column("from_path_raw", LargeBinary),
+    Column("to_path_raw", LargeBinary),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("decided_at", UtcTime),
+    Column("done_at", UtcTime),
+    CheckConstraint(_build_membership_check("state", MOVE_STATES), name="state"),
+    Index(None, "action_id"),
+    Index(None, "photo_id", "id"),
+)
+
+# A photo is on one way at a time. Also how moves that are under way are found among all that are done.
+_is_under_way = text("state IN ('asked', 'decided')")
+Index(
+    "uq_moves_photo_id_under_way",
+    moves.c.photo_id,
+    unique=True,
+    sqlite_where=_is_under_way,
+    postgresql_where=_is_under_way,
 )
 
 PREDICTION_LOG = """\

@@ -26,9 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.errors import REVIEW_REASONS
+from worker.fileio import KnownFile
 from worker.inference.prediction import Prediction
 from worker.paths import encode_undecodable, format_path, restore_path
 from worker.store import locks
+from worker.store.move_records import MoveRecords
 from worker.store.records import Arrival, Content, Decision, Status
 from worker.store.schema import ACTIVE, photos, predictions
 
@@ -52,7 +54,15 @@ _UPDATE: dict[tuple[Status, ...], Update] = {
 _HAS_PREDICTION = or_(photos.c.reason.is_(None), *(photos.c.reason == reason for reason in REVIEW_REASONS))
 _FINISHED_STATUS = case((_HAS_PREDICTION, Status.FILED), else_=Status.QUARANTINED)
 _UPDATE_FILED = (
-    update(photos).where(_match_photo(_DECIDED)).values(status=_FINISHED_STATUS, filed_at=bindparam("at"))
+    update(photos)
+    .where(_match_photo(_DECIDED))
+    .values(
+        status=_FINISHED_STATUS,
+        filed_at=bindparam("at"),
+        device=bindparam("device"),
+        inode=bindparam("inode"),
+        mtime_ns=bindparam("mtime_ns"),
+    )
 )
 _MARK_MISSING = update(photos).where(_match_photo(_FINISHED)).values(status=Status.MISSING)
 _MARK_RETURNED = (
@@ -81,6 +91,7 @@ class Turn:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._insert = build_insert_or_ignore(connection, photos).returning(photos.c.id)
+        self._moves = MoveRecords(connection)
         self.taken_ids: set[int] = set()
         self.finished_ids: set[int] = set()
 
@@ -103,12 +114,16 @@ class Turn:
 
     def decide(self, decision: Decision, model_id: int) -> None:
         """Record where a photo goes and why; a second decision replaces the first."""
-        # First: whether there is one to delete is read from the state that the update replaces.
-        self._delete_prediction(decision.photo_id)
+        # First: whether there is one to discard is read from the state that the update replaces.
+        row = self._discard_decision(decision.photo_id, "decided anew", decision.decided_at)
+        file = decision.file
         self._update(
             decision.photo_id,
             ACTIVE,
             status=Status.DECIDED,
+            source_device=file and file.device,
+            source_inode=file and file.inode,
+            source_mtime_ns=file and file.modified_ns,
             **_make_path_columns(decision.destination),
             folder=decision.folder,
             reason=decision.reason,
@@ -116,22 +131,35 @@ class Turn:
             **asdict(decision.content),
             decided_at=decision.decided_at,
         )
+        source = restore_path(row.source_path, row.source_path_raw)
+        self._moves.decide(decision.photo_id, source, decision.destination, decision.decided_at)
         if decision.prediction is not None:
-            row = _make_prediction_row(decision.photo_id, model_id, decision.prediction, decision.decided_at)
-            self._connection.execute(_INSERT_PREDICTION, row)
+            prediction = _make_prediction_row(
+                decision.photo_id, model_id, decision.prediction, decision.decided_at
+            )
+            self._connection.execute(_INSERT_PREDICTION, prediction)
 
     def readdress(self, photo_id: int, destination: Path) -> None:
         """Change the destination of a decided photo."""
         self._update(photo_id, _DECIDED, **_make_path_columns(destination))
+        self._moves.readdress(photo_id, destination)
 
-    def record_filed(self, photo_id: int, at: datetime) -> None:
-        """Record that a decided photo has arrived at its destination."""
-        self._execute_update(_UPDATE_FILED, photo_id, _DECIDED, {"at": at})
+    def record_filed(self, photo_id: int, file: KnownFile | None, at: datetime) -> None:
+        """Record that a decided photo has arrived as `file`, which is None where that is not known."""
+        values = {
+            "at": at,
+            "device": file and file.device,
+            "inode": file and file.inode,
+            "mtime_ns": file and file.modified_ns,
+        }
+        self._execute_update(_UPDATE_FILED, photo_id, _DECIDED, values)
+        self._moves.finish(photo_id, at)
         self.finished_ids.add(photo_id)
 
-    def record_missing(self, photo_id: int, detail: str) -> None:
+    def record_missing(self, photo_id: int, detail: str, at: datetime) -> None:
         """Record that the file of a photo has gone."""
         self._update(photo_id, ACTIVE, status=Status.MISSING, detail=_clean_text(detail))
+        self._moves.refuse(photo_id, "its file has gone", at)
         self.finished_ids.add(photo_id)
 
     def mark_missing(self, photo_ids: Sequence[int]) -> int:
@@ -149,10 +177,9 @@ class Turn:
             for photo_id in sorted(photo_ids)
         )
 
-    def retry(self, photo_id: int) -> None:
+    def retry(self, photo_id: int, at: datetime) -> None:
         """Make a photo pending again, and discard a decision that was not carried out."""
-        self._delete_prediction(photo_id)
-        row = self._read_row(photo_id, ACTIVE)
+        row = self._discard_decision(photo_id, "its file has changed", at)
         source = restore_path(row.source_path, row.source_path_raw)
         self._update(
             photo_id,
@@ -165,7 +192,14 @@ class Turn:
             **asdict(Content(sha256=None, size_bytes=row.size_bytes, width=None, height=None)),
             attempts=row.attempts + 1,
             decided_at=None,
+            source_device=None,
+            source_inode=None,
+            source_mtime_ns=None,
         )
+
+    def end(self) -> None:
+        """Write what only the end of the turn knows; the store calls it before it commits."""
+        self._moves.end_turn()
 
     def _read_row(self, photo_id: int, statuses: tuple[Status, ...]) -> Any:
         row = self._connection.execute(_SELECT[statuses], {"photo_id": photo_id}).first()
@@ -182,12 +216,15 @@ class Turn:
         if self._connection.execute(statement, {"photo_id": photo_id, **values}).rowcount != 1:
             raise _make_lookup_error(photo_id, statuses)
 
-    def _delete_prediction(self, photo_id: int) -> None:
-        """Delete the prediction of a decision that was not carried out; older ones stay."""
+    def _discard_decision(self, photo_id: int, reason: str, at: datetime) -> Any:
+        """Discard a decision that was not carried out, where there is one; return the photo's row."""
         row = self._read_row(photo_id, ACTIVE)
-        # A refusal has no prediction: the newest one would be that of an older decision.
-        if row.status == Status.DECIDED and (row.reason is None or row.reason in REVIEW_REASONS):
-            self._connection.execute(_DELETE_NEWEST_PREDICTION, {"photo_id": photo_id})
+        if row.status == Status.DECIDED:
+            self._moves.refuse(photo_id, reason, at)
+            # A refusal has no prediction: the newest one would be that of an older decision, which stays.
+            if row.reason is None or row.reason in REVIEW_REASONS:
+                self._connection.execute(_DELETE_NEWEST_PREDICTION, {"photo_id": photo_id})
+        return row
 
 
 def _make_lookup_error(photo_id: int, statuses: tuple[Status, ...]) -> LookupError:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from worker.errors import Reason, Transient
+from worker.fileio import KnownFile
 from worker.paths import restore_path
 from worker.store import locks
 from worker.store.address import describe_address, find_sqlite_file
@@ -78,6 +79,7 @@ class Store:
             with self._begin_transaction() as connection:
                 turn = Turn(connection)
                 yield turn
+                turn.end()
         except BaseException:
             if turn is not None:
                 # Locks of a session outlive the rollback of its transaction.
@@ -159,6 +161,7 @@ def _make_unfinished(row: Any) -> Unfinished:
         sha256=row.sha256,
         reason=Reason(row.reason) if row.reason else None,
         attempts=row.attempts,
+        file=_make_known_file(row.source_device, row.source_inode, row.size_bytes, row.source_mtime_ns),
     )
 
 
@@ -169,4 +172,13 @@ def _make_filed_photo(row: Any) -> FiledPhoto:
         folder=row.folder,
         size_bytes=row.size_bytes,
         is_missing=row.status == Status.MISSING,
+        file=_make_known_file(row.device, row.inode, row.size_bytes, row.mtime_ns),
     )
+
+
+def _make_known_file(
+    device: int | None, inode: int | None, size_bytes: int, modified_ns: int | None
+) -> KnownFile | None:
+    if device is None or inode is None or modified_ns is None:
+        return None
+    return KnownFile(device, inode, size_bytes, modified_ns)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from worker.errors import REVIEW_REASONS, Reason
+from worker.fileio import KnownFile
 from worker.inference.prediction import Prediction
 from worker.store import Arrival, Content, Decision, Store, Turn, open_store
 from worker.store.read_connection import open_read_connection
@@ -34,6 +35,7 @@ class Work:
         label: str = "happy",
         confidence: float = 0.9,
         reason: Reason | None = None,
+        file: KnownFile | None = None,
     ) -> Decision:
         other_label = "sad" if label == "happy" else "happy"
         probabilities = {label: confidence, other_label: 1 - confidence}
@@ -47,6 +49,7 @@ class Work:
             reason=reason,
             detail=f"it is {reason}" if reason else None,
             decided_at=NOW,
+            file=file,
         )
 
     def query(self, url: str, sql: str) -> list[tuple[Any, ...]]:

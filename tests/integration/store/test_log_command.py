@@ -41,9 +41,9 @@ def filled(store: Store, model: int, work: Any) -> None:
     happy, broken, _ = work.take_on(store, "inbox/a.jpg", "inbox/b.jpg", "inbox/c.jpg")
     with store.begin_turn() as turn:
         turn.decide(work.make_decision(happy, "happy/a.jpg"), model)
-        turn.record_filed(happy, work.now)
+        turn.record_filed(happy, None, work.now)
         turn.decide(work.make_decision(broken, "quarantine/b.jpg", reason=Reason.EMPTY), model)
-        turn.record_filed(broken, work.now)
+        turn.record_filed(broken, None, work.now)
 
 
 def test_json_has_the_views_columns_in_order(filled: None, run: Any) -> None:
@@ -76,7 +76,7 @@ def with_faces(store: Store, model: int, work: Any) -> None:
     prediction = Prediction("happy", 0.9, {"happy": 0.9, "sad": 0.1}, (face,))
     with store.begin_turn() as turn:
         turn.decide(replace(decision, prediction=prediction), model)
-        turn.record_filed(photo_id, work.now)
+        turn.record_filed(photo_id, None, work.now)
 
 
 def test_a_photo_is_shown_with_its_predictions_and_faces(with_faces: None, run: Any) -> None:

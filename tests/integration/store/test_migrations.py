@@ -51,7 +51,7 @@ def filled_url(database_url: str, work: Any) -> str:
     photo_id, _ = work.take_on(store, "inbox/a.jpg", "inbox/b.jpg")
     with store.begin_turn() as turn:
         turn.decide(work.make_decision(photo_id), model)
-        turn.record_filed(photo_id, NOW)
+        turn.record_filed(photo_id, None, NOW)
     store.close()
     return database_url
 
@@ -198,7 +198,7 @@ def test_a_migration_that_breaks_a_reference_is_undone(sqlite_url: str, tmp_path
     with store.begin_turn() as turn:
         turn.decide(work.make_decision(photo_id), model)
     store.close()
-    with pytest.raises(StoreError, match="predictions refers to rows that are missing"):
+    with pytest.raises(StoreError, match="refers to rows that are missing"):
         _upgrade(sqlite_url, _add_migration(tmp_path, fault="op.execute('DELETE FROM photos')"))
     assert _read_revision(sqlite_url) == HEAD
 

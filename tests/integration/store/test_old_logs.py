@@ -126,7 +126,7 @@ def test_photos_are_filed_in_a_log_of_revision_0001_after_its_upgrade(database_u
     (photo_id,) = work.take_on(store, "inbox/1.jpg")
     with store.begin_turn() as turn:
         turn.decide(work.make_decision(photo_id, "happy/1 (2).jpg"), model)
-        turn.record_filed(photo_id, work.now)
+        turn.record_filed(photo_id, None, work.now)
     store.close()
     query = "SELECT status, model, probabilities FROM prediction_log ORDER BY id DESC LIMIT 1"
     ((status, model_name, probabilities),) = work.query(database_url, query)

@@ -49,7 +49,7 @@ def filled_url(store: Store, database_url: str, work: Any) -> str:
                     photo_id, label=label or "happy", confidence=confidence or 0.0, reason=reason
                 )
                 turn.decide(replace(decision, folder="quarantine" if reason else label), model)
-                turn.record_filed(photo_id, NOW)
+                turn.record_filed(photo_id, None, NOW)
     with store.begin_turn() as turn:
         row = {
             "photo_id": 3,

@@ -96,8 +96,8 @@ def test_every_lock_is_released_when_its_photo_is_finished(
     assert _count_locks(postgres_url) == 2
     with first.begin_turn() as turn:
         turn.decide(work.make_decision(filed), model)
-        turn.record_filed(filed, NOW)
-        turn.record_missing(missing, "gone")
+        turn.record_filed(filed, None, NOW)
+        turn.record_missing(missing, "gone", NOW)
     assert _count_locks(postgres_url) == 0
 
 

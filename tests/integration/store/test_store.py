@@ -58,7 +58,7 @@ def test_a_path_may_come_again_once_its_photo_is_filed(store: Store, model: int,
     (first,) = work.take_on(store, "inbox/a.jpg")
     with store.begin_turn() as turn:
         turn.decide(work.make_decision(first), model)
-        turn.record_filed(first, NOW)
+        turn.record_filed(first, None, NOW)
         (second,) = turn.take_on([Arrival(Path("inbox/a.jpg"), 9, NOW)])
     assert second is not None
     assert second != first
@@ -71,7 +71,7 @@ def test_a_photo_in_review_is_filed_with_its_prediction_and_its_reason(
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
     with store.begin_turn() as turn:
         turn.decide(work.make_decision(photo_id, "review/a.jpg", reason=reason), model)
-        turn.record_filed(photo_id, NOW)
+        turn.record_filed(photo_id, None, NOW)
     query = "SELECT path, label, status, reason, detail FROM prediction_log"
     assert work.query(database_url, query) == [
         ("review/a.jpg", "happy", "filed", reason.value, f"it is {reason}")
@@ -84,7 +84,7 @@ def test_the_prediction_of_a_photo_that_went_to_review_is_dropped_with_its_decis
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
     with store.begin_turn() as turn:
         turn.decide(work.make_decision(photo_id, "review/a.jpg", reason=Reason.UNSURE), model)
-        turn.retry(photo_id)
+        turn.retry(photo_id, NOW)
     assert work.query(database_url, "SELECT count(*) FROM predictions") == [(0,)]
 
 
@@ -147,7 +147,7 @@ def test_a_photo_without_a_prediction_ends_in_quarantine(
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
     with store.begin_turn() as turn:
         turn.decide(work.make_decision(photo_id, "quarantine/a.jpg", reason=Reason.DAMAGED), model)
-        turn.record_filed(photo_id, NOW)
+        turn.record_filed(photo_id, None, NOW)
     columns = "status, reason, detail, filed_at"
     expected = ("quarantined", "damaged", "it is damaged", "2026-03-01T12:00:00.000Z")
     assert _read_row(work, database_url, columns) == expected
@@ -159,7 +159,7 @@ def test_a_missing_photo_has_its_cause_as_text_that_both_databases_accept(
 ) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
     with store.begin_turn() as turn:
-        turn.record_missing(photo_id, "it went \0 away \udcff")
+        turn.record_missing(photo_id, "it went \0 away \udcff", NOW)
     assert _read_row(work, database_url, "status, detail") == ("missing", "it went \\x00 away \\udcff")
 
 
@@ -169,7 +169,7 @@ def test_retry_discards_a_decision_that_was_not_carried_out(
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
     with store.begin_turn() as turn:
         turn.decide(work.make_decision(photo_id), model)
-        turn.retry(photo_id)
+        turn.retry(photo_id, NOW)
     columns = "status, path, folder, sha256, width, decided_at, attempts"
     assert _read_row(work, database_url, columns) == ("pending", "inbox/a.jpg", "inbox", None, None, None, 2)
     assert work.query(database_url, "SELECT count(*) FROM predictions") == [(0,)]
@@ -178,8 +178,8 @@ def test_retry_discards_a_decision_that_was_not_carried_out(
 def test_retry_of_a_pending_photo_counts_the_attempt(store: Store, database_url: str, work: Any) -> None:
     (photo_id,) = work.take_on(store, "inbox/a.jpg")
     with store.begin_turn() as turn:
-        turn.retry(photo_id)
-        turn.retry(photo_id)
+        turn.retry(photo_id, NOW)
+        turn.retry(photo_id, NOW)
     assert _read_row(work, database_url, "status, attempts") == ("pending", 3)
 
 
@@ -191,13 +191,13 @@ def test_a_photo_that_is_not_in_hand_cannot_be_changed(
     arguments: dict[str, tuple[Any, ...]] = {
         "decide": (work.make_decision(photo_id), model),
         "readdress": (photo_id, Path("sad/a.jpg")),
-        "record_filed": (photo_id, NOW),
-        "record_missing": (photo_id, "gone"),
-        "retry": (photo_id,),
+        "record_filed": (photo_id, None, NOW),
+        "record_missing": (photo_id, "gone", NOW),
+        "retry": (photo_id, NOW),
     }
     with store.begin_turn() as turn:
         turn.decide(work.make_decision(photo_id), model)
-        turn.record_filed(photo_id, NOW)
+        turn.record_filed(photo_id, None, NOW)
     with pytest.raises(LookupError, match=f"photo {photo_id} is not "), store.begin_turn() as turn:
         getattr(turn, method)(*arguments[method])
 
@@ -230,7 +230,7 @@ def test_what_a_stopped_worker_left_comes_back_once(database_url: str, work: Any
     with stopped.begin_turn() as turn:
         turn.decide(work.make_decision(decided, "quarantine/d.jpg", reason=Reason.EMPTY), model)
         turn.decide(work.make_decision(filed), model)
-        turn.record_filed(filed, NOW)
+        turn.record_filed(filed, None, NOW)
     assert stopped.take_unfinished() == []
     stopped.close()
 
@@ -263,7 +263,7 @@ def test_any_name_comes_back_byte_for_byte(
     store = open_store(database_url)
     (row,) = store.take_unfinished()
     with store.begin_turn() as turn:
-        turn.record_filed(photo_id, NOW)
+        turn.record_filed(photo_id, None, NOW)
     store.close()
     assert os.fsencode(row.source) == b"inbox/" + source
     assert row.destination is not None

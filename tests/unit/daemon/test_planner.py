@@ -16,7 +16,7 @@ from worker.pool.prediction_task import PhotoResult
 from worker.pool.protocol import Completed, Refused, SourceFile
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-SOURCE = SourceFile(FileIdentity(1, 2, 333, 4), "a" * 64)
+SOURCE = SourceFile(FileIdentity(1, 2, 333, 4, 5), "a" * 64)
 CONFIG = Config(folders=Folders(root="/nowhere/photos"), model=ModelConfig(min_confidence=0.6))
 PHOTO = Photo(7, Path("/nowhere/photos/inbox/beach/a.jpg"), 300)
 

@@ -9,7 +9,7 @@ from worker.filing import PathState, RecoveryAction, plan_recovery
 
 DECIDED, OTHER = "d" * 64, "e" * 64
 NOTHING = PathState(None, None)
-FIRST, SECOND = FileIdentity(1, 10, 5, 1_000), FileIdentity(1, 11, 5, 1_000)
+FIRST, SECOND = FileIdentity(1, 10, 5, 1_000, 900), FileIdentity(1, 11, 5, 1_000, 900)
 
 SOURCES = {"nothing": NOTHING, "decided": PathState(FIRST, DECIDED), "other": PathState(FIRST, OTHER)}
 DESTINATIONS = {
@@ -76,5 +76,5 @@ def test_a_photo_is_recorded_only_where_its_destination_holds_it() -> None:
 
 
 def test_a_change_of_ctime_does_not_make_a_hard_link_another_file() -> None:
-    later = FileIdentity(FIRST.device, FIRST.inode, FIRST.size_bytes, FIRST.changed_ns + 1)
+    later = FileIdentity(FIRST.device, FIRST.inode, FIRST.size_bytes, FIRST.changed_ns + 1, FIRST.modified_ns)
     assert plan_recovery(DECIDED, PathState(later, DECIDED), PathState(FIRST, DECIDED)) is RecoveryAction.MOVE

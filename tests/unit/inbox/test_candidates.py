@@ -11,7 +11,7 @@ from worker.inbox.candidates import Candidate, Hint, Inspection, Writer, is_sett
 
 SETTLE = 2.0
 WALL = 1_000_000.0
-OLD = FileIdentity(1, 2, 100, int((WALL - 60) * 1e9))
+OLD = FileIdentity(1, 2, 100, int((WALL - 60) * 1e9), 0)
 FRESH = replace(OLD, changed_ns=int((WALL - 0.5) * 1e9))
 AHEAD = replace(OLD, changed_ns=int((WALL + 3600) * 1e9))
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -78,6 +79,22 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hash_descriptor(descriptor: int) -> str:
+    """Return the SHA-256 of a file that was just opened, as 64 hex digits. Raises OSError."""
+    with open(descriptor, "rb", closefd=False) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def suppress_errors(*numbers: int) -> Iterator[None]:
+    """Suppress an OSError that has one of these numbers."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in numbers:
+            raise
+
+
 def sync_path(path: Path) -> None:
     """Make a file's content, or a folder's names, durable.
 
@@ -85,12 +102,15 @@ def sync_path(path: Path) -> None:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
+        sync_descriptor(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_descriptor(descriptor: int) -> None:
+    """Do the same as `sync_path` for what is open already."""
+    with suppress_errors(errno.EINVAL):
+        os.fsync(descriptor)
 
 
 def replace_file(
@@ -132,13 +152,19 @@ def _set_attributes(path: Path, draft: Path, mode: int | None) -> None:
             os.chown(draft, status.st_uid, status.st_gid)
 
 
-def rename_without_replacing(source: Path, destination: Path) -> None:
-    """Rename a file or folder, never over another one.
+def rename_without_replacing(
+    source: Path | str,
+    destination: Path | str,
+    *,
+    source_folder: int = _AT_FDCWD,
+    destination_folder: int = _AT_FDCWD,
+) -> None:
+    """Rename a file or folder, never over another one; relative paths are relative to the open folders.
 
     Raises OSError: EEXIST where the destination exists, ENOSYS where the system cannot promise that, EINVAL
     where the file system cannot.
     """
-    _rename(source, destination, _RENAME_NOREPLACE)
+    _rename(source, destination, _RENAME_NOREPLACE, source_folder, destination_folder)
 
 
 def exchange_paths(first: Path, second: Path) -> None:
@@ -146,15 +172,27 @@ def exchange_paths(first: Path, second: Path) -> None:
     _rename(first, second, _RENAME_EXCHANGE)
 
 
-def _rename(source: Path, destination: Path, flags: int) -> None:
+def _rename(
+    source: Path | str,
+    destination: Path | str,
+    flags: int,
+    source_folder: int = _AT_FDCWD,
+    destination_folder: int = _AT_FDCWD,
+) -> None:
     # By way of the C library, since Python has no renameat2; glibc has it since 2.28.
-    libc = ctypes.CDLL(None, use_errno=True)
-    renameat2 = getattr(libc, "renameat2", None) if sys.platform == "linux" else None
+    renameat2 = getattr(load_libc(), "renameat2", None) if sys.platform == "linux" else None
     if renameat2 is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(destination), flags):
+    old, new = os.fsencode(source), os.fsencode(destination)
+    if renameat2(source_folder, old, destination_folder, new, flags):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), os.fspath(destination))
+
+
+@cache
+def load_libc() -> ctypes.CDLL:
+    """Return the C library of this process, for the calls that Python lacks."""
+    return ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager

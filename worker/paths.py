@@ -11,6 +11,10 @@ _EXTENSION_MAX = 16
 """A longer ending counts as part of the name, so that shortening cuts it rather than what is before it."""
 
 
+PRIVATE_PREFIX = ".moodsort-"
+"""How every name begins that a file bears only while it is on its way."""
+
+
 def format_path(path: Path) -> str:
     r"""Return the path as UTF-8 text, each byte that is not UTF-8 as ``\xNN``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -47,7 +47,8 @@ class WorkerDriver:
 def open_driver(home: Home, operations: FileOperations | None = None) -> Iterator[WorkerDriver]:
     """Open a worker as `moodsort run` does; `operations` replace its calls to the file system."""
     time_ = MovableClock()
-    opening = open_worker(load_config(home.config), time_.clock, Mover(operations), lambda: True)
+    config = load_config(home.config)
+    opening = open_worker(config, time_.clock, Mover(config.root, operations), lambda: True)
     with drive(opening, time_) as driver:
         yield driver
 

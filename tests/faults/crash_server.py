@@ -2,11 +2,10 @@
 
 A line of JSON on standard input asks for one: ``[config, step, passings, file_system]``. It files what is in
 the inbox and dies by SIGKILL when it passes the step ("before link", "after collect", or "any") for the n-th
-time; without a step it ends when all is filed. Its exit status is printed. The file system "without-links"
-refuses hard links, as exFAT does.
+time; without a step it ends when all is filed. Its exit status is printed. The file system is one of
+`tests.file_moves.FILE_SYSTEMS`.
 """
 
-import errno
 import importlib
 import json
 import os
@@ -15,6 +14,7 @@ import sys
 from pathlib import Path
 
 from tests.faults.observed_worker import open_observed_worker
+from tests.file_moves import FILE_SYSTEMS
 from worker.config import load_config
 from worker.daemon.clock import Clock
 from worker.daemon.loop import run_worker
@@ -41,12 +41,8 @@ class Fuse:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def refuse_links(source: Path, destination: Path) -> None:
-    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(source))
-
-
 def file_until_killed(config_file: Path, step: str, passings: int, file_system: str) -> None:
-    operations = FileOperations(link=refuse_links) if file_system == "without-links" else FileOperations()
+    operations = FileOperations(**FILE_SYSTEMS[file_system]())
     with open_observed_worker(load_config(config_file), Fuse(step, passings), operations) as worker:
         run_worker(
             worker,
@@ -70,7 +66,7 @@ def main() -> None:
         config_file, step, passings, file_system = json.loads(line)
         child = os.fork()
         if child == 0:
-            if step:
+            if step or file_system != "one":
                 file_until_killed(Path(config_file), step, passings, file_system)
             else:
                 file_all(Path(config_file))

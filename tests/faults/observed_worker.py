@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from worker.filing import FileOperations, Mover
 from worker.filing.folders import prepare_folders
 from worker.inbox import Inbox
 from worker.inference.bundle import load_bundle
+from worker.paths import PRIVATE_PREFIX
 from worker.pool.pool import Pool, Spawn, spawn_process
 from worker.pool.prediction_task import PhotoResult, PredictionTask
 from worker.pool.protocol import Job, JobResult, Setup
 from worker.store import Store, open_store
+from worker.tree import Entry, Folder
 
 Report = Callable[[str], None]
 
@@ -95,37 +98,51 @@ class ObservedStore:
             self._report(f"after {commit}")
 
 
+_RENAMES = {".leaving": "hide", ".copy": "complete copy"}
+
+
 def observe_operations(
     inbox: Path, report: Report, operations: FileOperations | None = None
 ) -> FileOperations:
-    """Return file operations that report each call before and after; hidden copies are called so."""
+    """Return file operations that report each call before and after; private names are called hidden.
+
+    `inbox` is relative to the root.
+    """
     operations = operations or FileOperations()
 
-    def observe(call: Callable[..., Any], name_step: Callable[[Any], str]) -> Callable[..., Any]:
-        def call_and_report(first: Any, *rest: Any) -> Any:
-            report(f"before {name_step(first)}")
-            result = call(first, *rest)
-            report(f"after {name_step(first)}")
+    def observe(call: Callable[..., Any], name_step: Callable[..., str]) -> Callable[..., Any]:
+        def call_and_report(*arguments: Any) -> Any:
+            report(f"before {name_step(*arguments)}")
+            result = call(*arguments)
+            report(f"after {name_step(*arguments)}")
             return result
 
         return call_and_report
 
-    def name_after_file(verb: str) -> Callable[[Path], str]:
-        return lambda path: f"{verb} hidden" if path.name.startswith(".moodsort") else verb
+    def name_link(source: Entry, *_: object) -> str:
+        return "link hidden" if source.name.startswith(PRIVATE_PREFIX) else "link"
 
-    def name_sync(folder: Path) -> str:
-        if folder == inbox.parent:
+    def name_rename(_: Entry, destination: Entry) -> str:
+        is_private = destination.name.startswith(PRIVATE_PREFIX)
+        return _RENAMES[destination.path.suffix] if is_private else "reveal"
+
+    def name_unlink(entry: Entry) -> str:
+        return "unlink" if entry.path.suffix == ".leaving" else "unlink hidden"
+
+    def name_sync(folder: Folder) -> str:
+        if folder.path == Path():
             return "sync root"
-        return "sync source" if folder.is_relative_to(inbox) else "sync destination"
+        return "sync source" if folder.path.is_relative_to(inbox) else "sync destination"
 
-    return FileOperations(
-        link=observe(operations.link, name_after_file("link")),
-        unlink=observe(operations.unlink, name_after_file("unlink")),
-        rename_without_replacing=observe(operations.rename_without_replacing, name_after_file("rename")),
+    return replace(
+        operations,
+        link=observe(operations.link, name_link),
+        unlink=observe(operations.unlink, name_unlink),
+        rename_without_replacing=observe(operations.rename_without_replacing, name_rename),
         sync_folder=observe(operations.sync_folder, name_sync),
         make_folder=observe(operations.make_folder, lambda _: "make folder"),
         fsync=observe(operations.fsync, lambda _: "fsync"),
-        write=observe(operations.write, lambda _: "write"),
+        copy=observe(operations.copy, lambda *_: "copy"),
     )
 
 
@@ -148,7 +165,8 @@ def open_observed_worker(
         observed_pool: Any = ObservedPool(pool, report)
         store: Any = ObservedStore(stack.enter_context(closing(open_store(config.database.url))), report)
         inbox = stack.enter_context(closing(Inbox(config.inbox_folder, config.inbox, clock.wall)))
-        mover = Mover(observe_operations(config.inbox_folder, report, operations))
+        observed_operations = observe_operations(Path(config.folders.inbox), report, operations)
+        mover = stack.enter_context(closing(Mover(config.root, observed_operations)))
         model = record_model(store, bundle)
         pool.wait_ready(clock.monotonic, lambda: True)
         presence_check = stack.enter_context(

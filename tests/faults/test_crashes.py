@@ -19,8 +19,8 @@ from tests.home import PROJECT, Home, wait_until
 KILLED = -signal.SIGKILL
 
 COMMITS = ["take-on commit", "decide commit", "record commit"]
-MOVES = ["make folder", "link", "sync destination", "unlink", "sync source"]
-COPIES = ["write", "fsync", "link hidden", "unlink hidden", "unlink"]
+MOVES = ["make folder", "link", "sync destination", "hide", "unlink", "sync source"]
+COPIES = ["copy", "fsync", "complete copy", "hide", "unlink"]
 
 
 def list_before_and_after(*steps: str) -> list[str]:
@@ -34,13 +34,13 @@ class WorkerProcesses:
         self._server = server
         self._stderr = stderr
 
-    def crash(self, home: Home, step: str, passings: int = 1, file_system: str = "") -> int:
+    def crash(self, home: Home, step: str, passings: int = 1, file_system: str = "one") -> int:
         """Run a worker that kills itself at a step; return its exit status."""
         return self._run(home, step, passings, file_system)
 
-    def finish(self, home: Home) -> None:
+    def finish(self, home: Home, file_system: str = "one") -> None:
         """Run a worker that files what is in the inbox."""
-        assert self._run(home, "", 0, "") == 0, self._stderr.read_text()
+        assert self._run(home, "", 0, file_system) == 0, self._stderr.read_text()
 
     def _run(self, home: Home, *arguments: str | int) -> int:
         assert self._server.stdin
@@ -85,31 +85,6 @@ def fill(home: Home) -> Home:
     return home
 
 
-@pytest.fixture
-def home_on_two_file_systems(home_with_photos: Home) -> Iterator[Home]:
-    """Put the label folders and the quarantine on another file system than the inbox."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == home_with_photos.root.stat().st_dev:
-        pytest.skip("there is no second file system here")
-    home = home_with_photos
-    folder = memory / f"moodsort-{os.getpid()}-{home.folder.name}"
-    folder.mkdir()
-    try:
-        for name in ("happy", "sad", "quarantine"):
-            original = home.root / name
-            target = folder / name
-            target.mkdir()
-            for file in original.iterdir() if original.exists() else ():
-                (target / file.name).write_bytes(file.read_bytes())
-                file.unlink()
-            if original.exists():
-                original.rmdir()
-            original.symlink_to(target)
-        yield home
-    finally:
-        subprocess.run(["rm", "-r", folder], check=True)
-
-
 @pytest.mark.parametrize("step", [*list_before_and_after("submit", *COMMITS, *MOVES), "after collect"])
 def test_every_promise_holds_after_a_kill(
     home_with_photos: Home, workers: WorkerProcesses, step: str
@@ -120,21 +95,22 @@ def test_every_promise_holds_after_a_kill(
     home_with_photos.check_promises()
 
 
-@pytest.mark.parametrize("step", list_before_and_after(*COPIES))
-def test_every_promise_holds_after_a_kill_on_the_way_to_another_file_system(
-    home_on_two_file_systems: Home, workers: WorkerProcesses, step: str
+@pytest.mark.parametrize(
+    ("file_system", "step"),
+    [
+        *(("two", step) for step in list_before_and_after(*COPIES, "link hidden", "unlink hidden")),
+        *(("two without links", step) for step in list_before_and_after("complete copy", "unlink", "reveal")),
+        *(
+            ("without links", step)
+            for step in [*list_before_and_after("hide", "reveal"), "before sync source"]
+        ),
+    ],
+)
+def test_every_promise_holds_after_a_kill_on_the_way_without_a_link(
+    home_with_photos: Home, workers: WorkerProcesses, file_system: str, step: str
 ) -> None:
-    assert workers.crash(home_on_two_file_systems, step, 2) == KILLED
-    workers.finish(home_on_two_file_systems)
-    home_on_two_file_systems.check_promises()
-
-
-@pytest.mark.parametrize("step", ["before rename", "after rename", "before sync source"])
-def test_every_promise_holds_after_a_kill_where_links_are_refused(
-    home_with_photos: Home, workers: WorkerProcesses, step: str
-) -> None:
-    assert workers.crash(home_with_photos, step, file_system="without-links") == KILLED
-    workers.finish(home_with_photos)
+    assert workers.crash(home_with_photos, step, 2, file_system) == KILLED
+    workers.finish(home_with_photos, file_system)
     home_with_photos.check_promises()
 
 

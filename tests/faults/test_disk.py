@@ -15,6 +15,7 @@ from tests.drawing import draw_jpeg
 from tests.driver import open_driver
 from tests.home import Home, read_summary
 from worker.filing import FileOperations
+from worker.tree import Entry, Folder
 
 CAUSES = [errno.ENOSPC, errno.EIO, errno.EROFS]
 
@@ -27,9 +28,9 @@ class FailingOperation:
         self._is_selected = is_selected
         self.cause: int | None = None
 
-    def __call__(self, first: Path, *rest: Any) -> Any:
-        if self.cause and self._is_selected(first):
-            raise OSError(self.cause, os.strerror(self.cause), str(first))
+    def __call__(self, first: Entry | Folder, *rest: Any) -> Any:
+        if self.cause and self._is_selected(first.path):
+            raise OSError(self.cause, os.strerror(self.cause), str(first.path))
         return self._call(first, *rest)
 
 

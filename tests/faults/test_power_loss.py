@@ -32,7 +32,7 @@ def test_a_photo_is_never_moved_before_its_decision_is_durable(home: Home) -> No
 
 def test_each_name_is_durable_before_the_next_step_relies_on_it(home: Home) -> None:
     steps = [step.removeprefix("after ") for step in record_steps(home) if step.startswith("after ")]
-    move = ["make folder", "sync root", "link", "sync destination", "unlink", "sync source"]
+    move = ["make folder", "sync root", "link", "sync destination", "hide", "unlink", "sync source"]
     assert steps == ["take-on commit", "submit", "collect", "decide commit", *move, "record commit"]
 
 

@@ -3,34 +3,44 @@
 import errno
 import hashlib
 import os
+import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import fields, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.drawing import draw_jpeg
-from worker.fileio import FileIdentity, identify_file
+from tests.file_moves import (
+    BYSTANDER,
+    FILE_SYSTEMS,
+    drop,
+    make_move,
+    make_refusal,
+    move_file,
+    read_files,
+    read_identity,
+    separate_mounts,
+)
+from tests.home import PROJECT
 from worker.filing import (
     DestinationTaken,
     FileOperations,
-    Move,
+    MoveContinues,
     Moved,
     MoveHindered,
     Mover,
-    MoveResult,
     PathState,
     SourceChanged,
     read_path_state,
-    recovery_plan,
 )
-
-CALLS = tuple(field.name for field in fields(FileOperations))
-BYSTANDER = b"a bystander, not to be touched"
+from worker.filing.file_copy import copy_range
+from worker.tree import Entry, Folder, Tree
 
 
 @pytest.fixture
@@ -40,106 +50,50 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def drop(root: Path, name: str = "a.jpg", content: bytes | None = None) -> Path:
-    path = root / "inbox" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(draw_jpeg() if content is None else content)
-    return path
-
-
-def read_identity(path: Path) -> FileIdentity:
-    identity = identify_file(path.lstat())
-    assert identity is not None
-    return identity
-
-
-def make_move(source: Path, photo_id: int = 1, name: str | None = None) -> Move:
-    root = next(parent.parent for parent in source.parents if parent.name == "inbox")
-    destination = root / "happy" / (name or source.relative_to(root / "inbox"))
-    return Move(photo_id, source, destination, read_identity(source))
-
-
-def move_file(move: Move, **operations: Callable[..., Any]) -> MoveResult:
-    (result,) = Mover(replace(FileOperations(), **operations)).move_all([move])
-    return result
-
-
-def read_files(folder: Path) -> dict[str, bytes]:
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-
-
-def make_refusal(number: int) -> Callable[..., Any]:
-    def refuse(*_: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    return refuse
-
-
-def separate_mounts(number: int = errno.EXDEV) -> dict[str, Callable[..., Any]]:
-    """Return a link and a rename that fail as between two mounts; only link reports a taken name first."""
-    real = FileOperations()
-
-    def link(source: Path, destination: Path) -> None:
-        if source.parent == destination.parent:
-            real.link(source, destination)
-        elif os.path.lexists(destination):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        else:
-            raise OSError(number, os.strerror(number))
-
-    def rename(source: Path, destination: Path) -> None:
-        if source.parent != destination.parent:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        real.rename_without_replacing(source, destination)
-
-    return {"link": link, "rename_without_replacing": rename}
-
-
 # On one file system
 
 
 def test_a_photo_arrives_whole_and_leaves_the_inbox(root: Path) -> None:
-    move = make_move(drop(root))
-    before = move.source.stat()
+    move = make_move(root, drop(root))
+    before = (root / move.source).stat()
 
-    assert move_file(move) == Moved(move)
+    assert move_file(root, move) == Moved(move)
 
     assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
-    after = move.destination.stat()
+    after = (root / move.destination).stat()
     assert (after.st_ino, after.st_mtime_ns, after.st_nlink) == (before.st_ino, before.st_mtime_ns, 1)
 
 
 def test_folders_below_the_label_are_made(root: Path) -> None:
-    move = make_move(drop(root, "2024/summer/a.jpg"))
-    assert move_file(move) == Moved(move)
+    move = make_move(root, drop(root, "2024/summer/a.jpg"))
+    assert move_file(root, move) == Moved(move)
     assert list(read_files(root)) == ["happy/2024/summer/a.jpg"]
 
 
 def test_a_taken_name_is_never_written_over(root: Path) -> None:
-    move = make_move(drop(root))
-    move.destination.write_bytes(BYSTANDER)
-    assert move_file(move) == DestinationTaken(move)
+    move = make_move(root, drop(root))
+    (root / move.destination).write_bytes(BYSTANDER)
+    assert move_file(root, move) == DestinationTaken(move)
     assert read_files(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": draw_jpeg()}
 
 
 def test_another_file_with_the_name_and_the_content_of_a_photo_is_not_taken_for_it(root: Path) -> None:
-    move = make_move(drop(root))
-    move.destination.write_bytes(draw_jpeg())
-    assert move_file(move) == DestinationTaken(move)
+    move = make_move(root, drop(root))
+    (root / move.destination).write_bytes(draw_jpeg())
+    assert move_file(root, move) == DestinationTaken(move)
     assert len(read_files(root)) == 2
 
 
 @pytest.mark.parametrize("kind", ["symbolic link", "folder", "FIFO"])
 def test_a_name_that_is_taken_by_something_else_than_a_file_is_taken(root: Path, kind: str) -> None:
-    move = make_move(drop(root))
+    move = make_move(root, drop(root))
     if kind == "symbolic link":
-        move.destination.symlink_to("nowhere")
+        (root / move.destination).symlink_to("nowhere")
     elif kind == "folder":
-        move.destination.mkdir()
+        (root / move.destination).mkdir()
     else:
-        os.mkfifo(move.destination)
-    assert move_file(move) == DestinationTaken(move)
+        os.mkfifo(root / move.destination)
+    assert move_file(root, move) == DestinationTaken(move)
     assert list(read_files(root)) == ["inbox/a.jpg"]
 
 
@@ -147,27 +101,27 @@ def test_a_name_that_is_taken_by_something_else_than_a_file_is_taken(root: Path,
     "name", [b"\xff\xfe.jpg", "ü.jpg".encode("latin-1"), b"-rf.jpg", b"two\nlines.jpg", b"n" * 251 + b".jpg"]
 )
 def test_any_name_is_moved(root: Path, name: bytes) -> None:
-    move = make_move(drop(root, os.fsdecode(name)))
-    assert move_file(move) == Moved(move)
+    move = make_move(root, drop(root, os.fsdecode(name)))
+    assert move_file(root, move) == Moved(move)
     assert os.listdir(os.fsencode(root / "happy")) == [name]  # noqa: PTH208
 
 
 def test_a_batch_is_moved_as_one_and_one_refusal_hinders_only_itself(root: Path) -> None:
-    moves = [make_move(drop(root, f"{number}.jpg"), number) for number in range(5)]
-    moves[2].destination.write_bytes(BYSTANDER)
-    moves[3].source.unlink()
+    moves = [make_move(root, drop(root, f"{number}.jpg"), number) for number in range(5)]
+    (root / moves[2].destination).write_bytes(BYSTANDER)
+    (root / moves[3].source).unlink()
 
-    results = Mover().move_all(moves)
+    results = Mover(root).move_all(moves)
 
     assert [type(result) for result in results] == [Moved, Moved, DestinationTaken, SourceChanged, Moved]
     assert [result.move for result in results] == moves
 
 
 def test_a_folder_is_synced_once_for_a_batch(root: Path) -> None:
-    synced: list[Path] = []
-    moves = [make_move(drop(root, f"{number}.jpg"), number) for number in range(8)]
-    Mover(replace(FileOperations(), sync_folder=synced.append)).move_all(moves)
-    assert synced == [root / "happy", root / "inbox"]
+    synced: list[Folder] = []
+    moves = [make_move(root, drop(root, f"{number}.jpg"), number) for number in range(8)]
+    Mover(root, replace(FileOperations(), sync_folder=synced.append)).move_all(moves)
+    assert [folder.path for folder in synced] == [Path("happy"), Path("inbox")]
 
 
 def test_the_new_name_is_durable_before_the_old_one_is_removed(root: Path) -> None:
@@ -176,89 +130,218 @@ def test_the_new_name_is_durable_before_the_old_one_is_removed(root: Path) -> No
 
     def record(name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            calls.append(f"{name} {arguments[-1].parent.name if name == 'unlink' else arguments[-1].name}")
+            calls.append(f"{name} {arguments[-1].path}")
             return getattr(real, name)(*arguments)
 
         return call
 
-    move_file(make_move(drop(root)), **{name: record(name) for name in ("link", "sync_folder", "unlink")})
-    assert calls == ["link a.jpg", "sync_folder happy", "unlink inbox", "sync_folder inbox"]
+    steps = ("link", "sync_folder", "rename_without_replacing", "unlink")
+    move_file(root, make_move(root, drop(root)), **{name: record(name) for name in steps})
+    private = "inbox/.moodsort-1.leaving"
+    withdrawal = [f"rename_without_replacing {private}", f"unlink {private}"]
+    assert calls == ["link happy/a.jpg", "sync_folder happy", *withdrawal, "sync_folder inbox"]
 
 
 # Changes during a move
 
 
 def test_a_photo_that_was_written_to_since_it_was_read_stays(root: Path) -> None:
-    move = make_move(drop(root))
-    with move.source.open("ab") as photo:
+    move = make_move(root, drop(root))
+    with (root / move.source).open("ab") as photo:
         photo.write(b"more")
-    assert move_file(move) == SourceChanged(move)
+    assert move_file(root, move) == SourceChanged(move)
     assert list(read_files(root)) == ["inbox/a.jpg"]
 
 
 def test_a_photo_that_was_replaced_since_it_was_read_stays(root: Path) -> None:
-    move = make_move(drop(root))
+    move = make_move(root, drop(root))
     replacement = drop(root, "b.jpg", b"another")
-    replacement.replace(move.source)
-    assert move_file(move) == SourceChanged(move)
+    replacement.replace(root / move.source)
+    assert move_file(root, move) == SourceChanged(move)
     assert read_files(root) == {"inbox/a.jpg": b"another"}
 
 
 def test_a_photo_that_has_gone_is_reported_as_changed(root: Path) -> None:
-    move = make_move(drop(root))
-    move.source.unlink()
-    assert move_file(move) == SourceChanged(move)
+    move = make_move(root, drop(root))
+    (root / move.source).unlink()
+    assert move_file(root, move) == SourceChanged(move)
     assert read_files(root) == {}
 
 
 def test_what_came_under_the_old_name_during_the_move_is_not_removed(root: Path) -> None:
-    move = make_move(drop(root))
+    move = make_move(root, drop(root))
 
-    def sync(folder: Path) -> None:
-        if folder.name == "happy":
-            drop(root, "new", b"a newcomer").replace(move.source)
+    def sync(folder: Folder) -> None:
+        if folder.path.name == "happy":
+            drop(root, "new", b"a newcomer").replace(root / move.source)
 
-    assert move_file(move, sync_folder=sync) == Moved(move)
+    assert move_file(root, move, sync_folder=sync) == Moved(move)
     assert read_files(root) == {"happy/a.jpg": draw_jpeg(), "inbox/a.jpg": b"a newcomer"}
 
 
 def test_what_was_written_to_after_it_was_copied_is_not_removed(root: Path) -> None:
-    move = make_move(drop(root))
+    move = make_move(root, drop(root))
 
-    def sync(folder: Path) -> None:
-        if folder.name == "happy":
-            move.source.write_bytes(b"written over in place")
+    def sync(folder: Folder) -> None:
+        if folder.path.name == "happy":
+            (root / move.source).write_bytes(b"written over in place")
 
-    assert move_file(move, sync_folder=sync, **separate_mounts()) == Moved(move)
+    assert move_file(root, move, sync_folder=sync, **separate_mounts()) == Moved(move)
     assert read_files(root) == {"happy/a.jpg": draw_jpeg(), "inbox/a.jpg": b"written over in place"}
 
 
 def test_what_changes_while_it_is_copied_is_not_filed(root: Path) -> None:
-    move = make_move(drop(root))
+    move = make_move(root, drop(root))
 
-    def write(descriptor: int, data: memoryview) -> int:
-        with move.source.open("ab") as photo:
+    def copy(source: int, target: int, offset: int, count: int) -> int:
+        with (root / move.source).open("ab") as photo:
             photo.write(b"!")
-        return os.write(descriptor, data)
+        return copy_range(source, target, offset, count)
 
-    assert move_file(move, write=write, **separate_mounts()) == SourceChanged(move)
+    assert move_file(root, move, copy=copy, **separate_mounts()) == SourceChanged(move)
     assert list(read_files(root)) == ["inbox/a.jpg"]
+
+
+def swap_for_link(root: Path, folder: str) -> Path:
+    """Move a folder of the inbox away and put a symbolic link to it in its place."""
+    elsewhere = root / "elsewhere"
+    (root / folder).rename(elsewhere)
+    (root / folder).symlink_to(elsewhere)
+    return elsewhere
+
+
+def test_nothing_is_moved_out_of_a_folder_that_was_swapped_for_a_symbolic_link(root: Path) -> None:
+    move = make_move(root, drop(root, "album/a.jpg"))
+    elsewhere = swap_for_link(root, "inbox/album")
+    result = move_file(root, move)
+    assert isinstance(result, MoveHindered)
+    assert "inbox/album is a symbolic link" in result.detail
+    assert read_files(elsewhere) == {"a.jpg": draw_jpeg()}
+    assert read_files(root) == {"elsewhere/a.jpg": draw_jpeg()}
+
+
+@pytest.mark.parametrize("call", ["open_file", "link", "sync_folder", "rename_without_replacing", "unlink"])
+def test_a_folder_that_is_swapped_during_the_move_is_left_or_withdrawn_from_as_it_was_opened(
+    root: Path, call: str
+) -> None:
+    move = make_move(root, drop(root, "album/a.jpg"))
+    outside = root / "outside"
+    outside.mkdir()
+    (outside / "a.jpg").write_bytes(BYSTANDER)
+    real = getattr(FileOperations(), call)
+
+    def swap(*arguments: Any) -> Any:
+        if not (root / "inbox/album").is_symlink():
+            (root / "inbox/album").rename(root / "away")
+            (root / "inbox/album").symlink_to(outside)
+        return real(*arguments)
+
+    move_file(root, move, **{call: swap})
+    assert read_files(outside) == {"a.jpg": BYSTANDER}
+    assert sorted(read_files(root).values()) == sorted([BYSTANDER, draw_jpeg()])
+
+
+def hook_hiding(
+    effect: Callable[[], object], base: dict[str, Callable[..., Any]]
+) -> dict[str, Callable[..., Any]]:
+    """Return operations that have an effect just before the source is renamed to its private name."""
+    operations = FileOperations(**base)
+
+    def rename(source: Entry, destination: Entry) -> None:
+        if destination.path.suffix == ".leaving":
+            effect()
+        operations.rename_without_replacing(source, destination)
+
+    return base | {"rename_without_replacing": rename}
+
+
+@pytest.mark.parametrize("file_system", FILE_SYSTEMS)
+def test_a_newer_version_that_replaces_the_photo_before_it_is_withdrawn_stays(
+    root: Path, file_system: str
+) -> None:
+    move = make_move(root, drop(root))
+
+    def replace_source() -> None:
+        drop(root, "new", b"a newer version").replace(root / move.source)
+
+    result = move_file(root, move, **hook_hiding(replace_source, FILE_SYSTEMS[file_system]()))
+
+    is_renamed = file_system == "without links"
+    assert result == (SourceChanged(move) if is_renamed else Moved(move))
+    arrived = {} if is_renamed else {"happy/a.jpg": draw_jpeg()}
+    assert read_files(root) == arrived | {"inbox/a.jpg": b"a newer version"}
+
+
+def test_what_is_put_back_gets_a_number_where_its_name_is_taken_meanwhile(root: Path) -> None:
+    move = make_move(root, drop(root))
+
+    def replace_source() -> None:
+        drop(root, "new", b"a newer version").replace(root / move.source)
+
+    def read_status(entry: Entry) -> os.stat_result:
+        if entry.path == move.leaving:
+            drop(root, "a.jpg", b"the newest")
+        return FileOperations().read_status(entry)
+
+    operations = hook_hiding(replace_source, {}) | {"read_status": read_status}
+    assert move_file(root, move, **operations) == Moved(move)
+    assert read_files(root) == {
+        "happy/a.jpg": draw_jpeg(),
+        "inbox/a.jpg": b"the newest",
+        "inbox/a (2).jpg": b"a newer version",
+    }
+
+
+@pytest.mark.parametrize("file_system", FILE_SYSTEMS)
+def test_private_names_of_another_photo_with_the_same_id_are_given_back(root: Path, file_system: str) -> None:
+    move = make_move(root, drop(root))
+    (root / move.leaving).write_bytes(b"was leaving")
+    (root / move.copy).write_bytes(b"was copied")
+
+    assert move_file(root, move, **FILE_SYSTEMS[file_system]()) in (Moved(move), DestinationTaken(move))
+
+    files = read_files(root)
+    assert {draw_jpeg(), b"was leaving", b"was copied"} <= set(files.values())
+    assert "inbox/.moodsort-1.leaving" not in files or files["inbox/a.jpg"] == draw_jpeg()
+
+
+@pytest.mark.parametrize("number", [errno.EEXIST, errno.ENOENT])
+@pytest.mark.parametrize("call", ["link", "rename_without_replacing", "rename", "unlink"])
+@pytest.mark.parametrize("file_system", FILE_SYSTEMS)
+def test_a_call_whose_answer_was_lost_counts_where_it_had_its_effect(
+    root: Path, file_system: str, call: str, number: int
+) -> None:
+    if call == "unlink" and number == errno.EEXIST:
+        return
+    operations = FileOperations(**FILE_SYSTEMS[file_system]())
+    real = getattr(operations, call)
+
+    def lose_answer(*arguments: Any) -> None:
+        real(*arguments)
+        raise OSError(number, os.strerror(number))
+
+    move = make_move(root, drop(root))
+    with closing(Mover(root, replace(operations, **{call: lose_answer}))) as mover:
+        results = [*mover.move_all([move]), *mover.move_all([move])]
+    assert Moved(move) in results
+    assert not [result for result in results if isinstance(result, DestinationTaken)]
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
 
 
 # Without links
 
 
 def test_between_file_systems_content_times_and_mode_are_kept_and_no_copy_is_left(root: Path) -> None:
-    move = make_move(drop(root))
-    os.utime(move.source, ns=(1_000_000_000, 999_000_000_123))
-    move.source.chmod(0o640)
-    move = replace(move, identity=read_identity(move.source))
-    before = move.source.stat()
+    move = make_move(root, drop(root))
+    os.utime(root / move.source, ns=(1_000_000_000, 999_000_000_123))
+    (root / move.source).chmod(0o640)
+    move = replace(move, identity=read_identity(root / move.source))
+    before = (root / move.source).stat()
 
-    assert move_file(move, **separate_mounts()) == Moved(move)
+    assert move_file(root, move, **separate_mounts()) == Moved(move)
 
     assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
-    after = move.destination.stat()
+    after = (root / move.destination).stat()
     assert after.st_ino != before.st_ino
     assert (after.st_mtime_ns, stat.S_IMODE(after.st_mode)) == (before.st_mtime_ns, 0o640)
 
@@ -270,225 +353,206 @@ def test_a_copy_is_durable_before_it_has_a_name(root: Path) -> None:
     def fsync(descriptor: int) -> None:
         calls.append("fsync")
 
-    def link(source: Path, destination: Path) -> None:
-        links["link"](source, destination)
+    def rename(source: Entry, destination: Entry) -> None:
+        links["rename_without_replacing"](source, destination)
         calls.append(destination.name)
 
-    move_file(make_move(drop(root)), **links | {"fsync": fsync, "link": link})
-    assert calls == ["fsync", "a.jpg"]
+    operations = links | {"fsync": fsync, "rename_without_replacing": rename}
+    move_file(root, make_move(root, drop(root)), **operations)
+    assert calls == ["fsync", ".moodsort-1.copy", ".moodsort-1.leaving"]
 
 
 def test_a_copy_that_a_crash_left_incomplete_is_replaced(root: Path) -> None:
-    move = make_move(drop(root), photo_id=7)
+    move = make_move(root, drop(root), photo_id=7)
     (root / "happy" / ".moodsort-7.part").write_bytes(b"half")
-    assert move_file(move, **separate_mounts()) == Moved(move)
+    assert move_file(root, move, **separate_mounts()) == Moved(move)
     assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
 
 
 def test_a_copy_that_a_crash_left_incomplete_is_discarded(root: Path) -> None:
     hidden = root / "happy" / ".moodsort-7.part"
     hidden.write_bytes(b"half")
-    Mover().discard_copy(7, root / "happy" / "a.jpg")
-    Mover().discard_copy(7, root / "happy" / "a.jpg")
-    Mover().discard_copy(7, root / "nowhere" / "a.jpg")
+    for folder in ("happy", "happy", "nowhere"):
+        assert Mover(root).settle_private_names(7, Path("inbox/a.jpg"), Path(folder, "a.jpg")) is None
     assert not hidden.exists()
 
 
-def test_a_copy_that_arrived_before_a_crash_is_not_made_again(root: Path) -> None:
-    # The device is the same, as with two bind mounts of one file system.
-    move = make_move(drop(root))
-    move.destination.write_bytes(draw_jpeg())
-    assert move_file(move, **separate_mounts()) == Moved(move)
-    assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
+def test_an_equal_file_on_another_file_system_is_not_taken_for_the_photo(root: Path) -> None:
+    move = make_move(root, drop(root))
+    (root / move.destination).write_bytes(draw_jpeg())
+    shutil.copystat(root / move.source, root / move.destination)
+    assert move_file(root, move, **separate_mounts()) == DestinationTaken(move)
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg(), "inbox/a.jpg": draw_jpeg()}
 
 
 def test_another_file_across_mounts_is_not_taken_for_the_photo(root: Path) -> None:
-    move = make_move(drop(root))
-    move.destination.write_bytes(BYSTANDER)
-    assert move_file(move, **separate_mounts()) == DestinationTaken(move)
+    move = make_move(root, drop(root))
+    (root / move.destination).write_bytes(BYSTANDER)
+    assert move_file(root, move, **separate_mounts()) == DestinationTaken(move)
     assert read_files(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": draw_jpeg()}
 
 
 def test_a_short_write_is_continued(root: Path) -> None:
-    move = make_move(drop(root))
-    assert move_file(move, write=lambda fd, data: os.write(fd, data[:100]), **separate_mounts()) == Moved(
-        move
-    )
+    move = make_move(root, drop(root))
+
+    def copy(source: int, target: int, offset: int, count: int) -> int:
+        return copy_range(source, target, offset, min(count, 100))
+
+    assert move_file(root, move, copy=copy, **separate_mounts()) == Moved(move)
     assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
+
+
+def test_a_large_photo_is_copied_in_slices_and_holds_up_no_other(root: Path) -> None:
+    large, small = (
+        make_move(root, drop(root, "a.jpg", b"large" * 1000)),
+        make_move(root, drop(root, "b.jpg"), 2),
+    )
+    copied: list[int] = []
+
+    def copy(source: int, target: int, offset: int, count: int) -> int:
+        copied.append(copy_range(source, target, offset, count))
+        return copied[-1]
+
+    operations = FileOperations(**separate_mounts() | {"copy": copy})
+    with closing(Mover(root, operations, slice_bytes=3000)) as mover:
+        assert mover.move_all([large, small]) == [MoveContinues(large), MoveContinues(small)]
+        assert read_files(root).keys() == {"inbox/a.jpg", "inbox/b.jpg", "happy/.moodsort-1.part"}
+        assert mover.move_all([large, small]) == [MoveContinues(large), Moved(small)]
+        assert mover.move_all([large]) == [Moved(large)]
+    assert copied == [3000, len(draw_jpeg()), 3000 - len(draw_jpeg()), 2000 - 3000 + len(draw_jpeg())]
+    assert read_files(root) == {"happy/a.jpg": b"large" * 1000, "happy/b.jpg": draw_jpeg()}
+
+
+@pytest.mark.parametrize("change", ["grown", "replaced", "gone"])
+def test_a_large_photo_that_changes_between_two_slices_is_not_filed(root: Path, change: str) -> None:
+    path = drop(root, "a.jpg", b"large" * 1000)
+    move = make_move(root, path)
+    with closing(Mover(root, FileOperations(**separate_mounts()), slice_bytes=2000)) as mover:
+        assert mover.move_all([move]) == [MoveContinues(move)]
+        if change == "grown":
+            with path.open("ab") as photo:
+                photo.write(b"more")
+        else:
+            path.unlink()
+        if change == "replaced":
+            drop(root, "a.jpg", b"other" * 1000)
+        assert mover.move_all([move]) == [SourceChanged(move)]
+    assert read_files(root).keys() == (set() if change == "gone" else {"inbox/a.jpg"})
+
+
+def test_photos_are_moved_to_real_mount_points(root: Path) -> None:
+    drop(root)
+    (root / "sad").mkdir()
+    drop(root, "b.jpg", BYSTANDER)
+    script = f"""
+import sys
+from pathlib import Path
+from worker.fileio import identify_path
+from worker.filing import Move, Mover
+root = Path({str(root)!r})
+identify = lambda name: identify_path(root / "inbox" / name)
+moves = [
+    Move(1, Path("inbox/a.jpg"), Path("happy/trip/a.jpg"), identify("a.jpg")),
+    Move(2, Path("inbox/b.jpg"), Path("sad/b.jpg"), identify("b.jpg")),
+]
+print([type(result).__name__ for result in Mover(root).move_all(moves)])
+print(sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()))
+"""
+    mount = f"mount -t tmpfs none '{root}/happy' && mount --bind '{root}/sad' '{root}/sad'"
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    if not shutil.which("unshare") or subprocess.run([*command, mount], check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    done = subprocess.run(
+        [*command, f"{mount} && exec {sys.executable} -"],
+        input=script,
+        text=True,
+        capture_output=True,
+        cwd=PROJECT,
+    )
+    assert done.stdout.splitlines() == ["['Moved', 'Moved']", "['happy/trip/a.jpg', 'sad/b.jpg']"], (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
 def test_where_links_are_refused_the_photo_is_renamed_without_replacing(root: Path, number: int) -> None:
-    move = make_move(drop(root))
-    assert move_file(move, link=make_refusal(number)) == Moved(move)
+    move = make_move(root, drop(root))
+    assert move_file(root, move, link=make_refusal(number)) == Moved(move)
     assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
 
 
 def test_a_rename_never_replaces(root: Path) -> None:
-    move = make_move(drop(root))
-    move.destination.write_bytes(BYSTANDER)
-    assert move_file(move, link=make_refusal(errno.EPERM)) == DestinationTaken(move)
+    move = make_move(root, drop(root))
+    (root / move.destination).write_bytes(BYSTANDER)
+    assert move_file(root, move, link=make_refusal(errno.EPERM)) == DestinationTaken(move)
     assert read_files(root) == {"happy/a.jpg": BYSTANDER, "inbox/a.jpg": draw_jpeg()}
 
 
-def test_a_label_folder_that_leads_elsewhere_is_followed(root: Path) -> None:
+def test_a_label_folder_that_leads_elsewhere_is_not_followed(root: Path) -> None:
     (root / "happy").rmdir()
     (root / "disk").mkdir()
     (root / "happy").symlink_to(root / "disk")
-    move = make_move(drop(root))
-    assert move_file(move) == Moved(move)
-    assert read_files(root / "disk") == {"a.jpg": draw_jpeg()}
+    result = move_file(root, make_move(root, drop(root)))
+    assert isinstance(result, MoveHindered)
+    assert "happy is a symbolic link" in result.detail
+    assert "mount" in result.detail
+    assert read_files(root) == {"inbox/a.jpg": draw_jpeg()}
+
+
+def test_a_root_that_is_a_symbolic_link_is_followed(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    link = tmp_path_factory.mktemp("elsewhere") / "photos"
+    link.symlink_to(root)
+    move = make_move(root, drop(root))
+    assert move_file(link, move) == Moved(move)
+    assert read_files(root) == {"happy/a.jpg": draw_jpeg()}
 
 
 def test_a_file_in_the_way_of_a_folder_hinders_and_stays(root: Path) -> None:
-    move = make_move(drop(root, "2024/a.jpg"))
+    move = make_move(root, drop(root, "2024/a.jpg"))
     (root / "happy" / "2024").write_bytes(BYSTANDER)
-    result = move_file(move)
+    result = move_file(root, move)
     assert isinstance(result, MoveHindered)
     assert "ENOTDIR" in result.detail
     assert read_files(root) == {"happy/2024": BYSTANDER, "inbox/2024/a.jpg": draw_jpeg()}
 
 
 def test_a_destination_that_vanishes_before_it_is_compared_was_not_the_photo(root: Path) -> None:
-    move = make_move(drop(root))
-    move.destination.write_bytes(draw_jpeg())
-    operations = separate_mounts()
+    move = make_move(root, drop(root))
+    (root / move.destination).write_bytes(draw_jpeg())
 
-    def rename(source: Path, destination: Path) -> None:
-        destination.unlink()  # after link has reported it, before it is hashed
-        operations["rename_without_replacing"](source, destination)
+    def read_status(entry: Entry) -> os.stat_result:
+        (root / move.destination).unlink(missing_ok=True)  # after link has reported it
+        return FileOperations().read_status(entry)
 
-    result = move_file(move, **operations | {"rename_without_replacing": rename})
-    assert result == DestinationTaken(move)
+    assert move_file(root, move, read_status=read_status) == DestinationTaken(move)
     assert read_files(root) == {"inbox/a.jpg": draw_jpeg()}
 
 
 # What a path holds
 
 
+def read_state(root: Path, path: str) -> PathState:
+    with closing(Tree(root)) as tree:
+        return read_path_state(tree, Path(path))
+
+
 def test_the_state_of_a_path_is_the_identity_and_the_hash_of_its_file(root: Path) -> None:
-    path = drop(root)
-    assert read_path_state(path) == PathState(read_identity(path), hashlib.sha256(draw_jpeg()).hexdigest())
+    identity = read_identity(drop(root))
+    state = read_state(root, "inbox/a.jpg")
+    assert state == PathState(identity, hashlib.sha256(draw_jpeg()).hexdigest())
 
 
 def test_a_path_without_a_regular_file_has_no_state(root: Path) -> None:
     (root / "link").symlink_to(drop(root))
-    for name in ("none.jpg", "inbox", "inbox/a.jpg/below", "link"):
-        assert read_path_state(root / name) == PathState(None, None)
+    os.mkfifo(root / "fifo")
+    for name in ("none.jpg", "inbox", "inbox/a.jpg/below", "link", "fifo"):
+        assert read_state(root, name) == PathState(None, None)
 
 
-def test_a_file_that_vanishes_before_it_is_hashed_has_no_state(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = drop(root)
-
-    def identify_and_unlink(path: Path) -> FileIdentity | None:
-        identity = read_identity(path)
-        path.unlink()
-        return identity
-
-    monkeypatch.setattr(recovery_plan, "identify_path", identify_and_unlink)
-    assert read_path_state(path) == PathState(None, None)
-
-
-# Faults
-
-FAULTS = [errno.ENOSPC, errno.EIO, errno.EROFS]
-LINKED = ("link", "unlink", "sync_folder", "make_folder")
-COPIED = (*LINKED, "fsync", "write")
-
-
-@pytest.mark.parametrize("number", FAULTS, ids=errno.errorcode.get)
-@pytest.mark.parametrize(
-    ("call", "is_copied"), [*((call, False) for call in LINKED), *((call, True) for call in COPIED)]
-)
-def test_a_refused_call_hinders_and_the_same_move_made_again_finishes(
-    root: Path, call: str, is_copied: bool, number: int
-) -> None:
-    operations = separate_mounts() if is_copied else {}
-    move = make_move(drop(root, "2024/a.jpg"))
-    (root / "happy" / "b.jpg").write_bytes(BYSTANDER)
-
-    result = move_file(move, **operations | {call: make_refusal(number)})
-
-    assert isinstance(result, MoveHindered)
-    assert errno.errorcode[number] in result.detail
-    assert draw_jpeg() in read_files(root).values()
-
-    assert move_file(move, **operations) == Moved(move)
-    Mover().discard_copy(move.photo_id, move.destination)
-    assert read_files(root) == {"happy/2024/a.jpg": draw_jpeg(), "happy/b.jpg": BYSTANDER}
-
-
-class FailingOperations:
-    """Operations of which some calls fail.
-
-    `faults` maps the number of a call to an error, and whether it comes after the effect of the call.
-    """
-
-    def __init__(self, base: FileOperations, faults: dict[int, tuple[int, bool]]) -> None:
-        self._base = base
-        self._faults = faults
-        self._count = 0
-
-    def build(self) -> FileOperations:
-        return FileOperations(**{name: self._make_failing(name) for name in CALLS})
-
-    def repair(self) -> None:
-        self._faults = {}
-
-    def _make_failing(self, name: str) -> Callable[..., Any]:
-        real = getattr(self._base, name)
-
-        def call(*arguments: Any) -> Any:
-            self._count += 1
-            number, is_after = self._faults.get(self._count, (0, False))
-            if number and not is_after:
-                raise OSError(number, os.strerror(number))
-            result = real(*arguments)
-            if number:
-                raise OSError(number, os.strerror(number))
-            return result
-
-        return call
-
-
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    faults=st.dictionaries(st.integers(1, 14), st.tuples(st.sampled_from(FAULTS), st.booleans()), max_size=6),
-    method=st.sampled_from(["link", "copy", "rename"]),
-    tries=st.integers(1, 4),
-    is_known=st.booleans(),
-)
-def test_after_any_faults_a_move_finishes_with_the_photo_at_one_place(
-    tmp_path_factory: pytest.TempPathFactory,
-    faults: dict[int, tuple[int, bool]],
-    method: str,
-    tries: int,
-    is_known: bool,
-) -> None:
-    root = tmp_path_factory.mktemp("faults")
-    (root / "happy").mkdir()
-    (root / "happy" / "b.jpg").write_bytes(BYSTANDER)
-    move = make_move(drop(root, "2024/a.jpg"))
-    if not is_known:
-        move = replace(move, identity=None)
-    operations = {"link": {}, "copy": separate_mounts(), "rename": {"link": make_refusal(errno.EPERM)}}[
-        method
-    ]
-    # A rename may take effect and yet fail; without an identity nobody can see that it did.
-    faults = {call: (number, is_after and is_known) for call, (number, is_after) in faults.items()}
-    failing = FailingOperations(replace(FileOperations(), **operations), faults)
-    mover = Mover(failing.build())
-
-    results = [mover.move_all([move])[0] for _ in range(tries)]
-    while isinstance(results[-1], MoveHindered):
-        assert draw_jpeg() in read_files(root).values()
-        failing.repair()
-        results += mover.move_all([move])
-
-    first_success = next(result for result in results if not isinstance(result, MoveHindered))
-    assert first_success == Moved(move)
-    failing.repair()
-    mover.discard_copy(move.photo_id, move.destination)
-    assert read_files(root) == {"happy/2024/a.jpg": draw_jpeg(), "happy/b.jpg": BYSTANDER}
+def test_no_state_is_read_over_a_symbolic_link(root: Path) -> None:
+    drop(root)
+    (root / "elsewhere").symlink_to(root / "inbox")
+    with pytest.raises(OSError, match="elsewhere is a symbolic link"):
+        read_state(root, "elsewhere/a.jpg")

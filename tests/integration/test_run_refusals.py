@@ -27,6 +27,16 @@ def put_a_file_where_a_label_folder_is(home: Home) -> None:
     (home.root / "happy").write_bytes(b"a file")
 
 
+def make_a_link_of_the_label_folder(home: Home) -> None:
+    (home.folder / "disk").mkdir()
+    (home.root / "happy").symlink_to(home.folder / "disk")
+
+
+def make_a_link_of_the_review_folder(home: Home) -> None:
+    (home.folder / "disk").mkdir()
+    (home.root / "review").symlink_to(home.folder / "disk")
+
+
 def put_the_database_below_a_file(home: Home) -> None:
     (home.folder / "file").write_bytes(b"a file")
     home.configure(database={"url": f"sqlite:///{home.folder}/file/moodsort.db"})
@@ -71,6 +81,8 @@ def make_the_bundle_newer(home: Home) -> None:
         (mistype_a_key, 2, "config.toml", "min_confidence"),
         (put_a_file_where_the_inbox_is, 2, "photos/in", "move the file away or change folders.inbox"),
         (put_a_file_where_a_label_folder_is, 1, "photos/happy", "move it away"),
+        (make_a_link_of_the_label_folder, 1, "photos/happy: is a symbolic link", "mount"),
+        (make_a_link_of_the_review_folder, 2, "photos/review: is a symbolic link", "change folders.review"),
         (put_the_database_below_a_file, 2, "moodsort.db", "check its folder"),
         (name_a_folder_as_database, 1, "folder", "check that its folder is there and writable"),
         (name_another_file_as_database, 1, "moodsort.db", "name another file in database.url"),

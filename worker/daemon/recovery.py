@@ -1,7 +1,7 @@
 """Resume what a stopped worker has left, from its rows and the files themselves."""
 
 import logging
-from pathlib import Path
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from worker.config import Config
@@ -9,6 +9,7 @@ from worker.daemon.planner import PendingMove, Photo, name_event
 from worker.daemon.worker import Worker
 from worker.filing import Mover, RecoveryAction, plan_recovery, read_path_state
 from worker.store import Unfinished
+from worker.tree import Tree
 
 if TYPE_CHECKING:
     from worker.store import Store
@@ -19,29 +20,33 @@ logger = logging.getLogger(__name__)
 def recover_unfinished(worker: Worker, store: "Store", mover: Mover, config: Config) -> None:
     """Give the worker every unfinished photo that no other worker has in hand."""
     for row in store.take_unfinished():
-        source = config.root / row.source
         try:
-            _resume(worker, row, source, mover, config)
+            _resume(worker, row, mover, config)
         except OSError as error:
             # Stays as it is, in the inbox and in the log, until a later start can read it.
             fields = {
                 "event": "not_recovered",
                 "photo_id": row.photo_id,
-                "path": source,
+                "path": config.root / row.source,
                 "detail": str(error),
             }
             logger.warning("cannot be read now", extra=fields)
 
 
-def _resume(worker: Worker, row: Unfinished, source: Path, mover: Mover, config: Config) -> None:
-    state = read_path_state(source)
-    photo = Photo(row.photo_id, source, state.identity.size_bytes if state.identity else 0)
-    if row.destination is None:
-        resume = worker.adopt if state.identity else worker.adopt_gone
+def _resume(worker: Worker, row: Unfinished, mover: Mover, config: Config) -> None:
+    copy = None
+    if row.destination is not None:
+        copy = mover.settle_private_names(row.photo_id, row.source, row.destination)
+    with closing(Tree(config.root)) as tree:
+        source = read_path_state(tree, row.source)
+        destination = read_path_state(tree, row.destination) if row.destination is not None else None
+    photo = Photo(
+        row.photo_id, config.root / row.source, source.identity.size_bytes if source.identity else 0
+    )
+    if row.destination is None or destination is None:
+        resume = worker.adopt if source.identity else worker.adopt_gone
         resume(photo)
         return
-    destination = config.root / row.destination
-    mover.discard_copy(row.photo_id, destination)
     log_fields: dict[str, object] = {
         "event": name_event(row.reason),
         "photo_id": row.photo_id,
@@ -49,8 +54,13 @@ def _resume(worker: Worker, row: Unfinished, source: Path, mover: Mover, config:
         "to": row.destination,
         "recovered": True,
     }
-    move = PendingMove(photo, row.folder, destination, state.identity, log_fields)
-    match plan_recovery(row.sha256, state, read_path_state(destination)):
+    move = PendingMove(photo, row.folder, config.root / row.destination, source.identity, log_fields)
+    if copy is not None:
+        # Its source may be gone, and what has come under that name since is another photo.
+        move.identity = source.identity if source.sha256 == row.sha256 else copy
+        worker.adopt_move(move)
+        return
+    match plan_recovery(row.sha256, source, destination):
         case RecoveryAction.PREDICT:
             worker.adopt_changed(photo)
         case RecoveryAction.MOVE:

@@ -54,7 +54,7 @@ class WorkerService:
         while not self._signals.stop_asked:
             try:
                 with (
-                    open_worker(config, self._clock, Mover(), self._is_wanted) as worker,
+                    open_worker(config, self._clock, Mover(config.root), self._is_wanted) as worker,
                     serve_metrics(config.metrics.listen, self._clock.monotonic) as observe,
                 ):
                     config = self._serve(worker, config, observe)

@@ -26,7 +26,7 @@ class SingleRun:
 
     def run(self, report: Callable[[Worker], None]) -> None:
         """File what is there, and call `report` with the worker at the end. Raises MoodsortError."""
-        with open_worker(self._config, self._clock, Mover(), self._is_wanted) as worker:
+        with open_worker(self._config, self._clock, Mover(self._config.root), self._is_wanted) as worker:
             end = LoopEnd.RELOAD
             while end is LoopEnd.RELOAD:  # reading the configuration again is not worth it for what ends soon
                 end = run_worker(

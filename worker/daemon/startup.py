@@ -44,6 +44,7 @@ def open_worker(
     prepare_folders(config, bundle.manifest.classes, bundle.folder)
     with ExitStack() as stack:
         stack.enter_context(hold_locks(config))
+        stack.callback(mover.close)
         # The processes first: they load the bundle while the database is opened.
         pool = stack.enter_context(closing(_start_pool(config, clock)))
         store = stack.enter_context(closing(log_store.open_store(config.database.url, LOCK_SECONDS)))

@@ -16,7 +16,16 @@ from worker.daemon.photos_in_hand import PhotosInHand
 from worker.daemon.planner import PendingMove, Photo, choose_destination, plan_move
 from worker.daemon.presence_check import PresenceCheck
 from worker.fileio import FileIdentity, identify_path
-from worker.filing import DestinationTaken, Move, Moved, MoveHindered, Mover, MoveResult, SourceChanged
+from worker.filing import (
+    DestinationTaken,
+    Move,
+    MoveContinues,
+    Moved,
+    MoveHindered,
+    Mover,
+    MoveResult,
+    SourceChanged,
+)
 from worker.inbox import Inbox, SettledFile
 from worker.pool.pool import Pool, compute_share
 from worker.pool.prediction_task import PhotoResult
@@ -291,7 +300,12 @@ class Worker:
         if not due:
             return
         moves = [
-            Move(photo_id, move.photo.source, move.destination, move.identity)
+            Move(
+                photo_id,
+                self._make_relative(move.photo.source),
+                self._make_relative(move.destination),
+                move.identity,
+            )
             for photo_id, move in due.items()
         ]
         for result in self._mover.move_all(moves):
@@ -303,6 +317,8 @@ class Worker:
                 self._first_arrival_at = self._first_arrival_at if self._photos.arrivals else now
                 move.arrived = identify_path(move.destination)
                 self._photos.arrivals.append(move)
+            case MoveContinues():
+                self._photos.moves.append(move)
             case DestinationTaken():
                 reserved = self._photos.list_reserved()
                 move.destination = choose_destination(move.photo, move.folder, self._config, reserved)

@@ -1,11 +1,12 @@
 """Move photos to their destinations, and plan how to finish moves that a crash has interrupted."""
 
-from worker.filing.mover import (
+from worker.filing.mover import Mover
+from worker.filing.moves import (
     DestinationTaken,
     Move,
+    MoveContinues,
     Moved,
     MoveHindered,
-    Mover,
     MoveResult,
     SourceChanged,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "DestinationTaken",
     "FileOperations",
     "Move",
+    "MoveContinues",
     "MoveHindered",
     "MoveResult",
     "Moved",

@@ -6,6 +6,7 @@ from pathlib import Path
 from worker.config import Config
 from worker.errors import BundleError, ConfigError
 from worker.paths import format_path
+from worker.tree import LINK_REMEDY, find_link
 
 
 def prepare_folders(config: Config, classes: Collection[str], bundle: Path) -> None:
@@ -23,15 +24,20 @@ def check_folders(config: Config, classes: Collection[str], bundle: Path) -> Non
     """Check that photos can be told apart by their folders; make none.
 
     `bundle` is the folder of the bundle that has these classes. Raises ConfigError where inbox, review or
-    quarantine has the name of a class, and BundleError where a label folder is a file.
+    quarantine has the name of a class or is a symbolic link, and BundleError where a label folder is a link
+    or a file.
     """
     for key, name in _name_folders(config).items():
         if Path(name).parts[0] in classes:
             raise ConfigError(
                 f"folders.{key} is {name!r}, but {format_path(bundle)} has a class of that name; rename it"
             )
+        if link := find_link(config.root, config.root / name):
+            raise ConfigError(f"{_describe_link(link)} or change folders.{key}")
     for label in classes:
         folder = config.root / label
+        if folder.is_symlink():
+            raise BundleError(_describe_link(folder))
         if folder.exists() and not folder.is_dir():
             raise BundleError(
                 f"{format_path(folder)}: is a file, but has to be the folder of a label; move it away"
@@ -41,6 +47,10 @@ def check_folders(config: Config, classes: Collection[str], bundle: Path) -> Non
 def _name_folders(config: Config) -> dict[str, str]:
     folders = config.folders
     return {"inbox": folders.inbox, "review": folders.review, "quarantine": folders.quarantine}
+
+
+def _describe_link(link: Path) -> str:
+    return f"{format_path(link)}: is a symbolic link, which is not followed; {LINK_REMEDY}"
 
 
 def _make_folder(folder: Path, key: str) -> None:

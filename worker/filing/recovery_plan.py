@@ -1,10 +1,13 @@
 """Work out what a stopped worker had done with a photo, from its row and the two paths."""
 
+import os
+import stat
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from worker.fileio import FileIdentity, hash_file, identify_path
+from worker.fileio import FileIdentity, hash_descriptor, identify_file
+from worker.tree import Entry, Tree
 
 
 class RecoveryAction(Enum):
@@ -24,15 +27,28 @@ class PathState:
     sha256: str | None
 
 
-def read_path_state(path: Path) -> PathState:
-    """Read what is at a path. Raises OSError where a file is there but cannot be read."""
-    identity = identify_path(path)
-    if identity is None:
+def read_path_state(tree: Tree, path: Path) -> PathState:
+    """Read what is at a path below the root of a tree.
+
+    Raises OSError where a file is there but cannot be read, and where the path leads over a symbolic link.
+    """
+    try:
+        entry = tree.find_entry(path)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        if not stat.S_ISREG(_read_mode(entry)):
+            return PathState(None, None)
+        descriptor = os.open(entry.name, flags, dir_fd=entry.folder.descriptor)
+    except (FileNotFoundError, NotADirectoryError):
         return PathState(None, None)
     try:
-        return PathState(identity, hash_file(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return PathState(None, None)  # it vanished in between
+        identity = identify_file(os.fstat(descriptor))
+        return PathState(identity, hash_descriptor(descriptor) if identity else None)
+    finally:
+        os.close(descriptor)
+
+
+def _read_mode(entry: Entry) -> int:
+    return os.stat(entry.name, dir_fd=entry.folder.descriptor, follow_symlinks=False).st_mode
 
 
 def plan_recovery(decided_sha256: str | None, source: PathState, destination: PathState) -> RecoveryAction:

@@ -10,6 +10,7 @@ from worker.ops.doctor.folders import (
     check_labels,
     check_moves,
     check_space,
+    check_symbolic_links,
     list_folders,
 )
 from worker.ops.doctor.model import check_bundle, check_images, read_classes
@@ -33,6 +34,7 @@ def examine(config: Config, config_file: Path | None) -> Iterator[CheckResult]:
         writable_folders["the database's folder"] = database_folder
     yield from check_worker(config)
     yield from check_folders(writable_folders, config_file)
+    yield from check_symbolic_links(photo_folders, config.root)
     if classes:
         yield from check_labels(config.folders, classes)
     yield from check_moves(photo_folders, config.inbox_folder)

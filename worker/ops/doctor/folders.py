@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from worker.config import Config, Folders
 from worker.filing.operations import FileOperations
 from worker.ops.doctor.result import CheckResult, CheckState, report_ok
 from worker.paths import format_path
+from worker.tree import LINK_REMEDY, Entry, Tree, find_link
 
 _GIB = 2**30
 
@@ -151,6 +153,15 @@ def check_moves(
         yield from _check_links(folder, operations or FileOperations())
 
 
+def check_symbolic_links(folders: Mapping[str, Path], root: Path) -> Iterator[CheckResult]:
+    """Check that no folder is reached over a symbolic link: below the root none is followed."""
+    links = {name: find_link(root, folder) for name, folder in folders.items()}
+    for name, link in links.items():
+        if link is not None:
+            sentence = f"{name}: {format_path(link)} is a symbolic link, which is not followed"
+            yield CheckResult("folders", CheckState.FAIL, sentence, LINK_REMEDY)
+
+
 def check_space(
     folders: Mapping[str, Path], measure: Callable[[Path], Space] = measure_space
 ) -> Iterator[CheckResult]:
@@ -212,17 +223,16 @@ def _find_foreign_remedy(
 def _check_links(folder: Path, operations: FileOperations) -> Iterator[CheckResult]:
     """Try a hard link, then the rename that is used without it."""
     try:
-        with _make_trial_folder(folder) as trial:
-            first, second = Path(trial, "first"), Path(trial, "second")
-            first.touch()
-            yield _try_link_or_rename(folder, first, second, operations)
+        with _make_trial_folder(folder) as trial, closing(Tree(Path(trial))) as tree:
+            yield _try_link_or_rename(folder, tree, operations)
     except OSError:
         return  # `check_folders` reports it
 
 
-def _try_link_or_rename(folder: Path, first: Path, second: Path, operations: FileOperations) -> CheckResult:
+def _try_link_or_rename(folder: Path, trial: Tree, operations: FileOperations) -> CheckResult:
+    first, second = trial.find_entry(Path("first")), trial.find_entry(Path("second"))
     try:
-        operations.link(first, second)
+        _make_and_link(first, second, operations)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             return CheckResult(
@@ -240,6 +250,14 @@ def _try_link_or_rename(folder: Path, first: Path, second: Path, operations: Fil
             "put root on another file system (ext4, xfs, btrfs)",
         )
     return report_ok("links", f"{format_path(folder)}: no hard links here; renameat2 works instead")
+
+
+def _make_and_link(first: Entry, second: Entry, operations: FileOperations) -> None:
+    descriptor = operations.open_file(first, os.O_WRONLY | os.O_CREAT)
+    try:
+        operations.link(first, descriptor, second)
+    finally:
+        os.close(descriptor)
 
 
 def _make_trial_folder(folder: Path) -> TemporaryDirectory[str]:

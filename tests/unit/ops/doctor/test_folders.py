@@ -9,7 +9,14 @@ import pytest
 
 from worker.config import Folders
 from worker.filing.operations import FileOperations
-from worker.ops.doctor.folders import Space, check_folders, check_labels, check_moves, check_space
+from worker.ops.doctor.folders import (
+    Space,
+    check_folders,
+    check_labels,
+    check_moves,
+    check_space,
+    check_symbolic_links,
+)
 from worker.ops.doctor.result import CheckResult, CheckState
 
 GIB = 2**30
@@ -156,6 +163,17 @@ def test_a_file_system_that_can_neither_link_nor_rename_safely_fails(root: Path)
 def test_a_disk_with_an_error_is_not_taken_for_one_without_links(root: Path) -> None:
     *_, result = check_moves({"root": root}, root / "inbox", FileOperations(link=make_failing(errno.EIO)))
     assert (result.state, result.found) == (CheckState.FAIL, f"{root}: {os.strerror(errno.EIO)}")
+
+
+def test_a_folder_that_is_a_symbolic_link_fails_with_its_remedy(root: Path) -> None:
+    (root / "happy").symlink_to(root / "inbox")
+    folders = {"root": root, "inbox": root / "inbox", "happy": root / "happy", "sad": root / "sad"}
+    (result,) = check_symbolic_links(folders, root)
+    assert (result.state, result.found) == (
+        CheckState.FAIL,
+        f"happy: {root}/happy is a symbolic link, which is not followed",
+    )
+    assert "mount" in result.remedy
 
 
 @pytest.mark.parametrize(

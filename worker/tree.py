@@ -88,7 +88,8 @@ class Tree:
         """Open the root, which may be a symbolic link. Raises OSError."""
         flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
         self._open_below = open_below
-        self._folders: OrderedDict[Path, Folder] = OrderedDict()
+        # By text: Path takes several times as long to hash, and this is asked for at each call.
+        self._folders: OrderedDict[str, Folder] = OrderedDict()
         self._root = os.open(root, flags)
 
     def close(self) -> None:
@@ -100,19 +101,23 @@ class Tree:
 
     def open_folder(self, path: Path) -> Folder:
         """Return a folder, which stays open while no more than a few others are asked for. Raises OSError."""
+        return self._open(str(path))
+
+    def find_entry(self, path: Path) -> Entry:
+        """Return the entry of a path in its folder; use it before others are asked for. Raises OSError."""
+        folder, name = os.path.split(str(path))
+        return Entry(self._open(folder or os.curdir), name)
+
+    def _open(self, path: str) -> Folder:
         if folder := self._folders.get(path):
             self._folders.move_to_end(path)
             return folder
-        folder = Folder(path, self._open_below(self._root, path))
+        folder = Folder(Path(path), self._open_below(self._root, Path(path)))
         self._folders[path] = folder
         if len(self._folders) > _MAX_OPEN:
             _, oldest = self._folders.popitem(last=False)
             os.close(oldest.descriptor)
         return folder
-
-    def find_entry(self, path: Path) -> Entry:
-        """Return the entry of a path in its folder; use it before others are asked for. Raises OSError."""
-        return Entry(self.open_folder(path.parent), path.name)
 
 
 def _open_below(root: int, path: Path) -> int:

@@ -39,7 +39,7 @@ class Progress:
     @property
     def is_renamed(self) -> bool:
         """Whether the file itself goes to its destination, for want of links."""
-        return self.hidden == self.move.leaving
+        return self.hidden is not None and self.hidden == self.move.leaving
 
 
 class MoveBatch:
@@ -252,30 +252,30 @@ class MoveBatch:
         """
         if progress.source is None:
             return progress
-        move = progress.move
+        move, leaving = progress.move, progress.move.leaving
         if not progress.is_leaving:
-            self._hide_source(move)
-        status = self._files.read_status(move.leaving)
+            self._hide_source(move.source, leaving)
+        status = self._files.read_status(leaving)
         if status is not None and _is_source(progress, status):
             if not progress.is_renamed:
-                self._files.remove(move.leaving)
+                self._files.remove(leaving)
             return progress
         if status is not None:
-            self._files.reveal_beside(move.leaving, move.source, status)
+            self._files.reveal_beside(leaving, move.source, status)
         if progress.is_renamed:
             raise SourceDiffers
         return progress
 
-    def _hide_source(self, move: Move) -> None:
+    def _hide_source(self, source: Path, leaving: Path) -> None:
         try:
-            self._files.hide(move.source, move.leaving)
+            self._files.hide(source, leaving)
         except (FileNotFoundError, NotADirectoryError):
             return  # it has gone by itself, or a network file system has lost the answer
         except FileExistsError:
             # Left by a log that was begun anew and gives out the same ids: some other photo.
-            if (status := self._files.read_status(move.leaving)) is not None:
-                self._files.reveal_beside(move.leaving, move.source, status)
-            self._files.hide(move.source, move.leaving)
+            if (status := self._files.read_status(leaving)) is not None:
+                self._files.reveal_beside(leaving, source, status)
+            self._files.hide(source, leaving)
 
     # A hidden file gets its name.
 

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from worker.fileio import rename_without_replacing, sync_descriptor
@@ -22,12 +23,17 @@ def _read_status(entry: Entry) -> os.stat_result:
 
 
 def _link(source: Entry, descriptor: int, destination: Entry) -> None:
-    if not Path(_DESCRIPTORS).exists():
+    if not _has_descriptor_links():
         _link_by_name(source, descriptor, destination)
         return
     # Not by the name, which may be another file's by now. Of the two ways in open(2) this one needs no
     # capability before Linux 6.10.
     os.link(f"{_DESCRIPTORS}/{descriptor}", destination.name, dst_dir_fd=destination.folder.descriptor)
+
+
+@cache
+def _has_descriptor_links() -> bool:
+    return Path(_DESCRIPTORS).exists()
 
 
 def _link_by_name(source: Entry, descriptor: int, destination: Entry) -> None:

@@ -8,9 +8,6 @@ from worker.daemon.planner import PendingMove, Photo, PlannedResult
 
 _STUCK_TRIES = 3
 
-_MAX_MOVED_BYTES = 1 << 28
-"""How much is moved in one turn: between file systems it is copied, and signals wait for the turn's end."""
-
 
 @dataclass(slots=True)
 class PhotosInHand:
@@ -69,14 +66,8 @@ class PhotosInHand:
             self.predicting[photo.photo_id] = photo
 
     def take_due_moves(self, now: float) -> dict[int, PendingMove]:
-        """Remove and return the moves that are due, by photo id, as many as one turn should make."""
-        due: dict[int, PendingMove] = {}
-        size_bytes = 0
-        for move in self.moves:
-            # Compared before this one is added, so that a photo larger than the limit is moved as well.
-            if move.photo.not_before <= now and size_bytes < _MAX_MOVED_BYTES:
-                due[move.photo.photo_id] = move
-                size_bytes += move.photo.size_bytes
+        """Remove and return the moves that are due, by photo id."""
+        due = {move.photo.photo_id: move for move in self.moves if move.photo.not_before <= now}
         self.moves = [move for move in self.moves if move.photo.photo_id not in due]
         return due
 

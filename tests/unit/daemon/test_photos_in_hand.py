@@ -5,8 +5,6 @@ from pathlib import Path
 from worker.daemon.photos_in_hand import PhotosInHand
 from worker.daemon.planner import PendingMove, Photo
 
-MIB = 2**20
-
 
 def make_photo(photo_id: int, size_bytes: int = 1, not_before: float = 0.0, tries: int = 0) -> Photo:
     return Photo(photo_id, Path(f"/photos/inbox/{photo_id}.jpg"), size_bytes, not_before, tries)
@@ -34,18 +32,12 @@ def test_a_photo_that_backs_off_is_not_due_before_its_time() -> None:
     assert photos.count_fresh() == 1
 
 
-def test_a_turn_moves_256_mib_at_most_and_the_rest_waits() -> None:
+def test_a_move_that_backs_off_is_not_due_before_its_time() -> None:
     photos = PhotosInHand()
-    photos.moves += [make_move(make_photo(photo_id, size_bytes=128 * MIB)) for photo_id in range(3)]
-    assert list(photos.take_due_moves(0.0)) == [0, 1]
-    assert list(photos.take_due_moves(0.0)) == [2]
+    photos.moves += [make_move(make_photo(1, not_before=10.0, tries=1)), make_move(make_photo(2))]
+    assert list(photos.take_due_moves(9.0)) == [2]
+    assert list(photos.take_due_moves(10.0)) == [1]
     assert photos.moves == []
-
-
-def test_a_photo_larger_than_a_turn_is_moved_all_the_same() -> None:
-    photos = PhotosInHand()
-    photos.moves.append(make_move(make_photo(1, size_bytes=1024 * MIB)))
-    assert list(photos.take_due_moves(0.0)) == [1]
 
 
 def test_photos_are_stuck_once_each_has_been_hindered_three_times() -> None:

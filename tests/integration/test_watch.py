@@ -1,5 +1,6 @@
 """The inbox on a real folder: its events, which files are settled, and which are left alone."""
 
+import errno
 import fcntl
 import logging
 import os
@@ -11,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,9 @@ from worker.fileio import Wakeup, identify_file
 from worker.inbox import Inbox
 from worker.inbox.candidates import Inspection, Writer
 from worker.inbox.inbox import CHECK_SECONDS
-from worker.inbox.scanner import inspect_file
-from worker.inbox.watcher import Watcher, _EventHandler
+from worker.inbox.scanner import inspect_file, scan_folder
+from worker.inbox.watcher import Event, Watcher, _EventHandler
+from worker.tree import Tree
 
 PHOTO = draw_jpeg()
 PATIENCE_SECONDS = scale(20.0)
@@ -193,12 +196,12 @@ def test_the_polling_observer_reports_a_new_file(folder: Path) -> None:
         frozen.inbox.close()
 
 
-def test_an_inbox_that_is_a_symbolic_link_is_watched_where_it_leads(tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    (tmp_path / "inbox").symlink_to(tmp_path / "disk")
-    frozen = FrozenInbox(tmp_path / "inbox")
+def test_an_inbox_below_a_symbolic_link_is_watched_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "inbox").mkdir(parents=True)
+    (tmp_path / "photos").symlink_to(tmp_path / "disk")
+    frozen = FrozenInbox(tmp_path / "photos" / "inbox")
     try:
-        (tmp_path / "disk" / "a.jpg").write_bytes(PHOTO)
+        (tmp_path / "disk" / "inbox" / "a.jpg").write_bytes(PHOTO)
         assert frozen.wait_for("a.jpg") == {"a.jpg"}
     finally:
         frozen.inbox.close()
@@ -269,8 +272,8 @@ def test_a_whole_photo_lies_still_first_where_the_kernel_does_not_know_every_wri
 def test_a_photo_that_is_written_again_while_it_is_inspected_is_not_settled(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write_meanwhile(path: Path) -> bool:
-        path.write_bytes(PHOTO[:100])
+    def write_meanwhile(_: Tree, path: Path) -> bool:
+        (folder / path).write_bytes(PHOTO[:100])
         return True
 
     frozen = open_filled(folder, {"a.jpg": PHOTO})
@@ -375,9 +378,10 @@ def test_an_inspection_never_waits_and_never_fails(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "file").write_bytes(PHOTO)
     nothing = Inspection(None, Writer.UNKNOWN)
-    for path in ("fifo", "loop", "loop/a.jpg", "file/a.jpg", "none", "n" * 300, "."):
-        assert inspect_file(tmp_path / path) == nothing
-    assert inspect_file(tmp_path / "file").identity == identify_file((tmp_path / "file").lstat())
+    with closing(Tree(tmp_path)) as tree:
+        for path in ("fifo", "loop", "loop/a.jpg", "file/a.jpg", "none", "n" * 300, "."):
+            assert inspect_file(tree, Path(path)) == nothing
+        assert inspect_file(tree, Path("file")).identity == identify_file((tmp_path / "file").lstat())
 
 
 def test_a_file_that_another_program_has_leased_for_writing_has_a_writer(tmp_path: Path) -> None:
@@ -385,11 +389,55 @@ def test_a_file_that_another_program_has_leased_for_writing_has_a_writer(tmp_pat
     path.write_bytes(PHOTO)
     handler = signal.signal(signal.SIGIO, signal.SIG_IGN)  # by which the kernel warns the holder
     try:
-        with path.open("r+b") as leased:
+        with path.open("r+b") as leased, closing(Tree(tmp_path)) as tree:
             fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-            assert inspect_file(path).writer is Writer.PRESENT
+            assert inspect_file(tree, Path("a.jpg")).writer is Writer.PRESENT
     finally:
         signal.signal(signal.SIGIO, handler)
+
+
+def test_a_folder_that_is_swapped_for_a_symbolic_link_after_its_event_is_not_scanned(
+    frozen: FrozenInbox, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "a.jpg").write_bytes(PHOTO)
+    (frozen.folder / "album").symlink_to(outside)
+    frozen.inbox._handle_event(Event(frozen.folder / "album", None), frozen.now)
+    assert frozen.inbox.candidate_count == 0
+
+
+def test_a_folder_that_is_swapped_for_a_symbolic_link_after_its_scan_is_not_read(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (folder / "album").mkdir()
+    frozen = open_filled(folder, {"album/a.jpg": PHOTO})
+    try:
+        (folder / "album").rename(outside / "album")
+        (folder / "album").symlink_to(outside / "album")
+        frozen.now += 1000.0
+        assert frozen.take_settled() == set()
+    finally:
+        frozen.inbox.close()
+
+
+def test_private_names_are_ignored_whatever_is_configured(folder: Path) -> None:
+    frozen = open_filled(folder, {".moodsort-1.leaving": PHOTO, ".hidden.jpg": PHOTO}, ignore=())
+    try:
+        assert frozen.take_settled() == {".hidden.jpg"}
+    finally:
+        frozen.inbox.close()
+
+
+def test_a_folder_that_cannot_be_read_is_named_with_its_cause(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "scandir", refuse)  # permissions do not stop root
+    entries = list(scan_folder(folder, recursive=True, is_ignored=lambda _: False))
+    assert entries == [(folder, "folder that cannot be read (Permission denied)")]
 
 
 def test_many_links_are_one_line_with_their_number(

@@ -1,6 +1,7 @@
 """Say what a run would do with the inbox, without moving, recording, making or locking anything."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from worker.inference.prediction import Prediction
 from worker.pool.batch import run_batch
 from worker.pool.prediction_task import PredictionTask
 from worker.pool.protocol import Delayed, Gone
+from worker.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,17 @@ def _leave(path: Path, config: Config, detail: str) -> Proposal:
     return Proposal(path.relative_to(config.root), None, None, None, detail)
 
 
+def _has_writer(tree: Tree, path: Path) -> bool:
+    return inspect_file(tree, path).writer is Writer.PRESENT
+
+
 def _list_files(config: Config) -> tuple[list[Path], list[Path]]:
     """List the files of the inbox: those that are whole, and those that a program is writing."""
     is_ignored = make_ignore_test(config.inbox.ignore)
     entries = scan_folder(config.inbox_folder, recursive=config.inbox.recursive, is_ignored=is_ignored)
     files = sorted(path for path, kind in entries if kind is None)
-    with ignore_lease_breaks():
-        growing_files = [path for path in files if inspect_file(path).writer is Writer.PRESENT]
+    if not files:
+        return [], []
+    with ignore_lease_breaks(), closing(Tree(config.root)) as tree:
+        growing_files = [path for path in files if _has_writer(tree, path.relative_to(config.root))]
     return [path for path in files if path not in growing_files], growing_files

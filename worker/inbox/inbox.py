@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from worker.inbox.scanner import (
     make_companion_test,
     make_ignore_test,
     name_kind,
+    name_unreadable,
+    read_status,
     scan_folder,
 )
 from worker.inbox.watcher import Event, Watcher
 from worker.mounts import is_on_network
+from worker.tree import Tree
 
 logger = logging.getLogger(__name__)
 
@@ -119,24 +123,33 @@ class Inbox:
 
     def _inspect_due(self, now: float, limit: int) -> list[SettledFile]:
         settled_files: list[SettledFile] = []
-        for path, due in list(self._due.items()):
-            if len(settled_files) >= limit:
-                break
-            if due <= now and (settled_file := self._inspect(path, now)):
-                settled_files.append(settled_file)
+        paths = [path for path, due in self._due.items() if due <= now]
+        if not paths or limit <= 0:
+            return settled_files
+        try:
+            tree = Tree(self._folder)
+        except OSError:  # `_check` reports an inbox that is gone
+            self._due.update(dict.fromkeys(paths, now + self._config.settle_seconds))
+            return settled_files
+        with closing(tree):
+            for path in paths:
+                if len(settled_files) >= limit:
+                    break
+                if settled_file := self._inspect(tree, path, now):
+                    settled_files.append(settled_file)
         return settled_files
 
-    def _inspect(self, path: Path, now: float) -> SettledFile | None:
-        inspection = inspect_file(path)
+    def _inspect(self, tree: Tree, path: Path, now: float) -> SettledFile | None:
+        inspection = inspect_file(tree, path.relative_to(self._folder))
         if inspection.identity is None:
             self._forget(path)
-            self._report_kind(path)
+            self._report_kind(tree, path)
             return None
         previous = self._candidates[path]
         candidate = observe_candidate(previous, previous.hint, inspection, now)
         is_due = is_settled(candidate, inspection, now, self._wall(), self._config.settle_seconds)
         # Asked last: the file has to be read for it.
-        if not is_due and not self._is_whole(path, inspection):
+        if not is_due and not self._is_whole(tree, path, inspection):
             self._candidates[path] = candidate
             has_writer = inspection.writer is Writer.PRESENT
             pause = _WRITER_SECONDS if has_writer else self._config.settle_seconds
@@ -148,13 +161,14 @@ class Inbox:
         self.hold(path)
         return SettledFile(path, inspection.identity)
 
-    def _is_whole(self, path: Path, inspection: Inspection) -> bool:
+    def _is_whole(self, tree: Tree, path: Path, inspection: Inspection) -> bool:
         """Tell whether a file ends where its container says, and nobody is writing it: it need not wait."""
         # The kernel knows the writers of this machine alone.
         if self._is_on_network or inspection.writer is not Writer.NONE:
             return False
         # Inspected again: a program may have begun to write it after the first inspection.
-        return is_whole_file(path) and inspect_file(path) == inspection
+        relative = path.relative_to(self._folder)
+        return is_whole_file(tree, relative) and inspect_file(tree, relative) == inspection
 
     def _forget(self, path: Path) -> None:
         self._candidates.pop(path, None)
@@ -199,7 +213,13 @@ class Inbox:
     def _scan_folder(self, folder: Path, now: float) -> dict[Path, str]:
         """Add the files of a folder to the candidates; log and return what is left alone, by its kind."""
         kinds: dict[Path, str] = {}
-        for path, kind in scan_folder(folder, recursive=self._config.recursive, is_ignored=self._is_ignored):
+        entries = scan_folder(
+            self._folder,
+            recursive=self._config.recursive,
+            is_ignored=self._is_ignored,
+            below=folder.relative_to(self._folder),
+        )
+        for path, kind in entries:
             if kind is not None:
                 kinds[path] = kind
             elif self._is_companion(path.name):
@@ -210,11 +230,13 @@ class Inbox:
         self._leave_alone(kinds)
         return kinds
 
-    def _report_kind(self, path: Path) -> None:
+    def _report_kind(self, tree: Tree, path: Path) -> None:
         try:
-            kind = name_kind(path.lstat().st_mode)
-        except OSError:
+            kind = name_kind(read_status(tree, path.relative_to(self._folder)).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
             return
+        except OSError as error:
+            kind = name_unreadable("file", error)
         if kind is not None:
             self._leave_alone({path: kind})
 

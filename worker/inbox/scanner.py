@@ -8,11 +8,16 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 from worker.fileio import identify_file
 from worker.inbox.candidates import Inspection, Writer
 from worker.inbox.container import is_complete
+from worker.paths import PRIVATE_PREFIX
+from worker.tree import Tree
+
+_HERE = Path()
 
 ScanEntry = tuple[Path, str | None]
 """A path and what it is, None for a regular file."""
@@ -27,16 +32,16 @@ _KINDS = (
 )
 
 
-def inspect_file(path: Path) -> Inspection:
-    """Inspect a path without following, opening or waiting for anything but a regular file."""
+def inspect_file(tree: Tree, path: Path) -> Inspection:
+    """Inspect a path below the inbox; follow, open and wait for nothing but a regular file."""
     try:
-        identity = identify_file(path.lstat())
+        identity = identify_file(read_status(tree, path))
     except OSError:
         return Inspection(None, Writer.UNKNOWN)
     if identity is None:
         return Inspection(None, Writer.UNKNOWN)
     try:
-        descriptor = _open_file(path)
+        descriptor = _open_file(tree, path)
     except (FileNotFoundError, NotADirectoryError):
         return Inspection(None, Writer.UNKNOWN)
     except BlockingIOError:  # a lease for writing is held on it (open(2), EWOULDBLOCK)
@@ -51,10 +56,10 @@ def inspect_file(path: Path) -> Inspection:
         os.close(descriptor)
 
 
-def is_whole_file(path: Path) -> bool:
+def is_whole_file(tree: Tree, path: Path) -> bool:
     """Tell whether the file at a path ends where its container says; False where it cannot be read."""
     try:
-        descriptor = _open_file(path)
+        descriptor = _open_file(tree, path)
     except OSError:
         return False
     try:
@@ -66,9 +71,17 @@ def is_whole_file(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _open_file(path: Path) -> int:
-    # Since lstat() the path may have become a link, a FIFO without a writer, or a terminal.
-    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+def read_status(tree: Tree, path: Path) -> os.stat_result:
+    """Return the status of whatever is at a path, a symbolic link itself too. Raises OSError."""
+    entry = tree.find_entry(path)
+    return os.stat(entry.name, dir_fd=entry.folder.descriptor, follow_symlinks=False)
+
+
+def _open_file(tree: Tree, path: Path) -> int:
+    entry = tree.find_entry(path)
+    # Since its status was read the path may have become a link, a FIFO without a writer, or a terminal.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    return os.open(entry.name, flags, dir_fd=entry.folder.descriptor)
 
 
 def find_writer(descriptor: int) -> Writer:
@@ -89,8 +102,11 @@ def find_writer(descriptor: int) -> Writer:
 
 
 def make_ignore_test(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Return a function that tells whether a name matches one of the glob patterns of `inbox.ignore`."""
-    return _make_name_test(patterns, re.NOFLAG)
+    """Return a function that tells whether a name matches one of the glob patterns of `inbox.ignore`.
+
+    Private names of the worker's own are ignored whatever the patterns say.
+    """
+    return _make_name_test([f"{PRIVATE_PREFIX}*", *patterns], re.NOFLAG)
 
 
 def make_companion_test(patterns: Sequence[str]) -> Callable[[str], bool]:
@@ -104,34 +120,57 @@ def _make_name_test(patterns: Sequence[str], flags: re.RegexFlag) -> Callable[[s
     return lambda name: expression.match(name) is not None
 
 
-def scan_folder(folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool]) -> Iterator[ScanEntry]:
-    """Walk a folder and yield its entries.
+def scan_folder(
+    folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool], below: Path = _HERE
+) -> Iterator[ScanEntry]:
+    """Walk a folder, or only what is below one of its own, and yield its entries.
 
-    Symbolic links are never followed. Folders are yielded only where their name is that of a picture.
-    Whatever vanishes or cannot be read on the way is skipped.
+    The folder may be a symbolic link; below it none is followed. Folders are yielded only where their name is
+    that of a picture, or where they cannot be read. Whatever vanishes on the way is skipped.
     """
-    folders = [folder]  # not by recursion: folders may be nested deeper than Python's stack
-    while folders:
-        for entry in _list_entries(folders.pop()):
-            if is_ignored(entry.name):
-                continue
-            path = Path(entry.path)
-            try:
-                kind = _read_kind(entry)
-            except OSError:
-                continue
-            if kind != "folder" or is_picture_name(entry.name):
-                yield path, kind
-            if kind == "folder" and recursive:
-                folders.append(path)
-
-
-def _list_entries(folder: Path) -> "list[os.DirEntry[str]]":
     try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError:
-        return []
+        tree = Tree(folder)
+    except OSError as error:
+        yield from _explain_error(folder, error)
+        return
+    with closing(tree):
+        folders = [below]  # not by recursion: folders may be nested deeper than Python's stack
+        while folders:
+            path = folders.pop()
+            absolute = folder / path
+            try:
+                entries = _list_entries(tree, path, is_ignored)
+            except OSError as error:
+                yield from _explain_error(absolute, error)
+                continue
+            for name, kind in entries:
+                if kind != "folder" or is_picture_name(name):
+                    yield absolute / name, kind
+                if kind == "folder" and recursive:
+                    folders.append(path / name)
+
+
+def _list_entries(
+    tree: Tree, folder: Path, is_ignored: Callable[[str], bool]
+) -> list[tuple[str, str | None]]:
+    kinds: list[tuple[str, str | None]] = []
+    with os.scandir(tree.open_folder(folder).descriptor) as entries:
+        for entry in entries:
+            if not is_ignored(entry.name):
+                with suppress(FileNotFoundError):
+                    kinds.append((entry.name, _read_kind(entry)))
+    return kinds
+
+
+def _explain_error(folder: Path, error: OSError) -> Iterator[ScanEntry]:
+    # A folder that was swapped for a symbolic link is reported as that by the scan of the folder above.
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        yield folder, name_unreadable("folder", error)
+
+
+def name_unreadable(kind: str, error: OSError) -> str:
+    """Name the kind of what the system does not let be read."""
+    return f"{kind} that cannot be read ({error.strerror})"
 
 
 def name_kind(mode: int) -> str | None:

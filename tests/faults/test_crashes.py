@@ -173,6 +173,19 @@ def test_a_real_worker_process_finishes_what_a_killed_one_left(home: Home) -> No
     home.check_promises()
 
 
+def test_a_photo_that_was_leaving_when_the_log_was_lost_is_filed_all_the_same(
+    home: Home, workers: WorkerProcesses
+) -> None:
+    home.drop("trip/a.jpg", draw_jpeg(1))
+    assert workers.crash(home, "after hide", file_system="without links") == KILLED
+    for file in home.folder.glob("moodsort.db*"):
+        file.unlink()
+    workers.finish(home)
+    (row,) = home.read_rows()
+    assert row.source == Path("inbox/trip/moodsort-1")
+    assert list(home.read_files().values()) == [draw_jpeg(1)]
+
+
 def test_a_new_file_with_the_name_of_one_in_hand_gets_its_own_row(
     home: Home, workers: WorkerProcesses
 ) -> None:

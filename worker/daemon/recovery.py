@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from worker.config import Config
 from worker.daemon.planner import PendingMove, Photo, name_event
 from worker.daemon.worker import Worker
-from worker.filing import Mover, RecoveryAction, plan_recovery, read_path_state
+from worker.filing import Mover, RecoveryAction, parse_leaving, plan_recovery, read_path_state
+from worker.inbox.scanner import scan_folder
 from worker.store import Unfinished
 from worker.tree import Tree
 
@@ -19,7 +20,8 @@ logger = logging.getLogger(__name__)
 
 def recover_unfinished(worker: Worker, store: "Store", mover: Mover, config: Config) -> None:
     """Give the worker every unfinished photo that no other worker has in hand."""
-    for row in store.take_unfinished():
+    rows = store.take_unfinished()
+    for row in rows:
         try:
             _resume(worker, row, mover, config)
         except OSError as error:
@@ -31,6 +33,24 @@ def recover_unfinished(worker: Worker, store: "Store", mover: Mover, config: Con
                 "detail": str(error),
             }
             logger.warning("cannot be read now", extra=fields)
+    # Where others share the inbox, one of them may be at work on what looks like a stray.
+    if not store.shares_inbox:
+        _return_strays(mover, config, {row.photo_id for row in rows})
+
+
+def _return_strays(mover: Mover, config: Config, unfinished_ids: set[int]) -> None:
+    """Give visible names to files that were leaving the inbox when their row was lost, with its database."""
+    entries = scan_folder(config.inbox_folder, recursive=True, is_ignored=lambda _: False)
+    leaving = [(path, parse_leaving(path.name)) for path, kind in entries if kind is None]
+    for path, photo_id in leaving:
+        if photo_id is None or photo_id in unfinished_ids:
+            continue
+        try:
+            mover.return_stray(path.relative_to(config.root), photo_id)
+            logger.warning("put back under a new name", extra={"event": "put_back", "path": path})
+        except OSError as error:
+            fields = {"event": "not_recovered", "path": path, "detail": str(error)}
+            logger.warning("cannot be put back now", extra=fields)
 
 
 def _resume(worker: Worker, row: Unfinished, mover: Mover, config: Config) -> None:

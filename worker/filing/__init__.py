@@ -9,6 +9,7 @@ from worker.filing.moves import (
     MoveHindered,
     MoveResult,
     SourceChanged,
+    parse_leaving,
 )
 from worker.filing.operations import FileOperations
 from worker.filing.recovery_plan import PathState, RecoveryAction, plan_recovery, read_path_state
@@ -25,6 +26,7 @@ __all__ = [
     "PathState",
     "RecoveryAction",
     "SourceChanged",
+    "parse_leaving",
     "plan_recovery",
     "read_path_state",
 ]

@@ -67,6 +67,13 @@ class Mover:
                 files.sync_folder(source.parent)
             return identify_file(copy) if copy else None
 
+    def return_stray(self, path: Path, photo_id: int) -> None:
+        """Give a file that has a private name, and no row, a visible one beside it. Raises OSError."""
+        with self._open_files() as files:
+            if (status := files.read_status(path)) is not None:
+                files.reveal_beside(path, path.with_name(f"moodsort-{photo_id}"), status)
+                files.sync_folder(path.parent)
+
     @contextmanager
     def _open_files(self) -> Iterator[Files]:
         with closing(Tree(self._root, self._operations.open_folder)) as tree:

@@ -1,10 +1,13 @@
 """What a move is, and what can become of it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker.fileio import FileIdentity
 from worker.paths import PRIVATE_PREFIX
+
+_LEAVING = re.compile(rf"{re.escape(PRIVATE_PREFIX)}(\d+)\.leaving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,12 @@ class MoveHindered:
 
     move: Move
     detail: str
+
+
+def parse_leaving(name: str) -> int | None:
+    """Return the photo id in the private name of a source, None for any other name."""
+    match = _LEAVING.fullmatch(name)
+    return int(match[1]) if match else None
 
 
 MoveResult = Moved | MoveContinues | DestinationTaken | SourceChanged | MoveHindered

@@ -19,9 +19,10 @@ from worker.filing.folders import prepare_folders
 from worker.inbox import Inbox
 from worker.inference.bundle import load_bundle
 from worker.paths import PRIVATE_PREFIX
-from worker.pool.pool import Pool, Spawn, spawn_process
+from worker.pool.pool import Pool
 from worker.pool.prediction_task import PhotoResult, PredictionTask
 from worker.pool.protocol import Job, JobResult, Setup
+from worker.pool.spawn import Spawn, spawn_process
 from worker.store import Store, open_store
 from worker.tree import Entry, Folder
 

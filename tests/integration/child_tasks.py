@@ -1,11 +1,14 @@
 """Tasks for child processes, in a module that these can import."""
 
+import ctypes
 import os
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from worker.config import Limits
 from worker.errors import BadPhoto, BundleError, Reason
@@ -28,13 +31,22 @@ class HostileTask:
 
         return obey_or_predict
 
+    def make_decoder(self) -> Callable[[bytes], PhotoResult]:
+        """Read results as the worker does."""
+        return PredictionTask(self.bundle_folder).make_decoder()
+
 
 def _obey(word: bytes) -> None:
     match word:
         case b"SEGFAULT":
-            os.kill(os.getpid(), signal.SIGSEGV)
+            ctypes.string_at(0)
+        case b"ABORT":
+            os.abort()
         case b"HANG":
             time.sleep(3600)
+        case b"SPIN":
+            while True:
+                pass
         case b"RAISE":
             raise KeyboardInterrupt
         case b"LEAVE":
@@ -54,25 +66,32 @@ class WordCount:
 class WordCountTask:
     """Count the words of files; a file of none is refused.
 
-    One that says "AWAIT PATH" waits for another that says "TOUCH PATH", whatever the order that they come in.
+    One that says "AWAIT" waits for another that says "SIGNAL", whatever the order that they come in, by way
+    of a FIFO.
     """
 
+    fifo: Path | None = None
+
     def load(self, limits: Limits) -> Callable[[bytes], WordCount]:
-        """Load nothing."""
-        return _count_words
+        """Open the FIFO, which could not be opened later."""
+        descriptor = os.open(self.fifo, os.O_RDWR) if self.fifo else -1
 
+        def count_words(data: bytes) -> WordCount:
+            words = data.split()
+            match words:
+                case []:
+                    raise BadPhoto(Reason.EMPTY, "there is no word in it")
+                case [b"AWAIT"]:
+                    os.read(descriptor, 1)
+                case [b"SIGNAL"]:
+                    os.write(descriptor, b"x")
+            return WordCount(len(words))
 
-def _count_words(data: bytes) -> WordCount:
-    words = data.split()
-    match words:
-        case []:
-            raise BadPhoto(Reason.EMPTY, "there is no word in it")
-        case [b"AWAIT", path]:
-            while not os.path.exists(path):  # noqa: PTH110
-                time.sleep(0.01)
-        case [b"TOUCH", path]:
-            Path(os.fsdecode(path)).touch()
-    return WordCount(len(words))
+        return count_words
+
+    def make_decoder(self) -> Callable[[bytes], WordCount]:
+        """Read a count."""
+        return msgspec.msgpack.Decoder(WordCount).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +104,10 @@ class UnfitTask:
         """Refuse."""
         raise BundleError(self.detail)
 
+    def make_decoder(self) -> Callable[[bytes], None]:
+        """Never called."""
+        raise AssertionError
+
 
 @dataclass(frozen=True, slots=True)
 class DyingTask:
@@ -93,4 +116,8 @@ class DyingTask:
     def load(self, limits: Limits) -> Callable[[bytes], None]:
         """Die."""
         os.kill(os.getpid(), signal.SIGILL)
+        raise AssertionError
+
+    def make_decoder(self) -> Callable[[bytes], None]:
+        """Never called."""
         raise AssertionError

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tests.integration.child_tasks import HostileTask
 from worker.config import BUILT_IN_BUNDLE, Limits
-from worker.pool.pool import Pool, spawn_process
+from worker.pool.pool import Pool
 from worker.pool.protocol import Job, Setup
+from worker.pool.spawn import spawn_process
 
 process_ids: list[int] = []
 

@@ -1,35 +1,51 @@
 """Child processes that die, hang and run wild: what becomes of the photos, and of the processes."""
 
 import errno
-import fcntl
 import hashlib
+import math
 import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import count
-from multiprocessing.connection import Pipe, wait
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Generic
+from typing import Generic
 
 import pytest
 
-from tests.drawing import build_pixel_bomb, draw_jpeg, draw_photo, encode_image
+from tests.drawing import build_pixel_bomb, draw_jpeg
 from tests.integration.child_tasks import DyingTask, HostileTask, UnfitTask, WordCount, WordCountTask
 from tests.patience import scale
 from tests.scene_bundle import make_scene_bundle
 from worker.config import BUILT_IN_BUNDLE, Limits
 from worker.errors import BundleError, Reason
 from worker.pool.batch import check_task, run_batch
-from worker.pool.pool import START_SECONDS, Pool, Spawn, spawn_process
+from worker.pool.channel import ParentChannel, ProtocolViolation
+from worker.pool.messages import MAX_BYTES
+from worker.pool.pool import Pool
 from worker.pool.prediction_task import PhotoResult, PredictionTask
-from worker.pool.process import JobRunner
-from worker.pool.protocol import Completed, Delayed, Gone, Job, JobResult, Opened, Refused, Setup, T
+from worker.pool.process_clock import START_SECONDS
+from worker.pool.protocol import (
+    Completed,
+    Delayed,
+    Gone,
+    Hashed,
+    HashJob,
+    Job,
+    JobResult,
+    Refused,
+    Setup,
+    SourceFile,
+    T,
+)
+from worker.pool.spawn import Spawn, spawn_process
 
 LIMITS = Limits(max_file_bytes=1_000_000, max_pixels=10_000_000, decode_seconds=60.0, memory_bytes=1 << 30)
 HOSTILE_SETUP = Setup(HostileTask(BUILT_IN_BUNDLE), LIMITS)
@@ -76,7 +92,8 @@ class Driver(Generic[T]):
 
     def collect_next(self) -> list[JobResult[T]]:
         """Wait for a message of any process, and handle it."""
-        assert wait(self.pool.connections, timeout=PATIENCE_SECONDS), "no process sends anything"
+        if self.pool.next_deadline() > -math.inf:
+            assert wait(self.pool.connections, timeout=PATIENCE_SECONDS), "no process sends anything"
         return self.pool.collect(self.now)
 
     def make_ready(self, room: int = 1) -> None:
@@ -94,9 +111,29 @@ class Driver(Generic[T]):
         return results
 
     def expire(self) -> list[JobResult[T]]:
-        """Move the clock to the time at which a silent process counts as hung."""
-        self.now = self.pool.next_deadline()
+        """Move the clock on, check by check, until a process counts as hung; return what comes of it."""
+        processes = len(self.processes)
+        results: list[JobResult[T]] = []
+        while len(self.processes) == processes and not results:
+            self.now = self.pool.next_deadline()
+            results = self.pool.collect(self.now)
+        return results
+
+    def advance(self) -> list[JobResult[T]]:
+        """Move the clock to the next try of a file or a process, unless one is at work."""
+        wait(self.pool.connections, timeout=0.05)
+        if not self.pool.connections or self.pool.room:
+            deadline = self.pool.next_deadline()
+            self.now = max(self.now, deadline if deadline < math.inf else self.now)
         return self.pool.collect(self.now)
+
+    def kill_at_work(self) -> list[JobResult[T]]:
+        """Kill the process as soon as it has files; return the results until then."""
+        results: list[JobResult[T]] = []
+        while self.pool.is_busy and (self.pool.room or not self.pool.is_ready):
+            results += self.advance()
+        self.processes[-1].kill()
+        return results + self.collect_next()
 
     def close(self) -> None:
         self.pool.close()
@@ -181,18 +218,18 @@ def test_the_parent_does_not_load_what_only_its_children_need() -> None:
 
 
 def test_a_batch_has_its_results_in_the_order_of_its_files(tmp_path: Path) -> None:
-    signal_path = os.fsencode(tmp_path / "signal")
+    os.mkfifo(tmp_path / "fifo")
     paths = [
-        write(tmp_path, "first", b"AWAIT " + signal_path),
+        write(tmp_path, "first", b"AWAIT"),
         *(write(tmp_path, str(words), b"word " * words) for words in range(1, 20)),
         tmp_path / "missing",
-        write(tmp_path, "last", b"TOUCH " + signal_path),
+        write(tmp_path, "last", b"SIGNAL"),
     ]
     limits = replace(LIMITS, decode_seconds=PATIENCE_SECONDS)
-    results = list(run_batch(WordCountTask(), paths, limits, processes=2, batch_size=1))
+    results = list(run_batch(WordCountTask(tmp_path / "fifo"), paths, limits, processes=2, batch_size=1))
     assert [result.key for result in results] == list(range(22))
     completed = [result for result in results if isinstance(result, Completed)]
-    assert [counted.result.words for counted in completed] == [2, *range(1, 20), 2]
+    assert [counted.result.words for counted in completed] == [1, *range(1, 20), 1]
     assert results[20] == Gone(20)
 
 
@@ -287,7 +324,7 @@ def test_a_file_that_hangs_its_decoder_is_refused_after_its_second_time_limit(
     started = driver.now
     assert driver.collect_next() == [], "it has been opened, no more"
     assert driver.expire() == []
-    assert driver.now == started + LIMITS.decode_seconds
+    assert driver.now >= started + LIMITS.decode_seconds
     while not driver.pool.is_ready:
         assert driver.collect_next() == []
     driver.collect_next()
@@ -313,10 +350,10 @@ def test_one_slow_photo_does_not_use_up_the_time_of_the_next(
     assert len(driver.processes) == 1
 
 
-def test_a_photo_whose_process_died_is_submitted_again_as_retried(tmp_path: Path) -> None:
+def test_a_photo_whose_process_died_of_it_is_submitted_again_as_a_suspect(tmp_path: Path) -> None:
     with closing(Driver(PREDICTION_SETUP, spawn=spawn_dying)) as driver:
-        results = driver.run(tmp_path / "a.jpg")
-    assert results == {0: Delayed(0, "retried")}
+        results = driver.run(write(tmp_path, "a.jpg", draw_jpeg()))
+    assert isinstance(results[0], Delayed)
     assert len(driver.processes) == 2
 
 
@@ -393,6 +430,185 @@ def test_waiting_for_a_process_ends_when_it_is_not_wanted_any_more() -> None:
         assert not driver.pool.is_ready
 
 
+# Outcomes, kills and crashes
+
+
+def test_a_result_is_there_before_the_rest_of_its_batch(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with closing(Driver(Setup(WordCountTask(tmp_path / "fifo"), LIMITS))) as driver:
+        driver.make_ready()
+        jobs = [Job(0, write(tmp_path, "a", b"one")), Job(1, write(tmp_path, "b", b"AWAIT"))]
+        driver.pool.submit(jobs, driver.now)
+        results: list[JobResult[WordCount]] = []
+        while not results:
+            results = driver.collect_next()
+        assert [result.key for result in results] == [0]
+        assert driver.pool.is_busy
+
+
+def test_kills_from_outside_never_cost_a_good_photo_its_place(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    contents = [b"AWAIT", b"one", b"two words", b"AWAIT"]
+    with closing(Driver(Setup(WordCountTask(fifo), LIMITS))) as driver, fifo.open("r+b", buffering=0) as file:
+        driver.make_ready()
+        jobs = [Job(key, write(tmp_path, str(key), content)) for key, content in enumerate(contents)]
+        driver.pool.submit(jobs, driver.now)
+        results: list[JobResult[WordCount]] = []
+        for _ in range(4):
+            results += driver.kill_at_work()
+        file.write(b"to be awaited")
+        while driver.pool.is_busy:
+            results += driver.advance()
+    assert sorted(result.key for result in results) == [0, 1, 2, 3]
+    assert all(isinstance(result, Completed) for result in results)
+
+
+def test_a_file_that_gets_its_process_killed_again_and_again_is_refused_in_the_end(
+    driver: Driver[PhotoResult], tmp_path: Path
+) -> None:
+    driver.make_ready()
+    driver.pool.submit([Job(0, write(tmp_path, "a", b"HANG for ever"))], driver.now)
+    results: list[JobResult[PhotoResult]] = []
+    kills = 0
+    while not results:
+        results = driver.kill_at_work()
+        kills += 1
+    (refused,) = results
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.DECODER_CRASHED
+    assert kills == 5
+
+
+@pytest.mark.parametrize("word", ["SPIN", "HANG"])
+def test_a_file_that_computes_or_sleeps_for_ever_delays_others_by_its_limit_alone(
+    tmp_path: Path, word: str
+) -> None:
+    limits = replace(LIMITS, decode_seconds=0.5)
+    paths = [write(tmp_path, "a", f"{word} for ever".encode()), *write_photos(tmp_path, 3)]
+    refused, *completed = run_batch(HostileTask(BUILT_IN_BUNDLE), paths, limits, processes=1)
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.DECODE_TIMEOUT
+    assert all(isinstance(result, Completed) for result in completed)
+
+
+ATTACKS = (
+    *("pickle", "garbage", "length", "endless", "foreign key", "no hash", "too early", "twice"),
+    *("ready again", "no hash job", "no progress", "syncing at once", "syncing twice"),
+    *("foreign label", "no number", "wrong type", "long detail", "closed"),
+)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_a_process_sends_that_was_taken_over_ends_the_process_and_nothing_else(
+    tmp_path: Path, attack: str
+) -> None:
+    proof = tmp_path / "proof"
+    spawn_taken_over = spawn_script(Path(__file__).with_name("taken_over_process.py"), attack, proof)
+    spawns = iter([spawn_taken_over, spawn_process, spawn_process])
+    with closing(Driver(PREDICTION_SETUP, spawn=lambda descriptor: next(spawns)(descriptor))) as driver:
+        results = driver.run(*write_photos(tmp_path, 2))
+        first, *others = driver.processes
+        assert first.returncode == -signal.SIGKILL
+        assert all(process.returncode is None for process in others)
+    assert not proof.exists()
+    assert all(isinstance(result, Completed) for result in results.values())
+
+
+def test_the_memory_of_the_parent_is_bounded_whatever_a_process_sends(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    channel = ParentChannel(ours)
+    with theirs, closing(channel):
+        theirs.setblocking(False)
+        theirs.send(struct.pack("!I", MAX_BYTES + 1))
+        with pytest.raises(ProtocolViolation):
+            list(channel.receive())
+
+
+# Starting again
+
+
+def test_a_pool_that_was_proven_waits_and_tries_again_where_no_process_can_be_started(
+    tmp_path: Path,
+) -> None:
+    has_room = True
+
+    def spawn(descriptor: int) -> "subprocess.Popen[bytes]":
+        if not has_room:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return spawn_process(descriptor)
+
+    with closing(Driver(Setup(WordCountTask(), LIMITS), spawn=spawn)) as driver:
+        driver.make_ready()
+        before = list_descriptors()
+        has_room = False
+        driver.processes[0].kill()
+        driver.collect_next()
+        for _ in range(10):
+            driver.now = driver.pool.next_deadline()
+            assert driver.pool.collect(driver.now) == []
+        assert len(list_descriptors()) == len(before) - 1
+        has_room = True
+        driver.now = driver.pool.next_deadline()
+        driver.pool.collect(driver.now)
+        assert isinstance(driver.run(write(tmp_path, "a", b"one"))[0], Completed)
+
+
+def test_a_pool_that_was_proven_survives_many_deaths_in_a_second(tmp_path: Path) -> None:
+    dying = spawn_script("-c", "raise SystemExit(7)")
+    spawns = iter([spawn_process, *[dying] * 6, spawn_process])
+    with closing(
+        Driver(Setup(WordCountTask(), LIMITS), spawn=lambda descriptor: next(spawns)(descriptor))
+    ) as driver:
+        driver.make_ready()
+        driver.processes[0].kill()
+        driver.collect_next()
+        while not driver.pool.is_ready:
+            driver.advance()
+        assert len(driver.processes) == 8
+
+
+# Large files
+
+
+def test_a_file_of_too_many_bytes_is_refused_with_its_hash_while_others_go_on(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(300_000_000)
+    with closing(Driver(PREDICTION_SETUP)) as driver:
+        driver.make_ready()
+        paths = [large, *write_photos(tmp_path, 3)]
+        driver.pool.submit([Job(key, path) for key, path in enumerate(paths)], driver.now)
+        results: list[JobResult[PhotoResult]] = []
+        while driver.pool.is_busy:
+            results += driver.collect_next()
+    assert [result.key for result in results] == [1, 2, 3, 0]
+    refused = results[-1]
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.TOO_MANY_BYTES
+    assert refused.file is not None
+    with large.open("rb") as file:
+        assert refused.file.sha256 == hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def test_files_are_hashed_in_processes_whatever_happens_to_these(tmp_path: Path) -> None:
+    paths = [write(tmp_path, str(key), bytes(key)) for key in range(6)]
+    with closing(Driver(Setup(WordCountTask(), LIMITS))) as driver:
+        for key, path in enumerate([*paths, tmp_path / "missing"]):
+            driver.pool.submit_hash(HashJob(key, path), driver.now)
+        driver.make_ready()
+        driver.processes[0].kill()
+        hashes: dict[int, Hashed] = {}
+        while len(hashes) < 7:
+            driver.collect_next()
+            hashes |= {result.key: result for result in driver.pool.collect_hashes()}
+        assert not driver.pool.is_busy
+    assert hashes.pop(6).outcome == Gone(6)
+    for key, hashed in hashes.items():
+        assert isinstance(hashed.outcome, SourceFile)
+        assert hashed.outcome.sha256 == sha256(bytes(key))
+
+
 # Ending
 
 
@@ -441,161 +657,3 @@ def test_child_processes_end_when_their_parent_is_killed(tmp_path: Path, content
     finally:
         for descriptor in pid_descriptors:
             os.close(descriptor)
-
-
-# Which files are opened, and what is sent of each
-
-
-@contextmanager
-def open_runner(sync: Callable[[int], None] = os.fsync) -> Iterator[JobRunner[PhotoResult]]:
-    with closing(JobRunner(PREDICTION_SETUP.task.load(LIMITS), LIMITS, sync)) as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[JobRunner[PhotoResult]]:
-    with open_runner() as runner:
-        yield runner
-
-
-def run(runner: JobRunner[PhotoResult], path: Path) -> tuple[JobResult[PhotoResult], list[Any]]:
-    """Run the job of one file; return its result, and the messages sent before it."""
-    ours, theirs = Pipe()
-    with ours, theirs:
-        result = runner.run(Job(1, path), theirs)
-        messages = []
-        while ours.poll():
-            messages.append(ours.recv())
-    return result, messages
-
-
-def test_the_hash_of_a_file_is_sent_before_it_is_decoded(
-    runner: JobRunner[PhotoResult], tmp_path: Path
-) -> None:
-    result, messages = run(runner, write(tmp_path, "a.jpg", draw_jpeg()))
-    assert isinstance(result, Completed)
-    assert messages == [Opened(1, result.file)]
-    assert result.file.sha256 == sha256(draw_jpeg())
-
-
-def test_a_files_content_is_durable_before_its_result_is_returned(tmp_path: Path) -> None:
-    synced_paths: list[bytes] = []
-
-    def sync(descriptor: int) -> None:
-        synced_paths.append(os.fsencode(Path(f"/proc/self/fd/{descriptor}").readlink()))
-
-    path = write(tmp_path, "a.jpg", draw_jpeg())
-    with open_runner(sync=sync) as runner:
-        result, messages = run(runner, path)
-    assert isinstance(result, Completed)
-    assert messages
-    assert synced_paths == [os.fsencode(path)]
-
-
-@pytest.mark.parametrize("retried", [False, True])
-def test_a_file_is_decoded_while_the_disk_is_busy_unless_it_may_kill_its_process(
-    tmp_path: Path, retried: bool
-) -> None:
-    path = write(tmp_path, "a.jpg", draw_jpeg())
-    ours, theirs = Pipe()
-    opened_meanwhile: list[bool] = []
-
-    def sync(descriptor: int) -> None:
-        opened_meanwhile.append(ours.poll(0.05 if retried else PATIENCE_SECONDS))
-
-    with ours, theirs, open_runner(sync=sync) as runner:
-        result = runner.run(Job(1, path, retried), theirs)
-    assert isinstance(result, Completed)
-    assert opened_meanwhile == [not retried]
-
-
-@pytest.mark.parametrize(
-    ("number", "is_completed"), [(errno.EINVAL, True), (errno.EROFS, True), (errno.EIO, False)]
-)
-def test_a_file_that_cannot_be_made_durable_is_classified_unless_its_disk_fails(
-    tmp_path: Path, number: int, is_completed: bool
-) -> None:
-    def sync(descriptor: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    with open_runner(sync=sync) as runner:
-        result, _ = run(runner, write(tmp_path, "a.jpg", draw_jpeg()))
-    assert isinstance(result, Completed) is is_completed
-
-
-def test_a_file_that_has_vanished_is_gone(runner: JobRunner[PhotoResult], tmp_path: Path) -> None:
-    assert run(runner, tmp_path / "none.jpg") == (Gone(1), [])
-    file = write(tmp_path, "file", b"x")
-    assert run(runner, file / "below.jpg") == (Gone(1), [])
-
-
-@pytest.mark.parametrize("kind", ["FIFO", "symbolic link", "socket", "folder", "loop", "device"])
-def test_what_is_no_regular_file_is_never_read(
-    runner: JobRunner[PhotoResult], tmp_path: Path, kind: str
-) -> None:
-    path = tmp_path / "a.jpg"
-    with socket.socket(socket.AF_UNIX) as listener:
-        match kind:
-            case "FIFO":
-                os.mkfifo(path)
-            case "symbolic link":
-                path.symlink_to(write(tmp_path, "real.jpg", draw_jpeg()))
-            case "socket":
-                listener.bind(str(path))
-            case "folder":
-                path.mkdir()
-            case "loop":
-                path.symlink_to(path)
-            case "device":
-                path = Path("/dev/zero")
-        assert run(runner, path) == (Gone(1), [])
-
-
-def test_a_file_that_the_system_refuses_is_unreadable(
-    runner: JobRunner[PhotoResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(path: Path, flags: int) -> int:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-    monkeypatch.setattr("worker.pool.process.os.open", refuse)  # root may read everything
-    result, messages = run(runner, write(tmp_path, "a.jpg", draw_jpeg()))
-    assert result == Refused(1, None, Reason.UNREADABLE, "it cannot be read: Permission denied")
-    assert messages == []
-
-
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ESTALE], ids=errno.errorcode.get)
-def test_a_cause_that_says_nothing_of_the_file_only_delays_it(
-    runner: JobRunner[PhotoResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    def refuse(path: Path, flags: int) -> int:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr("worker.pool.process.os.open", refuse)
-    result, _ = run(runner, tmp_path / "a.jpg")
-    assert isinstance(result, Delayed)
-
-
-def test_a_file_that_another_program_has_leased_for_writing_is_delayed(
-    runner: JobRunner[PhotoResult], tmp_path: Path
-) -> None:
-    path = write(tmp_path, "a.jpg", draw_jpeg())
-    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # by it the kernel asks the holder for the lease
-    try:
-        with path.open("r+b") as leased:
-            fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-            result, _ = run(runner, path)
-    finally:
-        signal.signal(signal.SIGIO, before)
-    assert isinstance(result, Delayed)
-
-
-def test_a_file_of_too_many_bytes_is_refused_with_its_hash_and_never_decoded(
-    runner: JobRunner[PhotoResult], tmp_path: Path
-) -> None:
-    content = encode_image(draw_photo(size=(800, 600)), "BMP")
-    assert len(content) > LIMITS.max_file_bytes
-    result, _ = run(runner, write(tmp_path, "a.bmp", content))
-    assert isinstance(result, Refused)
-    assert result.reason is Reason.TOO_MANY_BYTES
-    assert result.file is not None
-    assert result.file.sha256 == sha256(content)

@@ -22,7 +22,7 @@ from worker.daemon.clock import Clock
 from worker.daemon.loop import FINISH_SECONDS, finish_batch
 from worker.daemon.startup import LOCK_SECONDS
 from worker.inbox.inbox import CHECK_SECONDS
-from worker.pool.pool import START_SECONDS
+from worker.pool.process_clock import START_SECONDS
 
 PROMISED_SECONDS = 5.0
 """Within which a worker stops, and notices that its inbox was made again."""

@@ -3,24 +3,32 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from trainer.data.near_duplicates import Bits, hash_differences
+import msgspec
+
+from trainer.data.near_duplicates import hash_differences
 from worker.config import Limits
-from worker.inference.bundle import load_bundle
+from worker.inference.bundle import load_bundle, read_manifest
 from worker.inference.decode import Picture, decode_photo
 from worker.inference.prediction import Prediction
 from worker.inference.predictor import Predictor
+from worker.inference.warmup import warm_up_decoders
+from worker.pool.prediction_task import check_labels
+
+HashBytes = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePredictions:
     """Several predictions for one image, and the hashes that tell whether another image is a near-duplicate.
 
-    `bits` and `mirror_bits` are the difference hashes of the image and of its mirror image, uint64 (8,).
+    `bits` and `mirror_bits` are the difference hashes of the image and of its mirror image, the bytes of
+    uint64 (8,).
     """
 
-    bits: Bits
-    mirror_bits: Bits
+    bits: HashBytes
+    mirror_bits: HashBytes
     predictions: tuple[Prediction, ...]
 
 
@@ -36,6 +44,7 @@ class BundlesTask:
         predictors = [Predictor(bundle) for bundle in bundles]
         for predictor in predictors:
             predictor.self_test()
+        warm_up_decoders()
         sides = [bundle.manifest.max_side for bundle in bundles]
 
         def predict(data: bytes) -> ImagePredictions:
@@ -46,6 +55,20 @@ class BundlesTask:
             predictions = tuple(
                 predictor.predict(pictures[side]) for predictor, side in zip(predictors, sides, strict=True)
             )
-            return ImagePredictions(*hash_differences(pictures[sides[0]].pixels), predictions)
+            bits, mirror_bits = hash_differences(pictures[sides[0]].pixels)
+            return ImagePredictions(bits.tobytes(), mirror_bits.tobytes(), predictions)
 
         return predict
+
+    def make_decoder(self) -> Callable[[bytes], ImagePredictions]:
+        """Return the function that reads the predictions and checks that their labels are the bundles'."""
+        classes = [frozenset(read_manifest(folder).classes) for folder in self.folders]
+        decoder = msgspec.msgpack.Decoder(ImagePredictions)
+
+        def decode(data: bytes) -> ImagePredictions:
+            result = decoder.decode(data)
+            for prediction, labels in zip(result.predictions, classes, strict=True):
+                check_labels(prediction, labels)
+            return result
+
+        return decode

@@ -156,8 +156,10 @@ def _check_classes(files: Sequence[ClassFile], data: Path, bundle: Bundle) -> No
 
 
 def _group_images(images: Sequence[ImagePredictions], hashes: Sequence[str]) -> NDArray[np.int64]:
-    bits = np.stack([image.bits for image in images])
-    mirror_bits = np.stack([image.mirror_bits for image in images])
+    bits, mirror_bits = (
+        np.frombuffer(b"".join(hash_bytes), np.uint64).reshape(len(images), -1)
+        for hash_bytes in ([image.bits for image in images], [image.mirror_bits for image in images])
+    )
     return group_near_duplicates(bits, mirror_bits, hashes)
 
 

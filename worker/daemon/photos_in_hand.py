@@ -41,15 +41,15 @@ class PhotosInHand:
         return len(photos) == len(self) and all(photo.tries >= _STUCK_TRIES for photo in photos)
 
     @property
-    def has_news(self) -> bool:
-        """Whether something is to be recorded that other steps wait for; arrivals can wait for it, too."""
-        return bool(self.results or self.gone or self.retries or self.readdressed)
+    def has_urgent_news(self) -> bool:
+        """Whether something is to be recorded at once; results and arrivals can wait for more of them."""
+        return bool(self.gone or self.retries or self.readdressed)
 
     @property
     def has_batch(self) -> bool:
         """Whether a photo is between its prediction and its record; one that is hindered does not count."""
         is_moving = any(not move.photo.tries for move in self.moves)
-        return bool(self.predicting or self.has_news or self.arrivals or is_moving)
+        return bool(self.predicting or self.results or self.has_urgent_news or self.arrivals or is_moving)
 
     def count_fresh(self) -> int:
         """Count the pending photos that nothing has hindered."""

@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:  # child processes are started before SQLAlchemy is imported, 
 logger = logging.getLogger(__name__)
 
 _RECORD_SECONDS = 0.25
-"""How long moves may wait to be recorded in the same transaction as the next decisions."""
+"""How long results and moves may wait for others, to be written in the same transaction."""
 
 
 class Worker:
@@ -76,6 +75,7 @@ class Worker:
         self._next_recovery = math.inf
         self._photos = PhotosInHand()
         self._first_arrival_at = 0.0
+        self._first_result_at = 0.0
         self._is_draining = False
         self.model = model
         self.tally: Counter[str] = Counter()
@@ -97,7 +97,7 @@ class Worker:
         return self._pool.restarts
 
     @property
-    def connections(self) -> list[Connection | int]:
+    def connections(self) -> list[int]:
         """What to wait on for news."""
         return [*self._pool.connections, self._inbox.fileno()]
 
@@ -197,12 +197,17 @@ class Worker:
         return room if room >= batch else 0
 
     def _compute_next_write(self) -> float:
-        """Return when to write; moves wait for the decisions on the batch that is in the processes."""
-        if self._photos.has_news or (self._photos.arrivals and not self._pool.is_busy):
+        """Return when to write; results and moves wait a little for those that are still in the processes."""
+        waits_since = [self._first_result_at] if self._photos.results else []
+        waits_since += [self._first_arrival_at] if self._photos.arrivals else []
+        has_batch = len(self._photos.results) >= self._config.model.batch_size
+        if self._photos.has_urgent_news or has_batch or (waits_since and not self._pool.is_busy):
             return -math.inf
-        return self._first_arrival_at + _RECORD_SECONDS if self._photos.arrivals else math.inf
+        return min(waits_since, default=math.inf) + _RECORD_SECONDS
 
     def _collect(self, now: float) -> None:
+        if not self._photos.results:
+            self._first_result_at = now
         for result in self._pool.collect(now):
             if isinstance(result, Completed):
                 self.photo_seconds.append(result.seconds)

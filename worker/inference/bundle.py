@@ -28,6 +28,14 @@ def load_bundle(folder: Path) -> Bundle:
 
     Raises BundleError naming the file, the field and the remedy.
     """
+    manifest = read_manifest(folder)
+    for network in manifest.networks:
+        check_hashes(folder, network, "copy the bundle again")
+    return Bundle(folder, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest. Raises BundleError naming the file, the field and the remedy."""
     path = folder / MANIFEST_NAME
     table = _read_json(path)
     _check_format(path, table)
@@ -37,9 +45,7 @@ def load_bundle(folder: Path) -> Bundle:
         raise _refuse_manifest(path, problems)
     if contradictions := find_contradictions(manifest):
         raise _refuse_manifest(path, contradictions)
-    for network in manifest.networks:
-        check_hashes(folder, network, "copy the bundle again")
-    return Bundle(folder, manifest)
+    return manifest
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

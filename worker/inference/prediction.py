@@ -1,7 +1,14 @@
 """What a bundle predicts of one photo."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+"""A number from 0 to 1; these limits hold where a prediction is read from another process."""
+
+Coordinate = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +19,13 @@ class FacePrediction:
     those of a photo.
     """
 
-    left: float
-    top: float
-    width: float
-    height: float
-    score: float
+    left: Coordinate
+    top: Coordinate
+    width: Coordinate
+    height: Coordinate
+    score: Probability
     label: str
-    probabilities: dict[str, float]
+    probabilities: dict[str, Probability]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as a table for JSON, with the bounding box as [left, top, width, height]."""
@@ -34,8 +41,8 @@ class Prediction:
     """
 
     label: str
-    confidence: float
-    probabilities: dict[str, float]
+    confidence: Probability
+    probabilities: dict[str, Probability]
     faces: tuple[FacePrediction, ...] | None
 
     def faces_to_dicts(self) -> list[dict[str, Any]] | None:

@@ -8,6 +8,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from worker.config import Limits
+from worker.pool.messages import Ready
 from worker.pool.pool import Pool, compute_share
 from worker.pool.protocol import Job, JobResult, Setup, T, Task
 
@@ -38,13 +39,15 @@ def check_task(
     limits: Limits,
     now: Callable[[], float] = time.monotonic,
     is_wanted: Callable[[], bool] = lambda: True,
-) -> None:
-    """Load a task in a child process, under its limits; give up once `is_wanted` is false.
+) -> Ready:
+    """Load a task in a child process, under its limits, and return which of its restrictions hold there.
 
+    Gives up once `is_wanted` is false: then none are known.
     In a child process, because a processor that LiteRT was not built for kills it. Raises BundleError.
     """
     with closing(Pool(Setup(task, limits), 1, now())) as pool:
         pool.wait_ready(now, is_wanted)
+        return pool.readiness
 
 
 def _submit(pool: Pool[T], jobs: deque[Job], batch_size: int) -> None:

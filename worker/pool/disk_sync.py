@@ -23,6 +23,11 @@ class DiskSync:
         """Begin with a file; call `wait` before the next one, and before the descriptor is closed."""
         self._requests.put(descriptor)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether `wait` would return at once."""
+        return not self._replies.empty()
+
     def wait(self) -> OSError | None:
         """Wait until the file is durable; return None, or the error that keeps it from being so."""
         return self._replies.get()

@@ -1,19 +1,24 @@
 """The task of predicting the labels of photos with one bundle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from worker.config import Limits
-from worker.inference.prediction import Prediction
+from worker.inference.prediction import FacePrediction, Prediction
+
+Side = Annotated[int, msgspec.Meta(ge=1, le=1 << 40)]
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoResult:
     """The prediction for a photo, and the photo's size in pixels, upright."""
 
-    width: int
-    height: int
+    width: Side
+    height: Side
     prediction: Prediction
 
 
@@ -30,10 +35,12 @@ class PredictionTask:
         from worker.inference.bundle import load_bundle
         from worker.inference.decode import decode_photo
         from worker.inference.predictor import Predictor
+        from worker.inference.warmup import warm_up_decoders
 
         bundle = load_bundle(self.bundle_folder)
         predictor = Predictor(bundle)
         predictor.self_test()
+        warm_up_decoders()
         max_side = bundle.manifest.max_side
 
         def predict(data: bytes) -> PhotoResult:
@@ -41,3 +48,24 @@ class PredictionTask:
             return PhotoResult(picture.width, picture.height, predictor.predict(picture))
 
         return predict
+
+    def make_decoder(self) -> Callable[[bytes], PhotoResult]:
+        """Return the function that reads a result and checks that its labels are the bundle's."""
+        from worker.inference.bundle import read_manifest
+
+        classes = frozenset(read_manifest(self.bundle_folder).classes)
+        decoder = msgspec.msgpack.Decoder(PhotoResult)
+
+        def decode(data: bytes) -> PhotoResult:
+            result = decoder.decode(data)
+            check_labels(result.prediction, classes)
+            return result
+
+        return decode
+
+
+def check_labels(prediction: Prediction, classes: Set[str]) -> None:
+    """Raise ValueError where a prediction has other labels: a label becomes the name of a folder."""
+    sources: list[Prediction | FacePrediction] = [prediction, *(prediction.faces or ())]
+    if any(source.label not in classes or source.probabilities.keys() != classes for source in sources):
+        raise ValueError("it names a label that the bundle does not have")

@@ -1,60 +1,50 @@
-"""A child process: read and hash one file after the other, run the task on it, and send its result."""
+"""A child process: load the task, give up every right that it needs no more, and serve the parent."""
 
 import errno
-import hashlib
 import logging
 import os
 import resource
+import select
 import signal
 import sys
-import time
-from collections.abc import Callable
+from collections import deque
 from contextlib import closing
-from io import FileIO
-from multiprocessing.connection import Connection
-from typing import Generic
 
 from worker.config import Limits
-from worker.errors import BadPhoto, BundleError, Reason
-from worker.fileio import FileIdentity, identify_file, silence_descriptor
-from worker.pool.disk_sync import DiskSync
-from worker.pool.protocol import (
-    Completed,
-    Delayed,
-    Gone,
-    Job,
-    JobResult,
-    Opened,
+from worker.errors import BundleError
+from worker.fileio import silence_descriptor
+from worker.pool.channel import ChildChannel
+from worker.pool.jail import enter_jail, follow_parent
+from worker.pool.job_runner import FileHasher, JobRunner
+from worker.pool.messages import (
+    Hash,
     Ready,
-    Refused,
-    Setup,
-    SourceFile,
-    T,
+    Report,
     Unfit,
+    Unread,
+    Work,
+    decode_begin,
+    decode_order,
+    encode,
+    load_task,
+    shorten,
 )
-
-_TRANSIENT_ERRORS = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT, errno.EINTR, errno.EAGAIN}
-)
-"""Errors that say nothing about the file; EAGAIN is a lease that another program holds for writing."""
-
-_GONE_ERRORS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
-"""Nothing is there, or no regular file: ELOOP is a symbolic link, ENXIO a socket or a FIFO."""
 
 _ORPHAN_FACTOR = 3
-"""The parent kills a process after `decode_seconds`; if the parent is dead, SIGALRM does, so much later."""
+"""The parent ends a process after `decode_seconds` of processor time; where it cannot, SIGPROF does."""
+
+_DISK_SECONDS = 0.1
+"""How often to look whether a hashed file is on the disk."""
 
 
 def main() -> None:
     """Serve the parent at the other end of the connection whose descriptor is the first argument."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to end, by closing the connection
-    # Its default ends the process; a handler in Python would have to wait until the decoder returns.
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _silence_decoders()
-    with Connection(int(sys.argv[1])) as connection:
+    with ChildChannel(int(sys.argv[1])) as channel:
         try:
-            _serve(connection)
+            _serve(channel)
         except (EOFError, ConnectionError):
             return  # the parent is dead
 
@@ -66,102 +56,76 @@ def _silence_decoders() -> None:
     sys.stderr = os.fdopen(silence_descriptor(2), "w", buffering=1)
 
 
-def _serve(connection: Connection) -> None:
-    setup: Setup[object] = connection.recv()
-    memory = setup.limits.memory_bytes
+def _serve(channel: ChildChannel) -> None:
+    follow_parent()
+    data, _ = channel.receive()
+    begin = decode_begin(data)
+    memory = begin.limits.memory_bytes
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # files that crash decoders must not fill the disk
     # Not RLIMIT_AS: address space that is reserved and never written costs nothing (setrlimit(2)).
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+    def send(report: Report) -> None:
+        channel.send(encode(report))
+
     try:
-        run = setup.task.load(setup.limits)
+        run = load_task(begin).load(begin.limits)
     except BundleError as error:
-        connection.send(Unfit(str(error)))
+        send(Unfit(shorten(str(error))))
         return
-    with closing(JobRunner(run, setup.limits)) as runner:
-        connection.send(Ready())
+    jail = enter_jail()
+    with closing(JobRunner(run, begin.limits, send)) as runner:
+        send(Ready(jail.restrictions, jail.misses))
+        _Service(channel, runner, begin.limits).run()
+
+
+class _Service:
+    """Does what the parent asks for: photos at once, hashes of large files a slice at a time in between."""
+
+    def __init__(self, channel: ChildChannel, runner: JobRunner[object], limits: Limits) -> None:
+        self._channel = channel
+        self._runner = runner
+        self._cpu_seconds = limits.decode_seconds * _ORPHAN_FACTOR
+        self._hashers: deque[FileHasher] = deque()
+
+    def run(self) -> None:
+        """Serve until the parent closes the connection, which raises EOFError."""
         while True:
-            jobs: list[Job] = connection.recv()
-            for job in jobs:
-                signal.setitimer(signal.ITIMER_REAL, setup.limits.decode_seconds * _ORPHAN_FACTOR)
-                connection.send(runner.run(job, connection))
-            # The next batch may be hours away.
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            if not self._hashers or self._has_order():
+                self._take_order()
+            if self._hashers:
+                self._advance_hash()
 
+    def _has_order(self) -> bool:
+        is_waiting = all(hasher.is_read for hasher in self._hashers)
+        readable, _, _ = select.select([self._channel], [], [], _DISK_SECONDS if is_waiting else 0)
+        return bool(readable)
 
-class JobRunner(Generic[T]):
-    """Turns a job into its result."""
+    def _take_order(self) -> None:
+        data, descriptor = self._channel.receive()
+        order = decode_order(data)
+        if descriptor is None:
+            # The system could not give this process one more descriptor (unix(7), MSG_CTRUNC).
+            self._send(Unread(order.key, errno.EMFILE))
+            return
+        match order:
+            case Work():
+                signal.setitimer(signal.ITIMER_PROF, self._cpu_seconds)
+                self._runner.run(order, descriptor)
+                signal.setitimer(signal.ITIMER_PROF, 0)
+            case Hash(key):
+                self._hashers.append(FileHasher(key, descriptor))
 
-    def __init__(
-        self, run: Callable[[bytes], T], limits: Limits, sync: Callable[[int], None] = os.fsync
-    ) -> None:
-        """`run` turns a file's bytes into its result, `sync` makes the content of a descriptor durable."""
-        self._run = run
-        self._limits = limits
-        self._disk_sync = DiskSync(sync)
+    def _advance_hash(self) -> None:
+        hasher = self._hashers.popleft()
+        report = hasher.advance()
+        if report is not None:
+            self._send(report)
+        if not hasher.is_closed:
+            self._hashers.append(hasher)
 
-    def run(self, job: Job, connection: Connection) -> JobResult[T]:
-        """Read and hash a file and run the task on it; send `Opened` on the connection before it is decoded.
-
-        The file is synced to disk meanwhile, and the result is returned after that.
-        """
-        started = time.perf_counter()
-        # O_NOFOLLOW: a link could lead to any file of the user's. O_NONBLOCK: a FIFO would wait for a writer.
-        try:
-            descriptor = os.open(job.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            return _translate_error(job, error)
-        identity = identify_file(os.fstat(descriptor))
-        if identity is None:
-            os.close(descriptor)
-            return Gone(job.key)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            # The log will say what these bytes are; after a power cut they must be on the disk as well.
-            self._disk_sync.begin(file.fileno())
-            result = None if job.is_retried else self._complete(job, file, identity, connection, started)
-            failure = self._disk_sync.wait()
-            # Other errors, such as EINVAL and EROFS, come of the file system, not of a disk that fails.
-            if failure and failure.errno == errno.EIO:
-                return _translate_error(job, failure)
-            # A retried file is decoded only now: should it kill this process, too, it is refused, and has to
-            # be durable by then.
-            return result or self._complete(job, file, identity, connection, started)
-
-    def close(self) -> None:
-        """End the thread that syncs."""
-        self._disk_sync.close()
-
-    def _complete(
-        self, job: Job, file: FileIO, identity: FileIdentity, connection: Connection, started: float
-    ) -> JobResult[T]:
-        try:
-            data, sha256 = self._read_content(file, identity)
-        except OSError as error:
-            return _translate_error(job, error)
-        source = SourceFile(identity, sha256)
-        connection.send(Opened(job.key, source))
-        if data is None:
-            detail = f"{identity.size_bytes} bytes; limits.max_file_bytes is {self._limits.max_file_bytes}"
-            return Refused(job.key, source, Reason.TOO_MANY_BYTES, detail)
-        try:
-            result = self._run(data)
-        except BadPhoto as error:
-            return Refused(job.key, source, error.reason, error.detail)
-        return Completed(job.key, source, time.perf_counter() - started, result)
-
-    def _read_content(self, file: FileIO, identity: FileIdentity) -> tuple[bytes | None, str]:
-        if identity.size_bytes <= self._limits.max_file_bytes:
-            data = file.readall()
-            return data, hashlib.sha256(data).hexdigest()
-        # Hashed in chunks: a file of any size may lie in the inbox.
-        return None, hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _translate_error(job: Job, error: OSError) -> Refused | Gone | Delayed:
-    if error.errno in _GONE_ERRORS:
-        return Gone(job.key)
-    if error.errno in _TRANSIENT_ERRORS:
-        return Delayed(job.key, f"it cannot be read now: {error.strerror}")
-    return Refused(job.key, None, Reason.UNREADABLE, f"it cannot be read: {error.strerror}")
+    def _send(self, report: Report) -> None:
+        self._channel.send(encode(report))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The messages between the parent and its child processes."""
+"""What is asked of a pool, what comes back, and what a task is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,67 +14,61 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Task(Protocol[T_co]):
-    """The work of a child process. It is sent to the process once, so it must be picklable."""
+    """The work of a child process: a dataclass at the top level of a module that the process can import.
+
+    The process is sent its name and its fields. Results cross as MessagePack, so they are of types that
+    msgspec writes.
+    """
 
     def load(self, limits: Limits) -> Callable[[bytes], T_co]:
         """Load what the task needs; return the function that turns the bytes of a file into its result.
 
-        Raises BundleError where the task cannot be done here. The function raises BadPhoto for a file that
-        has no result.
+        Once this has returned, the process can open no file and import no module any more. Raises BundleError
+        where the task cannot be done here. The function raises BadPhoto for a file that has no result.
+        """
+
+    def make_decoder(self) -> Callable[[bytes], T_co]:
+        """Return the function by which the parent reads a result, called once a process has loaded the task.
+
+        It raises ValueError for what only a process writes that a file has taken over.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Setup(Generic[T]):
-    """The first message to a process: what it will do, within which limits."""
+    """What the processes of a pool do, within which limits."""
 
     task: Task[T]
     limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """The task is loaded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unfit:
-    """The task cannot be loaded; `detail` says why."""
-
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
-    """One file to run the task on; the result bears the same key.
-
-    `is_retried` where a process has died with it in its batch.
-    """
+    """One file to run the task on; the result bears the same key."""
 
     key: int
     path: Path
-    is_retried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HashJob:
+    """One file to hash and no more, of any size, beside the jobs; and `Hashed` is its result."""
+
+    key: int
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """The file as it was read, and the SHA-256 of its bytes in 64 hex digits."""
+    """The file as it was opened, and the SHA-256 of its bytes in 64 hex digits."""
 
     identity: FileIdentity
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """The file has been read and is about to be decoded: should the process die now, it died of this file."""
-
-    key: int
-    file: SourceFile
-
-
-@dataclass(frozen=True, slots=True)
 class Completed(Generic[T]):
-    """The task's result for a file, and the time from opening the file to that result."""
+    """The task's result for a file, and the time from its turn to that result."""
 
     key: int
     file: SourceFile
@@ -107,4 +101,13 @@ class Delayed:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """What came of a `HashJob`."""
+
+    key: int
+    outcome: SourceFile | Refused | Gone | Delayed
+
+
 JobResult = Completed[T] | Refused | Gone | Delayed
+AnyResult = JobResult[T] | Hashed

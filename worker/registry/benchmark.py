@@ -1,12 +1,15 @@
 """Measure what a bundle costs on this machine: to load, for each photo, in memory."""
 
 import math
+import os
 import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from worker.config import Config, Limits
 from worker.errors import ConfigError
@@ -19,6 +22,9 @@ from worker.pool.protocol import Completed
 
 _LOADS = 3
 """A median needs three: the first load may still read the files from the disk."""
+
+
+_STATUS_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +46,25 @@ class MeasurementTask:
         # Imported in the child process alone: the parent only sends this task.
         from worker.inference.decode import decode_photo
         from worker.inference.predictor import Predictor
+        from worker.inference.warmup import warm_up_decoders
 
         bundle = load_bundle(self.bundle_folder)
         predictor = Predictor(bundle)
+        warm_up_decoders()
         max_side = bundle.manifest.max_side
+        read_peak_bytes = _open_peak()
 
         def measure(data: bytes) -> Measurement:
             picture = decode_photo(data, max_pixels=limits.max_pixels, max_side=max_side)
             start = time.perf_counter()
             predictor.predict(picture)
-            return Measurement(time.perf_counter() - start, _read_peak_bytes())
+            return Measurement(time.perf_counter() - start, read_peak_bytes())
 
         return measure
+
+    def make_decoder(self) -> Callable[[bytes], Measurement]:
+        """Return the function that reads a measurement."""
+        return msgspec.msgpack.Decoder(Measurement).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +144,17 @@ def _measure_load(config: Config, bundle: Bundle) -> float:
     return time.monotonic() - start
 
 
-def _read_peak_bytes() -> int:
+def _open_peak() -> Callable[[], int]:
+    """Return a function that reads the most memory that this process has had."""
     try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        # Kept open: once its task is loaded, a process can open no file.
+        status = Path("/proc/self/status").open("rb", buffering=0)  # noqa: SIM115
     except OSError:  # not Linux; macOS counts bytes (getrusage(2))
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Not ru_maxrss: it also counts the process that started this one (getrusage(2), "ru_maxrss").
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return lambda: _parse_peak(os.pread(status.fileno(), _STATUS_BYTES, 0))
+
+
+def _parse_peak(status: bytes) -> int:
+    line = next(line for line in status.splitlines() if line.startswith(b"VmHWM:"))
     return int(line.split()[1]) * 1024

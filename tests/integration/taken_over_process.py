@@ -1,0 +1,86 @@
+"""A child process that a file has taken over: what it sends is named by the first argument."""
+
+import os
+import pickle
+import struct
+import sys
+import time
+from pathlib import Path
+
+from worker.errors import Reason
+from worker.pool.channel import ChildChannel
+from worker.pool.messages import (
+    Declined,
+    Digest,
+    Done,
+    Opened,
+    Progress,
+    Ready,
+    Syncing,
+    decode_order,
+    encode,
+)
+
+HASH = "0" * 64
+
+
+class Exploit:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> object:
+        return Path.touch, (self._path,)
+
+
+def make_result(label: str, confidence: float) -> bytes:
+    prediction = {"label": label, "confidence": confidence, "probabilities": {label: 1.0}, "faces": None}
+    return encode({"width": 1, "height": 1, "prediction": prediction})
+
+
+def list_messages(name: str, key: int, proof: Path) -> list[bytes]:
+    opened, syncing = encode(Opened(key, HASH)), encode(Syncing(key))
+    attacks = {
+        "pickle": [pickle.dumps(Exploit(proof))],
+        "garbage": [b"\xc1" * 100],
+        "foreign key": [encode(Opened(key + 1, HASH))],
+        "no hash": [encode(Opened(key, "../../etc/passwd"))],
+        "too early": [encode(Declined(key, Reason.DAMAGED, "never read"))],
+        "twice": [opened, opened],
+        "ready again": [encode(Ready((), ()))],
+        "no hash job": [encode(Digest(key, HASH))],
+        "no progress": [encode(Progress(key))],
+        "syncing at once": [syncing],
+        "syncing twice": [opened, syncing, syncing],
+        "foreign label": [opened, encode(Done(key, 0.1, make_result("../../tmp", 1.0)))],
+        "no number": [opened, encode(Done(key, 0.1, make_result("happy", float("nan"))))],
+        "wrong type": [opened, encode(Done(key, 0.1, encode([1, 2, 3])))],
+        "long detail": [opened, encode(Declined(key, Reason.DAMAGED, "x" * 100_000))],
+    }
+    return attacks.get(name, [opened])
+
+
+def attack(channel: ChildChannel, name: str, key: int, proof: Path) -> None:
+    for message in list_messages(name, key, proof):
+        channel.send(message)
+    match name:
+        case "length":
+            os.write(channel.fileno(), struct.pack("!I", 1 << 30) + bytes(100))
+        case "endless":
+            while True:
+                os.write(channel.fileno(), struct.pack("!I", 1 << 19) + bytes(1 << 19))
+        case "closed":
+            os.close(channel.fileno())
+    time.sleep(3600)
+
+
+if __name__ == "__main__":
+    with ChildChannel(int(sys.argv[3])) as channel:
+        channel.receive()
+        channel.send(encode(Ready((), ())))
+        order = decode_order(channel.receive()[0])
+        try:
+            attack(channel, sys.argv[1], order.key, Path(sys.argv[2]))
+        except OSError:
+            time.sleep(3600)  # the parent has hung up, and is going to kill it

@@ -1,0 +1,143 @@
+"""In a child process: read and hash one file after the other, and run the task on it."""
+
+import errno
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from typing import Generic
+
+from worker.config import Limits
+from worker.errors import BadPhoto
+from worker.pool.disk_sync import DiskSync
+from worker.pool.messages import (
+    Declined,
+    Digest,
+    Done,
+    Opened,
+    Progress,
+    Report,
+    Syncing,
+    Unread,
+    Work,
+    encode,
+    shorten,
+)
+from worker.pool.protocol import T
+
+Send = Callable[[Report], None]
+"""Sends a message to the parent."""
+
+Sync = Callable[[int], None]
+"""Makes the content of a descriptor durable, or raises OSError."""
+
+_SLICE_BYTES = 1 << 25
+_READ_BYTES = 1 << 20
+"""A slice takes some 20 ms, for which a photo may have to wait."""
+
+
+class FileGrew(Exception):
+    """A file has become larger than a photo may be since it was opened."""
+
+
+class JobRunner(Generic[T]):
+    """Runs the task on files, and sends what comes of it."""
+
+    def __init__(self, run: Callable[[bytes], T], limits: Limits, send: Send, sync: Sync = os.fsync) -> None:
+        """`run` turns a file's bytes into its result."""
+        self._run = run
+        self._max_bytes = limits.max_file_bytes
+        self._send = send
+        self._disk_sync = DiskSync(sync)
+
+    def run(self, job: Work, descriptor: int) -> None:
+        """Read and hash a file and run the task on it; close it.
+
+        The file is synced to disk meanwhile, and its result is sent after that.
+        """
+        started = time.perf_counter()
+        # The log will say what these bytes are; after a power cut they must be on the disk as well.
+        self._disk_sync.begin(descriptor)
+        # A suspect is decoded only then: should it end this process, too, it is refused, and has to be
+        # durable by then.
+        failure = self._disk_sync.wait() if job.is_suspect else None
+        report = self._complete(job, descriptor, started)
+        if not job.is_suspect:
+            if not self._disk_sync.is_done:
+                self._send(Syncing(job.key))
+            failure = self._disk_sync.wait()
+        os.close(descriptor)
+        # Other errors, such as EINVAL and EROFS, come of the file system, not of a disk that fails.
+        if failure and failure.errno == errno.EIO:
+            report = Unread(job.key, errno.EIO)
+        self._send(report)
+
+    def close(self) -> None:
+        """End the thread that syncs."""
+        self._disk_sync.close()
+
+    def _complete(self, job: Work, descriptor: int, started: float) -> Report:
+        try:
+            data = _read_all(descriptor, job.size_bytes, self._max_bytes)
+        except FileGrew:
+            return Unread(job.key, errno.EAGAIN)
+        except OSError as error:
+            return Unread(job.key, error.errno or errno.EIO)
+        self._send(Opened(job.key, hashlib.sha256(data).hexdigest()))
+        try:
+            result = self._run(data)
+        except BadPhoto as error:
+            return Declined(job.key, error.reason, shorten(error.detail))
+        return Done(job.key, time.perf_counter() - started, encode(result))
+
+
+class FileHasher:
+    """Hashes a file of any size, a slice at a time, while it is synced to disk."""
+
+    def __init__(self, key: int, descriptor: int, sync: Sync = os.fsync) -> None:
+        self.key = key
+        self._descriptor = descriptor
+        self._hash = hashlib.sha256()
+        self._disk_sync = DiskSync(sync)
+        self._disk_sync.begin(descriptor)
+        self.is_read = False
+        self.is_closed = False
+
+    def advance(self) -> Report | None:
+        """Hash one slice; return what is to be sent, None while nothing but the disk is waited for."""
+        if self.is_read:
+            return self._finish() if self._disk_sync.is_done else None
+        try:
+            for _ in range(_SLICE_BYTES // _READ_BYTES):
+                data = os.read(self._descriptor, _READ_BYTES)
+                self._hash.update(data)
+                if not data:
+                    self.is_read = True
+                    break
+        except OSError as error:
+            self._close()
+            return Unread(self.key, error.errno or errno.EIO)
+        return Progress(self.key)
+
+    def _finish(self) -> Report:
+        failure = self._close()
+        if failure and failure.errno == errno.EIO:
+            return Unread(self.key, errno.EIO)
+        return Digest(self.key, self._hash.hexdigest())
+
+    def _close(self) -> OSError | None:
+        failure = self._disk_sync.wait()
+        self._disk_sync.close()
+        os.close(self._descriptor)
+        self.is_closed = True
+        return failure
+
+
+def _read_all(descriptor: int, size_bytes: int, max_bytes: int) -> bytes:
+    # One byte more than it had, so that one read takes all of it and sees whether it has grown.
+    data = os.read(descriptor, size_bytes + 1)
+    while part := os.read(descriptor, _READ_BYTES):
+        data += part
+        if len(data) > max_bytes:
+            raise FileGrew
+    return data

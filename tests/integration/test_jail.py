@@ -1,0 +1,215 @@
+"""What a file can do that has taken its process over: nothing. And all formats still decode."""
+
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.drawing import draw_jpeg, draw_photo, encode_image
+from tests.integration.trespass_task import Attempt, TrespassTask
+from worker.config import BUILT_IN_BUNDLE, Limits
+from worker.inference.decode import FORMATS
+from worker.pool.batch import check_task, run_batch
+from worker.pool.prediction_task import PredictionTask
+from worker.pool.protocol import Completed
+from worker.pool.spawn import make_environment
+from worker.pool.system_calls import make_filter
+
+PROJECT = Path(__file__).parents[2]
+
+LIMITS = Limits()
+
+FORBIDDEN = (
+    *("read /etc/passwd", "read the photos", "write the database", "make a file"),
+    *("make an unnamed file", "make a file in memory", "make a folder", "delete a file", "rename a file"),
+    *("link a file", "truncate a file", "change permissions", "list a folder", "look at a file"),
+    *("open a folder by openat2", "connect by TCP", "connect to a local socket", "listen"),
+    *("make a pair of sockets", "fork", "exec", "start a process", "signal the parent", "signal itself"),
+    *("trace the parent", "read the parent's memory", "raise its limits", "run data as code"),
+    *("load a program for the kernel", "use io_uring", "mount", "become another user"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _children_can_import_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _jail_exists() -> None:
+    readiness = check_task(PredictionTask(BUILT_IN_BUNDLE), LIMITS)
+    if readiness.misses:
+        pytest.skip("; ".join(readiness.misses))
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def attempt(tmp_path: Path, port: int, names: list[str]) -> dict[str, Attempt]:
+    target = tmp_path / "moodsort.db"
+    target.write_bytes(b"the log")
+    files = [tmp_path / str(number) for number in range(len(names))]
+    for file, name in zip(files, names, strict=True):
+        file.write_text(name)
+    results = run_batch(TrespassTask(target, port), files, LIMITS, processes=1)
+    attempts: dict[str, Attempt] = {}
+    for name, result in zip(names, results, strict=True):
+        assert isinstance(result, Completed), result
+        attempts[name] = result.result
+    assert target.read_bytes() == b"the log"
+    assert not (tmp_path / "new").exists()
+    return attempts
+
+
+def test_code_in_a_process_reaches_neither_files_nor_network_nor_other_processes(
+    tmp_path: Path, listener: socket.socket
+) -> None:
+    attempts = attempt(tmp_path, listener.getsockname()[1], list(FORBIDDEN))
+    outcomes = {name: tried.outcome for name, tried in attempts.items()}
+    assert {name: outcome for name, outcome in outcomes.items() if outcome not in ("EPERM", "EACCES")} == {}
+
+
+def test_code_in_a_process_can_start_threads_as_decoders_do(tmp_path: Path) -> None:
+    assert attempt(tmp_path, 0, ["start a thread"])["start a thread"].outcome == "done"
+
+
+def test_the_environment_of_a_process_holds_no_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODSORT_DATABASE_URL", "postgresql://ada:secret@host/log")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    environment = attempt(tmp_path, 0, ["nothing"])["nothing"].environment
+    assert "secret" not in str(environment)
+    assert environment["PYTHONPATH"] == str(PROJECT)
+
+
+def test_what_the_user_sets_for_the_allocator_wins() -> None:
+    environment = make_environment({"MALLOC_TRIM_THRESHOLD_": "1", "LC_ALL": "C", "SSH_AUTH_SOCK": "/tmp/x"})
+    assert environment["MALLOC_TRIM_THRESHOLD_"] == "1"
+    assert environment["LC_ALL"] == "C"
+    assert "SSH_AUTH_SOCK" not in environment
+
+
+def test_every_format_is_decoded_and_predicted_in_the_jail(tmp_path: Path) -> None:
+    paths = []
+    for number, format_name in enumerate(FORMATS):
+        assert format_name is not None
+        for side in (96, 1200):  # large ones are decoded by several threads
+            paths.append(tmp_path / f"{side}.{format_name}")
+            paths[-1].write_bytes(encode_image(draw_photo(number, size=(side, side)), format_name))
+    paths.append(tmp_path / "lab.tif")
+    paths[-1].write_bytes(encode_image(draw_photo().convert("LAB"), "TIFF"))
+    results = list(run_batch(PredictionTask(BUILT_IN_BUNDLE), paths, LIMITS, processes=1))
+    assert [type(result) for result in results] == [Completed] * len(paths)
+
+
+def read_status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def test_a_process_has_no_rights_and_its_limits_are_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(draw_jpeg())
+    command = [sys.executable, "-m", "tests.integration.pool_owner", str(tmp_path / "a.jpg")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as owner:
+        try:
+            assert owner.stdout is not None
+            pid = int(owner.stdout.readline().split()[0])
+            status = read_status(pid)
+            limits = {
+                name: resource.prlimit(pid, getattr(resource, name))
+                for name in ("RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CORE", "RLIMIT_DATA")
+            }
+            is_undumpable = Path(f"/proc/{pid}/environ").stat().st_uid == 0
+        finally:
+            owner.kill()
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+    assert limits == {
+        "RLIMIT_NOFILE": (32, 32),
+        "RLIMIT_FSIZE": (0, 0),
+        "RLIMIT_CORE": (0, 0),
+        "RLIMIT_DATA": (LIMITS.memory_bytes, LIMITS.memory_bytes),
+    }
+    assert is_undumpable
+
+
+# Systems that lack something
+
+_WITHOUT = """
+import errno, sys
+from worker.pool import jail, process
+def refuse():
+    raise OSError(errno.ENOSYS, "Function not implemented")
+for name in ("Landlock", "seccomp", "no capabilities"):
+    jail._RESTRICTIONS[name] = refuse
+process.main()
+"""
+
+
+def test_a_system_without_a_restriction_works_without_it_and_says_so(tmp_path: Path) -> None:
+    from contextlib import closing
+
+    from worker.pool.pool import Pool
+    from worker.pool.protocol import Job, Setup
+
+    def spawn(descriptor: int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-c", _WITHOUT, str(descriptor)],
+            pass_fds=[descriptor],
+            stdin=subprocess.DEVNULL,
+        )
+
+    (tmp_path / "a.jpg").write_bytes(draw_jpeg())
+    with closing(Pool(Setup(PredictionTask(BUILT_IN_BUNDLE), LIMITS), 1, 0.0, spawn)) as pool:
+        pool.wait_ready(lambda: 0.0, lambda: True)
+        assert pool.readiness.restrictions == ("own limits", "no tracers", "no new privileges")
+        assert pool.readiness.misses == (
+            "no capabilities: Function not implemented",
+            "Landlock: Function not implemented",
+            "seccomp: Function not implemented",
+        )
+        pool.submit([Job(1, tmp_path / "a.jpg")], 0.0)
+        results = []
+        while not results:
+            results = pool.collect(0.0)
+    assert isinstance(results[0], Completed)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_every_jump_of_a_filter_stays_inside_it(machine: str) -> None:
+    code = make_filter(machine, 1234)
+    count = len(code) // 8
+    for index in range(count):
+        instruction = code[8 * index : 8 * index + 8]
+        operation, if_true, if_false = int.from_bytes(instruction[:2], sys.byteorder), *instruction[2:4]
+        if operation & 7 == 5:  # BPF_JMP
+            assert index + 1 + max(if_true, if_false) < count
+    assert int.from_bytes(code[-8:-6], sys.byteorder) == 6  # BPF_RET
+
+
+def test_the_calls_of_other_machines_are_not_guessed() -> None:
+    with pytest.raises(OSError, match="riscv64"):
+        make_filter("riscv64", 1)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the header is that of x86-64")
+def test_the_numbers_of_system_calls_are_those_of_the_kernels_header() -> None:
+    header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
+    if not header.exists():
+        pytest.skip("the kernel's headers are not installed")
+    from worker.pool.system_calls import _CALLS
+
+    numbers = {
+        name: int(number) for name, number in re.findall(r"#define __NR_(\w+) (\d+)", header.read_text())
+    }
+    assert {name: calls[0] for name, calls in _CALLS.items()} == {name: numbers[name] for name in _CALLS}

@@ -1,0 +1,110 @@
+"""A task in which a file tells its process to do what no decoder has to do."""
+
+import ctypes
+import errno
+import mmap
+import os
+import resource
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from worker.config import Limits
+
+_PTRACE_ATTACH = 16
+_AT_FDCWD = -100
+_O_TMPFILE = os.O_RDWR | getattr(os, "O_TMPFILE", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of it: the name of the error, or "done"; and the variables of the process's environment."""
+
+    outcome: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TrespassTask:
+    """Do what the file's content names, with a file and a listening port that the test has prepared."""
+
+    target: Path
+    port: int
+
+    def load(self, limits: Limits) -> Callable[[bytes], Attempt]:
+        """Import and open what the attempts need, so that nothing but the attempts themselves can fail."""
+        actions = self._list_actions(ctypes.CDLL(None, use_errno=True), os.getppid())
+
+        def attempt(data: bytes) -> Attempt:
+            try:
+                actions[data.decode()]()
+            except OSError as error:
+                return Attempt(errno.errorcode[error.errno or 0], dict(os.environ))
+            except RuntimeError:  # how Python reports a thread that cannot be started
+                return Attempt("RuntimeError", {})
+            return Attempt("done", dict(os.environ))
+
+        return attempt
+
+    def make_decoder(self) -> Callable[[bytes], Attempt]:
+        """Read an attempt."""
+        return msgspec.msgpack.Decoder(Attempt).decode
+
+    def _list_actions(self, libc: ctypes.CDLL, parent: int) -> dict[str, Callable[[], object]]:
+        target = self.target
+
+        def call(function: str, *arguments: object) -> None:
+            if getattr(libc, function)(*arguments) < 0:
+                raise OSError(ctypes.get_errno(), function)
+
+        def connect(family: int, address: object) -> None:
+            with socket.socket(family) as client:
+                client.connect(address)
+
+        def start_thread() -> None:
+            thread = threading.Thread(target=lambda: None)
+            thread.start()
+            thread.join()
+
+        return {
+            "nothing": lambda: None,
+            "read /etc/passwd": lambda: os.open("/etc/passwd", os.O_RDONLY),
+            "read the photos": lambda: os.open(target, os.O_RDONLY),
+            "write the database": lambda: os.open(target, os.O_RDWR),
+            "make a file": lambda: os.open(target.with_name("new"), os.O_CREAT | os.O_WRONLY),
+            "make an unnamed file": lambda: os.open(target.parent, _O_TMPFILE),
+            "make a file in memory": lambda: os.memfd_create("new"),
+            "make a folder": lambda: target.with_name("new").mkdir(),
+            "delete a file": target.unlink,
+            "rename a file": lambda: target.rename(target.with_name("new")),
+            "link a file": lambda: os.link(target, target.with_name("new")),
+            "truncate a file": lambda: os.truncate(target, 0),
+            "change permissions": lambda: target.chmod(0o777),
+            "list a folder": lambda: os.listdir(target.parent),  # noqa: PTH208
+            "look at a file": target.stat,
+            "open a folder by openat2": lambda: call("syscall", 437, _AT_FDCWD, b"/", bytes(24), 24),
+            "connect by TCP": lambda: connect(socket.AF_INET, ("127.0.0.1", self.port)),
+            "connect to a local socket": lambda: connect(socket.AF_UNIX, "/run/dbus/system_bus_socket"),
+            "listen": lambda: socket.create_server(("127.0.0.1", 0)),
+            "make a pair of sockets": socket.socketpair,
+            "fork": os.fork,
+            "exec": lambda: os.execv("/bin/true", ["true"]),
+            "start a process": lambda: subprocess.run(["/bin/true"], check=False),
+            "signal the parent": lambda: os.kill(parent, signal.SIGTERM),
+            "signal itself": lambda: os.kill(os.getpid(), signal.SIGKILL),
+            "trace the parent": lambda: call("ptrace", _PTRACE_ATTACH, parent, None, None),
+            "read the parent's memory": lambda: call("process_vm_readv", parent, None, 0, None, 0, 0),
+            "raise its limits": lambda: call("prlimit", 0, resource.RLIMIT_NOFILE, bytes(16), None),
+            "run data as code": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC),
+            "load a program for the kernel": lambda: call("syscall", 321, 0, None, 0),
+            "use io_uring": lambda: call("syscall", 425, 1, bytes(128)),
+            "mount": lambda: call("mount", b"none", b"/mnt", b"tmpfs", 0, None),
+            "become another user": lambda: os.setuid(65534),
+            "start a thread": start_thread,
+        }

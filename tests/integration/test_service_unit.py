@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -107,6 +108,27 @@ def test_systemd_reads_every_path_as_it_is(awkward: UnitSettings, open_folder: P
     # systemd shows words as a shell would have to write them.
     escaped = str(awkward.config).replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     assert f'run --config "{escaped}"\n' in text
+
+
+@pytest.mark.parametrize(("user", "most"), [("ada", 1.4), ("root", 2.3)])
+def test_the_exposure_that_systemd_works_out_stays_low(open_folder: Path, user: str, most: float) -> None:
+    settings = UnitSettings(
+        command=Path("/opt/moodsort/bin/moodsort"),
+        config=Path("/etc/moodsort.toml"),
+        root=Path("/srv/photos"),
+        database=Path("/var/lib/moodsort/moodsort.db"),
+        bundle=Path("/opt/moodsort/lib/worker/bundles/default"),
+    )
+    unit = write_unit(open_folder, render_system(settings, user))
+    report = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", report)
+    assert exposure is not None
+    assert float(exposure[1]) <= most
 
 
 _UNDER_MDWE = """

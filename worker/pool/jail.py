@@ -24,8 +24,9 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 """From linux/prctl.h; prctl(2)."""
 
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
+_CAPABILITY_BYTES = 24
 _MAX_CAPABILITIES = 64
-"""From linux/capability.h: two words of 32."""
+"""From linux/capability.h: two words of 32 for each of the three sets."""
 
 _SYS_LANDLOCK_CREATE_RULESET = 444
 _SYS_LANDLOCK_RESTRICT_SELF = 446
@@ -91,7 +92,10 @@ def _drop_capabilities() -> None:
         except OSError:  # it has none to drop with, or the kernel knows no more
             break
     header = struct.pack("=Ii", _LINUX_CAPABILITY_VERSION_3, 0)
-    _check(_libc().capset(header, bytes(2 * 3 * 4)))
+    current = ctypes.create_string_buffer(_CAPABILITY_BYTES)
+    _check(_libc().capget(header, current))
+    if any(current.raw):  # where it has none, as in a unit of a user's, the call itself may be forbidden
+        _check(_libc().capset(header, bytes(_CAPABILITY_BYTES)))
 
 
 def _forbid_tracing() -> None:

@@ -29,6 +29,18 @@ A user's manager can only make one inside a user namespace. Where the kernel for
 23.10), a unit that asks for one does not start at all (systemd issue 34983).
 """
 
+_USER_RIGHTS = """\
+CapabilityBoundingSet=
+SystemCallFilter=~@privileged
+"""
+
+_ROOT_RIGHTS = """\
+CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_LEASE
+SystemCallFilter=~@privileged
+SystemCallFilter=@chown capset
+"""
+"""Without these root could not move what others drop, keep it theirs, and see who is still writing to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnitSettings:
@@ -96,9 +108,7 @@ def _render_system_settings(settings: UnitSettings, user: str) -> str:
     )
     if not _is_any_below(paths, _TEMPORARY):
         text += "PrivateTmp=yes\n"
-    if user != "root":  # a root without capabilities could not read the files that others drop
-        text += "CapabilityBoundingSet=\n"
-    return text
+    return text + (_ROOT_RIGHTS if user == "root" else _USER_RIGHTS)
 
 
 def _read_template(name: str) -> str:

@@ -109,8 +109,10 @@ def test_temporary_folders_stay_shared_where_photos_lie_in_one() -> None:
     assert read_values(render_system(SERVICE, "ada"), "PrivateTmp") == ["yes"]
 
 
-def test_root_keeps_the_capabilities_by_which_it_reads_the_files_of_others() -> None:
-    assert read_values(render_system(SERVICE, "root"), "CapabilityBoundingSet") == []
+def test_root_keeps_the_capabilities_by_which_it_moves_the_files_of_others_and_no_more() -> None:
+    (capabilities,) = read_values(render_system(SERVICE, "root"), "CapabilityBoundingSet")
+    assert "CAP_DAC_OVERRIDE" in capabilities.split()
+    assert "CAP_SYS_ADMIN" not in capabilities.split()
     assert read_values(render_system(SERVICE, "ada"), "CapabilityBoundingSet") == [""]
 
 

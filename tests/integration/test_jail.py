@@ -7,19 +7,24 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
 
 from tests.drawing import draw_jpeg, draw_photo, encode_image
 from tests.integration.trespass_task import Attempt, TrespassTask
+from tests.patience import scale
 from worker.config import BUILT_IN_BUNDLE, Limits
 from worker.inference.decode import FORMATS
 from worker.pool.batch import check_task, run_batch
+from worker.pool.messages import Ready
+from worker.pool.pool import Pool
 from worker.pool.prediction_task import PredictionTask
-from worker.pool.protocol import Completed
+from worker.pool.protocol import Completed, Job, JobResult, Setup, T, Task
 from worker.pool.spawn import make_environment
-from worker.pool.system_calls import make_filter
+from worker.pool.system_calls import _CALLS, make_filter
 
 PROJECT = Path(__file__).parents[2]
 
@@ -150,39 +155,58 @@ import errno, sys
 from worker.pool import jail, process
 def refuse():
     raise OSError(errno.ENOSYS, "Function not implemented")
-for name in ("Landlock", "seccomp", "no capabilities"):
+for name in sys.argv[2:]:
     jail._RESTRICTIONS[name] = refuse
 process.main()
 """
 
 
-def test_a_system_without_a_restriction_works_without_it_and_says_so(tmp_path: Path) -> None:
-    from contextlib import closing
-
-    from worker.pool.pool import Pool
-    from worker.pool.protocol import Job, Setup
+def run_without(names: tuple[str, ...], task: Task[T], *paths: Path) -> tuple[Ready, list[JobResult[T]]]:
+    """Run a task where the system lacks some restrictions."""
 
     def spawn(descriptor: int) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-c", _WITHOUT, str(descriptor)],
-            pass_fds=[descriptor],
-            stdin=subprocess.DEVNULL,
-        )
+        command = [sys.executable, "-c", _WITHOUT, str(descriptor), *names]
+        return subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
 
-    (tmp_path / "a.jpg").write_bytes(draw_jpeg())
-    with closing(Pool(Setup(PredictionTask(BUILT_IN_BUNDLE), LIMITS), 1, 0.0, spawn)) as pool:
+    results: list[JobResult[T]] = []
+    with closing(Pool(Setup(task, LIMITS), 1, 0.0, spawn)) as pool:
         pool.wait_ready(lambda: 0.0, lambda: True)
-        assert pool.readiness.restrictions == ("own limits", "no tracers", "no new privileges")
-        assert pool.readiness.misses == (
-            "no capabilities: Function not implemented",
-            "Landlock: Function not implemented",
-            "seccomp: Function not implemented",
-        )
-        pool.submit([Job(1, tmp_path / "a.jpg")], 0.0)
-        results = []
-        while not results:
-            results = pool.collect(0.0)
-    assert isinstance(results[0], Completed)
+        pool.submit([Job(key, path) for key, path in enumerate(paths)], 0.0)
+        while pool.is_busy:
+            wait(pool.connections, timeout=scale(30))
+            results += pool.collect(0.0)
+        return pool.readiness, results
+
+
+def test_a_system_without_a_restriction_works_without_it_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "a.jpg"
+    path.write_bytes(draw_jpeg())
+    names = ("no capabilities", "Landlock", "seccomp")
+    readiness, (result,) = run_without(names, PredictionTask(BUILT_IN_BUNDLE), path)
+    assert isinstance(result, Completed)
+    assert readiness.restrictions == ("own limits", "no tracers", "no new privileges")
+    assert readiness.misses == tuple(f"{name}: Function not implemented" for name in names)
+    assert [vars(record).get("event") for record in caplog.records] == ["unconfined"]
+
+
+@pytest.mark.parametrize(
+    ("names", "error"), [(("Landlock",), "EPERM"), (("seccomp",), "EACCES")], ids=["seccomp", "Landlock"]
+)
+def test_the_file_system_is_out_of_reach_by_each_restriction_alone(
+    tmp_path: Path, names: tuple[str, ...], error: str
+) -> None:
+    target = tmp_path / "moodsort.db"
+    target.write_bytes(b"the log")
+    attempts = ("read /etc/passwd", "write the database", "make a file", "list a folder")
+    paths = [tmp_path / str(number) for number in range(len(attempts))]
+    for path, attempt_name in zip(paths, attempts, strict=True):
+        path.write_text(attempt_name)
+    _, results = run_without(names, TrespassTask(target, 0), *paths)
+    outcomes = [result.result.outcome for result in results if isinstance(result, Completed)]
+    assert outcomes == [error] * len(attempts)
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
@@ -207,8 +231,6 @@ def test_the_numbers_of_system_calls_are_those_of_the_kernels_header() -> None:
     header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
     if not header.exists():
         pytest.skip("the kernel's headers are not installed")
-    from worker.pool.system_calls import _CALLS
-
     numbers = {
         name: int(number) for name, number in re.findall(r"#define __NR_(\w+) (\d+)", header.read_text())
     }

@@ -191,9 +191,12 @@ class Pool(Generic[T]):
         if isinstance(report, Unfit):
             self._starts.refuse(report.detail)
             process.death = Death(Cause.KILL, Reason.DECODER_CRASHED, report.detail)
-        else:
-            self.readiness = report
-            self._starts.succeed()
+            return
+        if report.misses and report != self.readiness:  # once, not for every process
+            fields = {"event": "unconfined", "detail": "; ".join(report.misses)}
+            logger.info("photos are decoded without some restrictions; see moodsort doctor", extra=fields)
+        self.readiness = report
+        self._starts.succeed()
 
     def _fill(self, now: float) -> None:
         while len(self._processes) < self._size and now >= self._starts.not_before:

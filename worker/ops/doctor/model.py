@@ -4,7 +4,7 @@ Libraries are imported where they are used: one that is missing or broken is a r
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 from worker.config import Config
@@ -64,7 +64,15 @@ def read_classes(config: Config) -> tuple[str, ...]:
         return ()
 
 
-def load_in_process(config: Config) -> None:
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Which restrictions hold in a child process here, and why others do not."""
+
+    restrictions: tuple[str, ...]
+    misses: tuple[str, ...]
+
+
+def load_in_process(config: Config) -> Sandbox:
     """Load the bundle and run its self-test in a child process, under its limits. Raises BundleError.
 
     A processor that LiteRT was not built for kills that process, not this one.
@@ -72,16 +80,22 @@ def load_in_process(config: Config) -> None:
     from worker.pool.batch import check_task
     from worker.pool.prediction_task import PredictionTask
 
-    check_task(PredictionTask(config.bundle_folder), config.limits)
+    readiness = check_task(PredictionTask(config.bundle_folder), config.limits)
+    return Sandbox(readiness.restrictions, readiness.misses)
 
 
-def check_bundle(config: Config, load: Callable[[Config], None] = load_in_process) -> Iterator[CheckResult]:
-    """Check that the bundle is whole, and gives the outputs here that it gave where it was made."""
+def check_bundle(
+    config: Config, load: Callable[[Config], Sandbox] = load_in_process
+) -> Iterator[CheckResult]:
+    """Check that the bundle is whole, and gives the outputs here that it gave where it was made.
+
+    And that a photo which takes its decoder over is confined.
+    """
     try:
         from worker.inference.bundle import load_bundle
 
         manifest = load_bundle(config.bundle_folder).manifest
-        load(config)
+        sandbox = load(config)
     except ImportError as error:
         yield CheckResult(
             "model", CheckState.FAIL, f"a library cannot be loaded ({error})", "install moodsort again"
@@ -92,3 +106,13 @@ def check_bundle(config: Config, load: Callable[[Config], None] = load_in_proces
     else:
         networks = ", ".join(network.title for network in manifest.networks)
         yield report_ok("model", f"{manifest.name} {manifest.version} ({networks}) passes its self-test")
+        yield rate_sandbox(sandbox)
+
+
+def rate_sandbox(sandbox: Sandbox) -> CheckResult:
+    """Report what keeps a file that takes its decoder over from the rest of the machine."""
+    found = f"photos are decoded with {', '.join(sandbox.restrictions) or 'no restrictions'}"
+    if not sandbox.misses:
+        return report_ok("sandbox", found)
+    remedy = "Linux 6.12 or newer has all of it; in a container, allow landlock and seccomp"
+    return CheckResult("sandbox", CheckState.WARN, f"{found}, but not {'; '.join(sandbox.misses)}", remedy)

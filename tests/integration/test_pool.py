@@ -580,9 +580,13 @@ def test_a_file_of_too_many_bytes_is_refused_with_its_hash_while_others_go_on(tm
         paths = [large, *write_photos(tmp_path, 3)]
         driver.pool.submit([Job(key, path) for key, path in enumerate(paths)], driver.now)
         results: list[JobResult[PhotoResult]] = []
+        is_alive = set()
         while driver.pool.is_busy:
+            driver.now += 20.0
             results += driver.collect_next()
+            is_alive.add(not driver.pool.is_stalled(driver.now))
     assert [result.key for result in results] == [1, 2, 3, 0]
+    assert is_alive == {True}
     refused = results[-1]
     assert isinstance(refused, Refused)
     assert refused.reason is Reason.TOO_MANY_BYTES

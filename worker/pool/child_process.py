@@ -62,6 +62,7 @@ class ChildProcess(Generic[T]):
         self._clock.start_loading(now)
         self._waiting: deque[Assignment] = deque()
         self._is_alone = False
+        self.last_message_at = now
         self.is_ready = False
         self.death: Death | None = None
 
@@ -139,6 +140,7 @@ class ChildProcess(Generic[T]):
         try:
             for data in self._channel.receive():
                 report = decode_report(data)
+                self.last_message_at = now
                 if isinstance(report, Ready | Unfit) and not self.is_ready:
                     self.is_ready = isinstance(report, Ready)
                     starts.append(report)

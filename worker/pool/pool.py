@@ -166,8 +166,7 @@ class Pool(Generic[T]):
     def _work(self, now: float) -> None:
         for process in list(self._processes):
             results, starts = process.receive(now)
-            if results or starts:
-                self._last_message_at = now
+            self._last_message_at = max(self._last_message_at, process.last_message_at)
             self._take(results)
             for report in starts:
                 self._take_start(process, report)

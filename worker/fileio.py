@@ -57,6 +57,14 @@ class KnownFile:
     size_bytes: int
     modified_ns: int
 
+    def is_at(self, identity: FileIdentity) -> bool:
+        """Tell whether it is this file, and unchanged.
+
+        The device is left out: its number may change when the machine starts again.
+        """
+        known = (self.inode, self.size_bytes, self.modified_ns)
+        return known == (identity.inode, identity.size_bytes, identity.modified_ns)
+
 
 def identify_file(status: os.stat_result) -> FileIdentity | None:
     """Return the identity of a regular file, or None for anything else."""

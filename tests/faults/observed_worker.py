@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from worker.config import Config
 from worker.daemon.clock import Clock
 from worker.daemon.locks import hold_locks
 from worker.daemon.presence_check import PresenceCheck
-from worker.daemon.recovery import recover_unfinished
+from worker.daemon.recovery import Recovery
 from worker.daemon.startup import record_model
 from worker.daemon.worker import Worker
 from worker.filing import FileOperations, Mover
@@ -173,8 +172,10 @@ def open_observed_worker(
         presence_check = stack.enter_context(
             closing(PresenceCheck(config.root, store, config.inbox.rescan_seconds))
         )
-        recover = partial(recover_unfinished, store=store, mover=mover, config=config)
-        worker = Worker(config, store, model, observed_pool, inbox, mover, presence_check, clock, recover)
+        recovery = Recovery(store, mover, config)
+        worker = Worker(
+            config, store, model, observed_pool, inbox, mover, presence_check, clock, recovery.run
+        )
         worker.resume_unfinished(clock.monotonic())
         inbox.open(clock.monotonic())
         yield worker

@@ -2,12 +2,21 @@
 
 import logging
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.config import Config
 from worker.daemon.planner import PendingMove, Photo, name_event
 from worker.daemon.worker import Worker
-from worker.filing import Mover, RecoveryAction, parse_leaving, plan_recovery, read_path_state
+from worker.filing import (
+    DecidedFile,
+    Mover,
+    PathState,
+    RecoveryAction,
+    parse_leaving,
+    plan_recovery,
+    read_path_state,
+)
 from worker.inbox.scanner import scan_folder
 from worker.store import Unfinished
 from worker.tree import Tree
@@ -18,74 +27,95 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def recover_unfinished(worker: Worker, store: "Store", mover: Mover, config: Config) -> None:
-    """Give the worker every unfinished photo that no other worker has in hand."""
-    rows = store.take_unfinished()
-    for row in rows:
-        try:
-            _resume(worker, row, mover, config)
-        except OSError as error:
-            # Stays as it is, in the inbox and in the log, until a later start can read it.
-            fields = {
-                "event": "not_recovered",
-                "photo_id": row.photo_id,
-                "path": config.root / row.source,
-                "detail": str(error),
-            }
-            logger.warning("cannot be read now", extra=fields)
-    # Where others share the inbox, one of them may be at work on what looks like a stray.
-    if not store.shares_inbox:
-        _return_strays(mover, config, {row.photo_id for row in rows})
+class Recovery:
+    """Gives a worker the unfinished photos that no other worker has in hand."""
+
+    def __init__(self, store: "Store", mover: Mover, config: Config) -> None:
+        self._store = store
+        self._mover = mover
+        self._config = config
+        self._has_returned_strays = False
+        self._hindrances: dict[int, str] = {}
+
+    def run(self, worker: Worker) -> bool:
+        """Resume what can be resumed now; return whether that was everything."""
+        rows = self._store.take_unfinished()
+        hindrances = {}
+        for row in rows:
+            try:
+                self._resume(worker, row)
+            except OSError as error:
+                hindrances[row.photo_id] = str(error)
+                self._log_hindrance(row, str(error))
+        # Stay as they are, in the inbox and in the log, until the next call.
+        self._store.give_back(hindrances)
+        self._hindrances = hindrances
+        # Where others share the inbox, one of them may be at work on what looks like a stray.
+        if not self._store.shares_inbox and not self._has_returned_strays:
+            self._return_strays({row.photo_id for row in rows})
+            self._has_returned_strays = True
+        return not hindrances
+
+    def _log_hindrance(self, row: Unfinished, detail: str) -> None:
+        # A folder that is read-only for a weekend is one line for each photo, not one every half minute.
+        if self._hindrances.get(row.photo_id) != detail:
+            path = self._config.root / row.source
+            fields = {"event": "not_recovered", "photo_id": row.photo_id, "path": path, "detail": detail}
+            logger.warning("cannot be resumed now, and is tried again", extra=fields)
+
+    def _resume(self, worker: Worker, row: Unfinished) -> None:
+        copy = None
+        if row.destination is not None:
+            copy = self._mover.settle_private_names(row.photo_id, row.source, row.destination)
+        with closing(Tree(self._config.root)) as tree:
+            source = read_path_state(tree, row.source)
+            size_bytes = source.identity.size_bytes if source.identity else 0
+            photo = Photo(row.photo_id, self._config.root / row.source, size_bytes)
+            if row.destination is None:
+                resume = worker.adopt if source.identity else worker.adopt_gone
+                resume(photo)
+                return
+            move = self._make_move(row, row.destination, photo, source)
+            decided = DecidedFile(row.file, row.sha256)
+            action = plan_recovery(decided, source, read_path_state(tree, row.destination))
+        if copy is not None:
+            # Its source may be gone, and what has come under that name since is another photo.
+            move.identity = source.identity if action is RecoveryAction.MOVE else copy
+            action = RecoveryAction.MOVE
+        _carry_out(action, worker, move)
+
+    def _make_move(self, row: Unfinished, destination: Path, photo: Photo, source: PathState) -> PendingMove:
+        log_fields: dict[str, object] = {
+            "event": name_event(row.reason),
+            "photo_id": row.photo_id,
+            "path": row.source,
+            "to": destination,
+            "recovered": True,
+        }
+        return PendingMove(photo, row.folder, self._config.root / destination, source.identity, log_fields)
+
+    def _return_strays(self, unfinished_ids: set[int]) -> None:
+        """Give visible names to files that were leaving the inbox when their row was lost."""
+        entries = scan_folder(self._config.inbox_folder, recursive=True, is_ignored=lambda _: False)
+        leaving = [(path, parse_leaving(path.name)) for path, kind in entries if kind is None]
+        for path, photo_id in leaving:
+            if photo_id is None or photo_id in unfinished_ids:
+                continue
+            try:
+                self._mover.return_stray(path.relative_to(self._config.root), photo_id)
+                logger.warning("put back under a new name", extra={"event": "put_back", "path": path})
+            except OSError as error:
+                fields = {"event": "not_recovered", "path": path, "detail": str(error)}
+                logger.warning("cannot be put back now", extra=fields)
 
 
-def _return_strays(mover: Mover, config: Config, unfinished_ids: set[int]) -> None:
-    """Give visible names to files that were leaving the inbox when their row was lost, with its database."""
-    entries = scan_folder(config.inbox_folder, recursive=True, is_ignored=lambda _: False)
-    leaving = [(path, parse_leaving(path.name)) for path, kind in entries if kind is None]
-    for path, photo_id in leaving:
-        if photo_id is None or photo_id in unfinished_ids:
-            continue
-        try:
-            mover.return_stray(path.relative_to(config.root), photo_id)
-            logger.warning("put back under a new name", extra={"event": "put_back", "path": path})
-        except OSError as error:
-            fields = {"event": "not_recovered", "path": path, "detail": str(error)}
-            logger.warning("cannot be put back now", extra=fields)
-
-
-def _resume(worker: Worker, row: Unfinished, mover: Mover, config: Config) -> None:
-    copy = None
-    if row.destination is not None:
-        copy = mover.settle_private_names(row.photo_id, row.source, row.destination)
-    with closing(Tree(config.root)) as tree:
-        source = read_path_state(tree, row.source)
-        destination = read_path_state(tree, row.destination) if row.destination is not None else None
-    photo = Photo(
-        row.photo_id, config.root / row.source, source.identity.size_bytes if source.identity else 0
-    )
-    if row.destination is None or destination is None:
-        resume = worker.adopt if source.identity else worker.adopt_gone
-        resume(photo)
-        return
-    log_fields: dict[str, object] = {
-        "event": name_event(row.reason),
-        "photo_id": row.photo_id,
-        "path": row.source,
-        "to": row.destination,
-        "recovered": True,
-    }
-    move = PendingMove(photo, row.folder, config.root / row.destination, source.identity, log_fields)
-    if copy is not None:
-        # Its source may be gone, and what has come under that name since is another photo.
-        move.identity = source.identity if source.sha256 == row.sha256 else copy
-        worker.adopt_move(move)
-        return
-    match plan_recovery(row.sha256, source, destination):
+def _carry_out(action: RecoveryAction, worker: Worker, move: PendingMove) -> None:
+    match action:
         case RecoveryAction.PREDICT:
-            worker.adopt_changed(photo)
+            worker.adopt_changed(move.photo)
         case RecoveryAction.MOVE:
             worker.adopt_move(move)
         case RecoveryAction.RECORD:
             worker.adopt_arrived(move)
         case RecoveryAction.MISSING:
-            worker.adopt_gone(photo)
+            worker.adopt_gone(move.photo)

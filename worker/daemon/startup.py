@@ -12,13 +12,14 @@ from worker.config import Config
 from worker.daemon.clock import Clock
 from worker.daemon.locks import hold_locks
 from worker.daemon.presence_check import PresenceCheck
-from worker.daemon.recovery import recover_unfinished
+from worker.daemon.recovery import Recovery
 from worker.daemon.worker import Worker
 from worker.filing import Mover
 from worker.filing.folders import prepare_folders
 from worker.inbox import Inbox
 from worker.inference.bundle import Bundle, load_bundle
 from worker.pool.batch import check_task
+from worker.pool.photo_file import open_photo_below
 from worker.pool.pool import Pool
 from worker.pool.prediction_task import PhotoResult, PredictionTask
 from worker.pool.protocol import Setup
@@ -54,8 +55,8 @@ def open_worker(
         presence_check = stack.enter_context(
             closing(PresenceCheck(config.root, store, config.inbox.rescan_seconds))
         )
-        recover = partial(recover_unfinished, store=store, mover=mover, config=config)
-        worker = Worker(config, store, model, pool, inbox, mover, presence_check, clock, recover)
+        recovery = Recovery(store, mover, config)
+        worker = Worker(config, store, model, pool, inbox, mover, presence_check, clock, recovery.run)
         # Before the inbox is scanned, which would take unfinished photos for new ones.
         worker.resume_unfinished(clock.monotonic())
         inbox.open(clock.monotonic())
@@ -80,4 +81,5 @@ def check_configuration(config: Config, clock: Clock, is_wanted: Callable[[], bo
 
 def _start_pool(config: Config, clock: Clock) -> Pool[PhotoResult]:
     setup = Setup(PredictionTask(config.bundle_folder), config.limits)
-    return Pool(setup, config.processes, clock.monotonic())
+    open_file = partial(open_photo_below, config.root)
+    return Pool(setup, config.processes, clock.monotonic(), open_file=open_file)

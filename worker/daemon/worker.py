@@ -57,9 +57,9 @@ class Worker:
         mover: Mover,
         presence_check: PresenceCheck,
         clock: Clock,
-        recover: Callable[["Worker"], None],
+        recover: Callable[["Worker"], bool],
     ) -> None:
-        """`recover` gives the worker, by the `adopt…` methods, what stopped ones have left.
+        """`recover` gives the worker what stopped ones have left; it returns whether nothing was hindered.
 
         `tally` counts the finished photos by folder; `photo_seconds` are the times that those took which were
         predicted in the last step.
@@ -124,10 +124,13 @@ class Worker:
         self._is_draining = True
 
     def resume_unfinished(self, now: float) -> None:
-        """Resume what stopped workers have left; where others share the inbox, again at each rescan."""
-        self._recover(self)
-        if self._store.shares_inbox:
-            self._next_recovery = now + self._config.inbox.rescan_seconds
+        """Resume what stopped workers have left, again after `rescan_seconds` where more may be left then.
+
+        That is where others share the inbox, and where something was hindered.
+        """
+        is_complete = self._recover(self)
+        is_over = is_complete and not self._store.shares_inbox
+        self._next_recovery = math.inf if is_over else now + self._config.inbox.rescan_seconds
 
     def adopt(self, photo: Photo) -> None:
         """Take over a pending photo that a stopped worker has left."""

@@ -12,9 +12,16 @@ from worker.filing.moves import (
     parse_leaving,
 )
 from worker.filing.operations import FileOperations
-from worker.filing.recovery_plan import PathState, RecoveryAction, plan_recovery, read_path_state
+from worker.filing.recovery_plan import (
+    DecidedFile,
+    PathState,
+    RecoveryAction,
+    plan_recovery,
+    read_path_state,
+)
 
 __all__ = [
+    "DecidedFile",
     "DestinationTaken",
     "FileOperations",
     "Move",

@@ -1,13 +1,15 @@
 """Work out what a stopped worker had done with a photo, from its row and the two paths."""
 
 import os
-import stat
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
-from worker.fileio import FileIdentity, hash_descriptor, identify_file
-from worker.tree import Entry, Tree
+from worker.fileio import FileIdentity, KnownFile, hash_descriptor, identify_file
+from worker.tree import Tree
 
 
 class RecoveryAction(Enum):
@@ -20,55 +22,94 @@ class RecoveryAction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class PathState:
-    """What a path holds now; both are None where it holds no regular file."""
+class DecidedFile:
+    """What a row says of the file that was decided on: None where it could not be read.
 
-    identity: FileIdentity | None
+    `file` is None as well in rows that are older than identities.
+    """
+
+    file: KnownFile | None
     sha256: str | None
 
 
-def read_path_state(tree: Tree, path: Path) -> PathState:
-    """Read what is at a path below the root of a tree.
+@dataclass(frozen=True, slots=True)
+class PathState:
+    """What a path holds now; `identity` is None where it holds no regular file.
 
-    Raises OSError where a file is there but cannot be read, and where the path leads over a symbolic link.
+    `read_sha256` reads the whole file, and returns None where it has vanished since. It may raise OSError.
     """
+
+    identity: FileIdentity | None
+    read_sha256: Callable[[], str | None]
+
+
+def read_path_state(tree: Tree, path: Path) -> PathState:
+    """Read what is at a path below the root of a tree, which has to stay open while the state is used.
+
+    Raises OSError where the path leads over a symbolic link.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        entry = tree.find_entry(path)
+        status = os.stat(entry.name, dir_fd=entry.folder.descriptor, follow_symlinks=False)
+        return PathState(identify_file(status), partial(_read_sha256, tree, path))
+    return PathState(None, lambda: None)
+
+
+def _read_sha256(tree: Tree, path: Path) -> str | None:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         entry = tree.find_entry(path)
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        if not stat.S_ISREG(_read_mode(entry)):
-            return PathState(None, None)
         descriptor = os.open(entry.name, flags, dir_fd=entry.folder.descriptor)
     except (FileNotFoundError, NotADirectoryError):
-        return PathState(None, None)
+        return None
     try:
-        identity = identify_file(os.fstat(descriptor))
-        return PathState(identity, hash_descriptor(descriptor) if identity else None)
+        return hash_descriptor(descriptor) if identify_file(os.fstat(descriptor)) else None
     finally:
         os.close(descriptor)
 
 
-def _read_mode(entry: Entry) -> int:
-    return os.stat(entry.name, dir_fd=entry.folder.descriptor, follow_symlinks=False).st_mode
-
-
-def plan_recovery(decided_sha256: str | None, source: PathState, destination: PathState) -> RecoveryAction:
+def plan_recovery(decided: DecidedFile, source: PathState, destination: PathState) -> RecoveryAction:
     """Return what is left to do with a decided photo.
 
-    A destination that is the inode of the source, or that holds the decided content, is the photo. A
-    destination with other content belongs to somebody else and came in between: the photo then gets another
-    name. A decision about a file that could not be read has no hash, and only the path counts.
+    The file that was decided on is known by its identity: people drop the same names with the same contents
+    again. Contents are asked where identities cannot tell: of a file that was copied to another file system,
+    and of one that was touched. A destination with another file belongs to somebody else and came in between.
     """
+    if decided.file is None:
+        return _plan_by_content(decided.sha256, source, destination)
+    is_at_source, is_at_destination = _holds(source, decided), _holds(destination, decided)
+    if is_at_source:
+        return RecoveryAction.MOVE
+    if is_at_destination or _is_copy(destination, decided):
+        return RecoveryAction.RECORD  # what is at the source has come since
+    return RecoveryAction.PREDICT if source.identity else RecoveryAction.MISSING
+
+
+def _holds(state: PathState, decided: DecidedFile) -> bool:
+    if state.identity is None or decided.file is None or state.identity.inode != decided.file.inode:
+        return False
+    return decided.file.is_at(state.identity) or state.read_sha256() == decided.sha256
+
+
+def _is_copy(state: PathState, decided: DecidedFile) -> bool:
+    # By its size first: files of any size may lie there.
+    is_like = state.identity and decided.file and state.identity.size_bytes == decided.file.size_bytes
+    return bool(is_like) and state.read_sha256() == decided.sha256
+
+
+def _plan_by_content(decided_sha256: str | None, source: PathState, destination: PathState) -> RecoveryAction:
+    """Plan for a row that does not know its file; one that could not be read is known by its path alone."""
     if source.identity is None:
         if destination.identity is None:
             return RecoveryAction.MISSING
-        has_arrived = decided_sha256 in (None, destination.sha256)
+        has_arrived = decided_sha256 is None or destination.read_sha256() == decided_sha256
         return RecoveryAction.RECORD if has_arrived else RecoveryAction.MISSING
     # Before the hashes: at both paths it is one file, whatever was written to it after the decision.
     if destination.identity is not None and destination.identity.is_same_file(source.identity):
         return RecoveryAction.MOVE
     # Also where both paths hold this content: the mover tells its own copy from another photo.
-    if decided_sha256 in (None, source.sha256):
+    if decided_sha256 is None or source.read_sha256() == decided_sha256:
         return RecoveryAction.MOVE
-    if destination.sha256 == decided_sha256:
+    if destination.identity is not None and destination.read_sha256() == decided_sha256:
         return RecoveryAction.RECORD  # it was copied; another photo has come under its old name
     return RecoveryAction.PREDICT

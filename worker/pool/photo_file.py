@@ -3,12 +3,14 @@
 import errno
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker.errors import Reason
 from worker.fileio import FileIdentity, identify_file
 from worker.pool.protocol import Delayed, Gone, Refused
+from worker.tree import Tree
 
 OpenFile = Callable[[Path], int]
 """Opens a file for reading and returns its descriptor, or raises OSError."""
@@ -33,10 +35,20 @@ class OpenedFile:
     identity: FileIdentity
 
 
+# O_NOFOLLOW: a link could lead to any file of the user's. O_NONBLOCK: a FIFO would wait for a writer.
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+
 def open_photo(path: Path) -> int:
     """Open a file for reading. Raises OSError."""
-    # O_NOFOLLOW: a link could lead to any file of the user's. O_NONBLOCK: a FIFO would wait for a writer.
-    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    return os.open(path, _FLAGS)
+
+
+def open_photo_below(root: Path, path: Path) -> int:
+    """Open a file below the root for reading, over no symbolic link. Raises OSError."""
+    with closing(Tree(root)) as tree:
+        entry = tree.find_entry(path.relative_to(root))
+        return os.open(entry.name, _FLAGS, dir_fd=entry.folder.descriptor)
 
 
 def open_regular(key: int, path: Path, open_file: OpenFile) -> OpenedFile | Gone | Delayed | Refused:

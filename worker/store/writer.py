@@ -1,6 +1,6 @@
 """Write to the log: the connection of one worker."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -107,6 +107,12 @@ class Store:
             locks.unlock_photos(connection, locked_ids - rows.keys())
         self._held_ids |= rows.keys()
         return [_make_unfinished(row) for _, row in sorted(rows.items())]
+
+    def give_back(self, photo_ids: Iterable[int]) -> None:
+        """Leave unfinished photos to whoever asks next, this worker included."""
+        given_ids = self._held_ids & set(photo_ids)
+        self._held_ids -= given_ids
+        self._release(given_ids)
 
     def list_filed(self, before_id: int | None, limit: int) -> list[FiledPhoto]:
         """Return photos that were filed or quarantined, missing ones as well, the newest before an id."""

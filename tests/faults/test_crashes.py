@@ -1,5 +1,6 @@
 """A worker is killed at each of its steps; the next one finishes its work, and every promise holds."""
 
+import errno
 import json
 import os
 import signal
@@ -14,7 +15,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.drawing import draw_jpeg
+from tests.driver import open_driver
 from tests.home import PROJECT, Home, wait_until
+from worker.filing import FileOperations
+from worker.tree import open_folder as open_folder_below
 
 KILLED = -signal.SIGKILL
 
@@ -196,3 +200,53 @@ def test_a_new_file_with_the_name_of_one_in_hand_gets_its_own_row(
     rows = home.read_rows()
     assert [row.status for row in rows] == ["filed", "filed"]
     assert [home.read_files()[row.path] for row in rows] == [draw_jpeg(1), draw_jpeg(2)]
+
+
+@pytest.mark.parametrize("step", ["after link", "after hide", "after unlink", "before record commit"])
+@pytest.mark.parametrize("file_system", ["one", "two"])
+def test_the_same_name_with_the_same_content_that_comes_again_is_a_photo_of_its_own(
+    home: Home, workers: WorkerProcesses, step: str, file_system: str
+) -> None:
+    step = step.replace("link", "link hidden") if file_system == "two" and step == "after link" else step
+    home.drop("a.jpg", draw_jpeg(1))
+    assert workers.crash(home, step, file_system=file_system) == KILLED
+    again = home.inbox / "again.jpg"
+    again.write_bytes(draw_jpeg(1))
+    again.replace(home.inbox / "a.jpg")
+    workers.finish(home, file_system)
+    rows = home.read_rows()
+    files = home.read_files()
+    assert sorted(files) == sorted(row.path for row in rows)
+    # A file that was still at its old name has been replaced by whoever dropped the second.
+    assert list(files.values()) == [draw_jpeg(1)] * len(rows)
+    assert {row.status for row in rows} == {"filed"}
+
+
+def test_a_start_reads_no_photo_that_only_waits(home: Home, workers: WorkerProcesses) -> None:
+    home.drop("a.jpg", draw_jpeg(1))
+    assert workers.crash(home, "after take-on commit") == KILLED
+    with (home.inbox / "a.jpg").open("r+b") as file:
+        file.truncate(1 << 42)  # 4 TB, of which nothing is on the disk: to read it takes an hour
+    with open_driver(home) as hand:
+        assert hand.worker.in_hand == 1
+
+
+def test_what_cannot_be_resumed_is_tried_again_at_the_next_rescan(
+    home: Home, workers: WorkerProcesses
+) -> None:
+    home.drop("a.jpg", draw_jpeg(1))
+    assert workers.crash(home, "after decide commit") == KILLED
+    is_refused = True
+
+    def open_folder(root: int, path: Path) -> int:
+        if is_refused and path.parts[:1] in (("happy",), ("sad",)):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
+        return open_folder_below(root, path)
+
+    with open_driver(home, FileOperations(open_folder=open_folder)) as hand:
+        hand.step_until_idle()
+        assert home.count_statuses() == {"decided": 1}
+        is_refused = False
+        hand.time.ahead += 31
+        hand.step_until(home.is_all_filed)
+    home.check_promises()

@@ -78,11 +78,11 @@ class Recovery:
             move = self._make_move(row, row.destination, photo, source)
             decided = DecidedFile(row.file, row.sha256)
             action = plan_recovery(decided, source, read_path_state(tree, row.destination))
-        if copy is not None:
-            # Its source may be gone, and what has come under that name since is another photo.
-            move.identity = source.identity if action is RecoveryAction.MOVE else copy
-            action = RecoveryAction.MOVE
-        _carry_out(action, worker, move)
+        if copy is not None and action is not RecoveryAction.MOVE:
+            move.identity = copy
+            worker.adopt_copied(move)
+        else:
+            _carry_out(action, worker, move)
 
     def _make_move(self, row: Unfinished, destination: Path, photo: Photo, source: PathState) -> PendingMove:
         log_fields: dict[str, object] = {

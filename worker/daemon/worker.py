@@ -142,6 +142,11 @@ class Worker:
         self._inbox.hold(move.photo.source)
         self._photos.moves.append(move)
 
+    def adopt_copied(self, move: PendingMove) -> None:
+        """Take over a decided photo of which only a copy is left, under a private name."""
+        # Not held: a file at its old path is another photo by now.
+        self._photos.moves.append(move)
+
     def adopt_arrived(self, move: PendingMove) -> None:
         """Take over a decided photo that has arrived, which its row does not say yet."""
         move.arrived = identify_path(move.destination)
@@ -273,8 +278,12 @@ class Worker:
         ]
         photos = []
         for file, photo_id in zip(settled_files, turn.take_on(arrivals), strict=True):
-            if photo_id is None:  # another worker has it
+            if photo_id is None and self._store.shares_inbox:  # another worker has it
                 self._inbox.let_go(file.path)
+            elif photo_id is None:
+                # A photo that had this path is still on its way: this one has come since.
+                due = self._clock.monotonic() + self._config.inbox.settle_seconds
+                self._inbox.postpone(file.path, due)
             elif self._store.shares_inbox and not os.path.lexists(file.path):
                 turn.withdraw(photo_id)  # another worker has filed it since it was seen
                 self._inbox.let_go(file.path)

@@ -72,29 +72,27 @@ def plan_recovery(decided: DecidedFile, source: PathState, destination: PathStat
     """Return what is left to do with a decided photo.
 
     The file that was decided on is known by its identity: people drop the same names with the same contents
-    again. Contents are asked where identities cannot tell: of a file that was copied to another file system,
-    and of one that was touched. A destination with another file belongs to somebody else and came in between.
+    again. The content is asked of a destination alone, where the file may have been copied to another file
+    system, or touched since. A destination with another file belongs to somebody else and came in between.
     """
     if decided.file is None:
         return _plan_by_content(decided.sha256, source, destination)
-    is_at_source, is_at_destination = _holds(source, decided), _holds(destination, decided)
-    if is_at_source:
+    is_linked = (
+        source.identity and destination.identity and source.identity.is_same_file(destination.identity)
+    )
+    if is_linked or (source.identity and decided.file.is_at(source.identity)):
         return RecoveryAction.MOVE
-    if is_at_destination or _is_copy(destination, decided):
+    if _has_arrived(decided.file, decided.sha256, destination):
         return RecoveryAction.RECORD  # what is at the source has come since
     return RecoveryAction.PREDICT if source.identity else RecoveryAction.MISSING
 
 
-def _holds(state: PathState, decided: DecidedFile) -> bool:
-    if state.identity is None or decided.file is None or state.identity.inode != decided.file.inode:
-        return False
-    return decided.file.is_at(state.identity) or state.read_sha256() == decided.sha256
-
-
-def _is_copy(state: PathState, decided: DecidedFile) -> bool:
+def _has_arrived(file: KnownFile, sha256: str | None, destination: PathState) -> bool:
+    identity = destination.identity
+    if identity is None or file.is_at(identity):
+        return identity is not None
     # By its size first: files of any size may lie there.
-    is_like = state.identity and decided.file and state.identity.size_bytes == decided.file.size_bytes
-    return bool(is_like) and state.read_sha256() == decided.sha256
+    return identity.size_bytes == file.size_bytes and destination.read_sha256() == sha256
 
 
 def _plan_by_content(decided_sha256: str | None, source: PathState, destination: PathState) -> RecoveryAction:

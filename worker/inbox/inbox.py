@@ -121,6 +121,12 @@ class Inbox:
             # 0.0 is due at once; that it is unchanged counts from its first inspection.
             self._add_candidate(path, Hint.WHOLE, 0.0)
 
+    def postpone(self, path: Path, due: float) -> None:
+        """Let go of a settled file that cannot be taken on yet, and inspect it again at a time."""
+        self._in_hand.discard(path)
+        self._changed_in_hand.discard(path)
+        self._add_candidate(path, Hint.WHOLE, due)
+
     def _inspect_due(self, now: float, limit: int) -> list[SettledFile]:
         settled_files: list[SettledFile] = []
         paths = [path for path, due in self._due.items() if due <= now]

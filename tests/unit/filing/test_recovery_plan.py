@@ -41,10 +41,15 @@ BY_IDENTITY = {
     ("photo", "an equal file"): (hold(PHOTO), hold(NEIGHBOUR, DECIDED), RecoveryAction.MOVE),
     ("photo", "another file"): (hold(PHOTO), hold(NEIGHBOUR, OTHER), RecoveryAction.MOVE),
     ("photo, remounted", "nothing"): (hold(REMOUNTED), NOTHING, RecoveryAction.MOVE),
-    ("photo, touched", "nothing"): (hold(TOUCHED, DECIDED), NOTHING, RecoveryAction.MOVE),
-    ("photo, edited", "nothing"): (hold(TOUCHED, OTHER), NOTHING, RecoveryAction.PREDICT),
+    ("photo, touched", "photo, touched"): (hold(TOUCHED), hold(TOUCHED), RecoveryAction.MOVE),
+    ("photo, edited or touched", "nothing"): (hold(TOUCHED), NOTHING, RecoveryAction.PREDICT),
     # The same name and the same content came again after the photo had left.
     ("an equal newcomer", "photo"): (hold(NEWCOMER), hold(PHOTO), RecoveryAction.RECORD),
+    ("an equal newcomer with its inode", "its copy"): (
+        hold(TOUCHED),
+        hold(NEIGHBOUR, DECIDED),
+        RecoveryAction.RECORD,
+    ),
     ("an equal newcomer", "its copy"): (hold(NEWCOMER), hold(NEIGHBOUR, DECIDED), RecoveryAction.RECORD),
     ("a newcomer", "nothing"): (hold(NEWCOMER), NOTHING, RecoveryAction.PREDICT),
     ("a newcomer", "photo"): (hold(NEWCOMER), hold(PHOTO), RecoveryAction.RECORD),

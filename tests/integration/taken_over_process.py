@@ -56,6 +56,7 @@ def list_messages(name: str, key: int, proof: Path) -> list[bytes]:
         "foreign label": [opened, encode(Done(key, 0.1, make_result("../../tmp", 1.0)))],
         "no number": [opened, encode(Done(key, 0.1, make_result("happy", float("nan"))))],
         "wrong type": [opened, encode(Done(key, 0.1, encode([1, 2, 3])))],
+        "review": [opened, encode(Declined(key, Reason.UNSURE, "it is unsure"))],
         "long detail": [opened, encode(Declined(key, Reason.DAMAGED, "x" * 100_000))],
     }
     return attacks.get(name, [opened])

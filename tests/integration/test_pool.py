@@ -495,7 +495,7 @@ def test_a_file_that_computes_or_sleeps_for_ever_delays_others_by_its_limit_alon
 ATTACKS = (
     *("pickle", "garbage", "length", "endless", "foreign key", "no hash", "too early", "twice"),
     *("ready again", "no hash job", "no progress", "syncing at once", "syncing twice"),
-    *("foreign label", "no number", "wrong type", "long detail", "closed"),
+    *("foreign label", "no number", "wrong type", "review", "long detail", "closed"),
 )
 
 

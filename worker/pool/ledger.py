@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from worker.config import Limits
-from worker.errors import Reason
+from worker.errors import REVIEW_REASONS, Reason
 from worker.fileio import FileIdentity
 from worker.pool.channel import ProtocolViolation
 from worker.pool.messages import Declined, Digest, Done, Opened, Progress, Report, Syncing, Unread
@@ -111,6 +111,8 @@ class Ledger(Generic[T]):
 
     def _make_result(self, report: Done | Declined, file: SourceFile) -> AnyResult[T]:
         match report:
+            case Declined(_, reason, _) if reason in REVIEW_REASONS:
+                raise ProtocolViolation(f"it has refused a file as {reason}")
             case Declined(key, reason, detail):
                 return Refused(key, file, reason, detail)
             case Done(key, seconds, result):

@@ -77,7 +77,9 @@ class Recovery:
                 return
             move = self._make_move(row, row.destination, photo, source)
             decided = DecidedFile(row.file, row.sha256)
-            action = plan_recovery(decided, source, read_path_state(tree, row.destination))
+            destination = read_path_state(tree, row.destination)
+            move.arrived = destination.identity
+            action = plan_recovery(decided, source, destination)
         if copy is not None and action is not RecoveryAction.MOVE:
             move.identity = copy
             worker.adopt_copied(move)

@@ -148,8 +148,7 @@ class Worker:
         self._photos.moves.append(move)
 
     def adopt_arrived(self, move: PendingMove) -> None:
-        """Take over a decided photo that has arrived, which its row does not say yet."""
-        move.arrived = identify_path(move.destination)
+        """Take over a decided photo that has `arrived`, which its row does not say yet."""
         # Not held: a file at its old path is another photo by now.
         self._photos.arrivals.append(move)
 

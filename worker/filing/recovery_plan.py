@@ -11,6 +11,12 @@ from pathlib import Path
 from worker.fileio import FileIdentity, KnownFile, hash_descriptor, identify_file
 from worker.tree import Tree
 
+_MAX_HASHED_BYTES = 1 << 26
+"""A start does not read larger files; photos are smaller."""
+
+_MTIME_STEP_NS = 2_000_000_000
+"""FAT keeps times in steps of two seconds, the coarsest of all file systems in use."""
+
 
 class RecoveryAction(Enum):
     """What is left to do with an unfinished photo."""
@@ -91,8 +97,11 @@ def _has_arrived(file: KnownFile, sha256: str | None, destination: PathState) ->
     identity = destination.identity
     if identity is None or file.is_at(identity):
         return identity is not None
-    # By its size first: files of any size may lie there.
-    return identity.size_bytes == file.size_bytes and destination.read_sha256() == sha256
+    if identity.size_bytes != file.size_bytes:
+        return False
+    if identity.size_bytes > _MAX_HASHED_BYTES:
+        return abs(identity.modified_ns - file.modified_ns) <= _MTIME_STEP_NS  # a copy keeps it
+    return destination.read_sha256() == sha256
 
 
 def _plan_by_content(decided_sha256: str | None, source: PathState, destination: PathState) -> RecoveryAction:

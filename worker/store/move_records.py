@@ -9,12 +9,14 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from worker.paths import encode_undecodable, format_path
 from worker.store.schema import actions, moves
 
-_UNDER_WAY = moves.c.state.in_(("asked", "decided"))
+# Not IN: SQLAlchemy expands it anew at each execution.
+_UNDER_WAY = (moves.c.state == "asked") | (moves.c.state == "decided")
 _OF_PHOTO = (moves.c.photo_id == bindparam("of_photo")) & _UNDER_WAY
 
 _INSERT_MOVE = insert(moves)
 _READDRESS = update(moves).where(_OF_PHOTO)
 _END_MOVE = update(moves).where(_OF_PHOTO).returning(moves.c.action_id)
+_LOCK_ACTION = update(actions).where(actions.c.id == bindparam("action")).values(photos=actions.c.photos)
 _END_ACTION = (
     update(actions)
     .where(
@@ -72,6 +74,8 @@ class MoveRecords:
         if self._filing_id is not None:
             self._connection.execute(_COUNT_MOVES, {"action": self._filing_id})
         for action_id, at in sorted(self._ended.items()):
+            # Locked first: of two workers that end its last moves at once, the second has to see the first's.
+            self._connection.execute(_LOCK_ACTION, {"action": action_id})
             self._connection.execute(_END_ACTION, {"action": action_id, "at": at})
 
     def _insert_filing(self, at: datetime) -> int:

@@ -56,6 +56,14 @@ BY_IDENTITY = {
     ("a newcomer", "another file"): (hold(NEWCOMER), hold(NEIGHBOUR, OTHER), RecoveryAction.PREDICT),
 }
 
+LARGE = FileIdentity(device=1, inode=20, size_bytes=1 << 38, changed_ns=1_000, modified_ns=900_000_000_000)
+LARGE_COPY = FileIdentity(
+    device=2, inode=21, size_bytes=1 << 38, changed_ns=9_000, modified_ns=900_000_000_000
+)
+LARGE_OTHER = FileIdentity(
+    device=2, inode=22, size_bytes=1 << 38, changed_ns=9_000, modified_ns=100_000_000_000
+)
+
 FIRST, SECOND = PHOTO, NEWCOMER
 SOURCES = {"nothing": hold(None, ""), "decided": hold(FIRST, DECIDED), "other": hold(FIRST, OTHER)}
 DESTINATIONS = {
@@ -86,6 +94,16 @@ def test_a_decided_photo_goes_on_from_where_its_file_is(places: tuple[str, str])
     source, destination, action = BY_IDENTITY[places]
     decided = DecidedFile(PHOTO.remember(), DECIDED)
     assert plan_recovery(decided, source, destination) is action
+
+
+@pytest.mark.parametrize(
+    ("destination", "action"),
+    [(hold(LARGE_COPY), RecoveryAction.RECORD), (hold(LARGE_OTHER), RecoveryAction.MISSING)],
+)
+def test_a_large_copy_is_known_by_its_size_and_its_time_without_reading_it(
+    destination: PathState, action: RecoveryAction
+) -> None:
+    assert plan_recovery(DecidedFile(LARGE.remember(), DECIDED), NOTHING, destination) is action
 
 
 @pytest.mark.parametrize(("source", "destination"), BY_CONTENT)

@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.bench.accuracy_changes import Change
+import msgspec
+
+from tests.bench.accuracy_changes import CHANGES, Change
 from trainer.cli.messages import say, show_bar
 from trainer.data.class_folders import ClassFile, Split
 from trainer.data.near_duplicates import hash_differences
@@ -18,6 +20,7 @@ from worker.inference.bundle import Bundle, load_bundle
 from worker.inference.decode import decode_photo
 from worker.inference.prediction import Prediction
 from worker.inference.predictor import Predictor
+from worker.inference.warmup import warm_up_decoders
 from worker.paths import format_path
 
 _FULL_SIZE = 1 << 31
@@ -44,31 +47,38 @@ class FolderPredictions:
 
 @dataclass(frozen=True, slots=True)
 class VersionsTask:
-    """Predict an image as it is and changed in each way."""
+    """Predict an image as it is and changed in each of the ways that have these names."""
 
     folder: Path
-    changes: tuple[Change, ...]
+    change_names: tuple[str, ...]
 
     def load(self, limits: Limits) -> Callable[[bytes], ImagePredictions]:
         """Load the bundle and run its self-test. Raises BundleError."""
         bundle = load_bundle(self.folder)
         predictor = Predictor(bundle)
         predictor.self_test()
+        warm_up_decoders()
+        changes = [change for change in CHANGES if change.name in self.change_names]
         max_side = bundle.manifest.max_side
 
         def predict(data: bytes) -> ImagePredictions:
             original = decode_photo(data, max_pixels=limits.max_pixels, max_side=max_side)
             predictions = [predictor.predict(original)]
-            if self.changes:
+            if changes:
                 # Changed at full size, as photos differ before anybody reduces them.
                 full = decode_photo(data, max_pixels=limits.max_pixels, max_side=_FULL_SIZE)
-            for change in self.changes:
+            for change in changes:
                 version = change.encode(full.pixels)
                 changed = decode_photo(version, max_pixels=limits.max_pixels, max_side=max_side)
                 predictions.append(predictor.predict(changed))
-            return ImagePredictions(*hash_differences(original.pixels), tuple(predictions))
+            bits, mirror_bits = hash_differences(original.pixels)
+            return ImagePredictions(bits.tobytes(), mirror_bits.tobytes(), tuple(predictions))
 
         return predict
+
+    def make_decoder(self) -> Callable[[bytes], ImagePredictions]:
+        """Return the function that reads the predictions."""
+        return msgspec.msgpack.Decoder(ImagePredictions).decode
 
 
 def predict_folder(
@@ -94,7 +104,7 @@ def predict_folder(
                 say(f"skipped {format_path(skipped.path)}: {skipped.detail} ({skipped.reason})")
             advance()
 
-        task = VersionsTask(bundle.folder, changes)
+        task = VersionsTask(bundle.folder, tuple(change.name for change in changes))
         predicted = predict_files(task, sample, data, limits, processes, report_file)
     classes = bundle.manifest.classes
     return FolderPredictions(

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.drawing import draw_jpeg
 from tests.file_moves import BYSTANDER, FILE_SYSTEMS, drop, make_move, make_refusal, read_files
 from worker.filing import (
+    DecidedFile,
     FileOperations,
     Move,
     Moved,
@@ -171,15 +172,16 @@ def kill(root: Path, move: Move, file_system: str, call: int, *, is_after: bool)
 
 def recover(root: Path, move: Move, operations: FileOperations) -> RecoveryAction:
     """Go on with a move as the next worker does; return what it found to do."""
-    decided = hashlib.sha256(PHOTO).hexdigest()
+    assert move.identity is not None
+    decided = DecidedFile(move.identity.remember(), hashlib.sha256(PHOTO).hexdigest())
     with closing(Mover(root, operations)) as mover:
         copy = mover.settle_private_names(move.photo_id, move.source, move.destination)
         with closing(Tree(root)) as tree:
-            states = read_path_state(tree, move.source), read_path_state(tree, move.destination)
-        source = states[0]
-        action = RecoveryAction.MOVE if copy else plan_recovery(decided, *states)
+            source = read_path_state(tree, move.source)
+            action = plan_recovery(decided, source, read_path_state(tree, move.destination))
+        identity = source.identity if action is RecoveryAction.MOVE else copy
+        action = RecoveryAction.MOVE if copy else action
         if action is RecoveryAction.MOVE:
-            identity = source.identity if source.sha256 == decided else copy
             again = replace(move, identity=identity)
             assert mover.move_all([again]) == [Moved(again)]
     return action

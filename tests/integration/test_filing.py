@@ -28,6 +28,7 @@ from tests.file_moves import (
     separate_mounts,
 )
 from tests.home import PROJECT
+from worker.fileio import FileIdentity
 from worker.filing import (
     DestinationTaken,
     FileOperations,
@@ -35,7 +36,6 @@ from worker.filing import (
     Moved,
     MoveHindered,
     Mover,
-    PathState,
     SourceChanged,
     read_path_state,
 )
@@ -533,22 +533,23 @@ def test_a_destination_that_vanishes_before_it_is_compared_was_not_the_photo(roo
 # What a path holds
 
 
-def read_state(root: Path, path: str) -> PathState:
+def read_state(root: Path, path: str) -> tuple[FileIdentity | None, str | None]:
     with closing(Tree(root)) as tree:
-        return read_path_state(tree, Path(path))
+        state = read_path_state(tree, Path(path))
+        return state.identity, state.read_sha256()
 
 
 def test_the_state_of_a_path_is_the_identity_and_the_hash_of_its_file(root: Path) -> None:
-    identity = read_identity(drop(root))
-    state = read_state(root, "inbox/a.jpg")
-    assert state == PathState(identity, hashlib.sha256(draw_jpeg()).hexdigest())
+    path = drop(root)
+    identity, sha256 = read_state(root, "inbox/a.jpg")
+    assert (identity, sha256) == (read_identity(path), hashlib.sha256(draw_jpeg()).hexdigest())
 
 
 def test_a_path_without_a_regular_file_has_no_state(root: Path) -> None:
     (root / "link").symlink_to(drop(root))
     os.mkfifo(root / "fifo")
     for name in ("none.jpg", "inbox", "inbox/a.jpg/below", "link", "fifo"):
-        assert read_state(root, name) == PathState(None, None)
+        assert read_state(root, name) == (None, None)
 
 
 def test_no_state_is_read_over_a_symbolic_link(root: Path) -> None:

@@ -57,7 +57,8 @@ def read_path_state(tree: Tree, path: Path) -> PathState:
     with suppress(FileNotFoundError, NotADirectoryError):
         entry = tree.find_entry(path)
         status = os.stat(entry.name, dir_fd=entry.folder.descriptor, follow_symlinks=False)
-        return PathState(identify_file(status), partial(_read_sha256, tree, path))
+        if identity := identify_file(status):
+            return PathState(identity, partial(_read_sha256, tree, path))
     return PathState(None, lambda: None)
 
 

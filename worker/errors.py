@@ -38,6 +38,7 @@ class MoodsortError(Exception):
     ├── StoreError     refuse to start; a service that has run before tries again
     ├── InboxInUse     refuse to start; another worker is running
     ├── Transient      release what is in hand, back off, and try again
+    │   └── Locked     back off, and try the same again with what is in hand
     └── BadPhoto       quarantine the photo with its reason code, and go on
     """
 
@@ -64,6 +65,10 @@ class InboxInUse(MoodsortError):
 
 class Transient(MoodsortError):
     """The cause may pass by itself: a locked database, a lost connection, a full disk."""
+
+
+class Locked(Transient):
+    """Another program has locked the database; the connection is as good as before."""
 
 
 class BadPhoto(MoodsortError):

@@ -93,6 +93,11 @@ def hash_descriptor(descriptor: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_exhausted(error: OSError) -> bool:
+    """Tell whether an error says nothing about a path, but that descriptors or memory have run out."""
+    return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
 @contextmanager
 def suppress_errors(*numbers: int) -> Iterator[None]:
     """Suppress an OSError that has one of these numbers."""

@@ -49,7 +49,7 @@ def file_until_killed(config_file: Path, step: str, passings: int, file_system: 
             Signals(),
             Clock(),
             after_step=lambda _worker: None,
-            is_done=lambda _now: not worker.in_hand and not worker.candidates,
+            is_done=lambda _now: not (worker.in_hand or worker.candidates or worker.is_scanning),
         )
 
 

@@ -164,15 +164,17 @@ def open_observed_worker(
         pool = stack.enter_context(closing(Pool(setup, config.processes, clock.monotonic(), spawn)))
         observed_pool: Any = ObservedPool(pool, report)
         store: Any = ObservedStore(stack.enter_context(closing(open_store(config.database.url))), report)
-        inbox = stack.enter_context(closing(Inbox(config.inbox_folder, config.inbox, clock.wall)))
         observed_operations = observe_operations(Path(config.folders.inbox), report, operations)
         mover = stack.enter_context(closing(Mover(config.root, observed_operations)))
+        recovery = Recovery(store, mover, config)
+        inbox = stack.enter_context(
+            closing(Inbox(config.inbox_folder, config.inbox, clock.wall, recovery.return_stray))
+        )
         model = record_model(store, bundle)
         pool.wait_ready(clock.monotonic, lambda: True)
         presence_check = stack.enter_context(
             closing(PresenceCheck(config.root, store, config.inbox.rescan_seconds))
         )
-        recovery = Recovery(store, mover, config)
         worker = Worker(
             config, store, model, observed_pool, inbox, mover, presence_check, clock, recovery.run
         )

@@ -1,6 +1,5 @@
 """The photos that a worker has taken on, by what comes next for each."""
 
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,14 +12,15 @@ _STUCK_TRIES = 3
 class PhotosInHand:
     """Each photo is in one of the fields, here in the order of its life.
 
-    `pending` wait to be predicted, `predicting` are in a child process (by photo id), and `results` wait for
-    their decision. `moves` are decided and wait to be moved, `arrivals` are moved and wait to be recorded.
+    `pending` wait to be predicted, `predicting` are in a child process (both by photo id), and `results` wait
+    for their decision. `moves` are decided and wait to be moved, `arrivals` are moved and wait to be
+    recorded.
 
     Three ways lead back or out: `retries` have to be predicted again, `readdressed` have to be moved to
     another name, `gone` have no file any more.
     """
 
-    pending: deque[Photo] = field(default_factory=deque)
+    pending: dict[int, Photo] = field(default_factory=dict)
     predicting: dict[int, Photo] = field(default_factory=dict)
     results: list[tuple[Photo, PlannedResult]] = field(default_factory=list)
     moves: list[PendingMove] = field(default_factory=list)
@@ -37,8 +37,8 @@ class PhotosInHand:
     @property
     def is_stuck(self) -> bool:
         """Whether every photo has been hindered again and again."""
-        photos = [move.photo for move in self.moves] + list(self.pending)
-        return len(photos) == len(self) and all(photo.tries >= _STUCK_TRIES for photo in photos)
+        waiting = self._list_waiting()
+        return len(waiting) == len(self) and all(photo.tries >= _STUCK_TRIES for photo in waiting)
 
     @property
     def has_urgent_news(self) -> bool:
@@ -53,17 +53,27 @@ class PhotosInHand:
 
     def count_fresh(self) -> int:
         """Count the pending photos that nothing has hindered."""
-        return sum(not photo.tries for photo in self.pending)
+        return sum(not photo.tries for photo in self.pending.values())
+
+    def count_hindered(self) -> int:
+        """Count the photos that back off, before their prediction or before their move."""
+        return sum(photo.tries > 0 for photo in self._list_waiting())
+
+    def _list_waiting(self) -> list[Photo]:
+        return [*(move.photo for move in self.moves), *self.pending.values()]
+
+    def add_pending(self, photo: Photo) -> None:
+        """Let a photo wait for its prediction, behind the others."""
+        self.pending[photo.photo_id] = photo
 
     def list_due(self, now: float) -> list[Photo]:
         """Return the pending photos that may be predicted now."""
-        return [photo for photo in self.pending if photo.not_before <= now]
+        return [photo for photo in self.pending.values() if photo.not_before <= now]
 
     def start_prediction(self, photos: list[Photo]) -> None:
         """Count pending photos as given to a child process."""
         for photo in photos:
-            self.pending.remove(photo)
-            self.predicting[photo.photo_id] = photo
+            self.predicting[photo.photo_id] = self.pending.pop(photo.photo_id)
 
     def take_due_moves(self, now: float) -> dict[int, PendingMove]:
         """Remove and return the moves that are due, by photo id."""
@@ -79,6 +89,6 @@ class PhotosInHand:
     def advance_recorded(self, moves: list[PendingMove], photos: list[Photo]) -> None:
         """Go on after a transaction that has decided `moves` and taken on `photos`, and recorded the rest."""
         self.moves += moves + self.readdressed
-        self.pending += self.retries + photos
+        self.pending |= {photo.photo_id: photo for photo in [*self.retries, *photos]}
         for recorded in (self.arrivals, self.gone, self.retries, self.readdressed, self.results):
             recorded.clear()

@@ -17,7 +17,6 @@ from worker.filing import (
     plan_recovery,
     read_path_state,
 )
-from worker.inbox.scanner import scan_folder
 from worker.store import Unfinished
 from worker.tree import Tree
 
@@ -34,7 +33,6 @@ class Recovery:
         self._store = store
         self._mover = mover
         self._config = config
-        self._has_returned_strays = False
         self._hindrances: dict[int, str] = {}
 
     def run(self, worker: Worker) -> bool:
@@ -50,10 +48,6 @@ class Recovery:
         # Stay as they are, in the inbox and in the log, until the next call.
         self._store.give_back(hindrances)
         self._hindrances = hindrances
-        # Where others share the inbox, one of them may be at work on what looks like a stray.
-        if not self._store.shares_inbox and not self._has_returned_strays:
-            self._return_strays({row.photo_id for row in rows})
-            self._has_returned_strays = True
         return not hindrances
 
     def _log_hindrance(self, row: Unfinished, detail: str) -> None:
@@ -96,19 +90,23 @@ class Recovery:
         }
         return PendingMove(photo, row.folder, self._config.root / destination, source.identity, log_fields)
 
-    def _return_strays(self, unfinished_ids: set[int]) -> None:
-        """Give visible names to files that were leaving the inbox when their row was lost."""
-        entries = scan_folder(self._config.inbox_folder, recursive=True, is_ignored=lambda _: False)
-        leaving = [(path, parse_leaving(path.name)) for path, kind in entries if kind is None]
-        for path, photo_id in leaving:
-            if photo_id is None or photo_id in unfinished_ids:
-                continue
-            try:
-                self._mover.return_stray(path.relative_to(self._config.root), photo_id)
-                logger.warning("put back under a new name", extra={"event": "put_back", "path": path})
-            except OSError as error:
-                fields = {"event": "not_recovered", "path": path, "detail": str(error)}
-                logger.warning("cannot be put back now", extra=fields)
+    def return_stray(self, path: Path) -> bool:
+        """Give a visible name to a file that was leaving the inbox when its row was lost.
+
+        Returns whether that was done. Raises Transient where the database does not answer.
+        """
+        photo_id = parse_leaving(path.name)
+        # Where others share the inbox, one of them may be at work on what looks like a stray.
+        if photo_id is None or self._store.shares_inbox or self._store.is_unfinished(photo_id):
+            return False
+        try:
+            self._mover.return_stray(path.relative_to(self._config.root), photo_id)
+        except OSError as error:
+            fields = {"event": "not_recovered", "path": path, "detail": str(error)}
+            logger.warning("cannot be put back now", extra=fields)
+            return False
+        logger.warning("put back under a new name", extra={"event": "put_back", "path": path})
+        return True
 
 
 def _carry_out(action: RecoveryAction, worker: Worker, move: PendingMove) -> None:

@@ -94,7 +94,7 @@ class WorkerService:
             if end is LoopEnd.STOPPED:
                 self._notifier.notify_stopping()
                 finish_batch(worker, self._clock)
-                self._left = worker.in_hand + worker.candidates
+                self._left = None if worker.is_scanning else worker.in_hand + worker.candidates
                 return config
             # Tried while the old worker still stands: where it is refused, nothing has been closed.
             if new_config := self._reload_config():

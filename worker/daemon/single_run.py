@@ -48,6 +48,8 @@ class SingleRun:
             # Equal to no count, so that the time to settle starts anew when nothing is in hand any more.
             self._last_candidates = -1
             return worker.is_stuck
+        if worker.is_scanning:
+            return False
         if worker.candidates != self._last_candidates:
             self._last_candidates = worker.candidates
             self._give_up_at = now + 2 * self._config.inbox.settle_seconds

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from worker.store import Store
 
 LOCK_SECONDS = 3.0
-"""How long a worker waits for a locked database before it backs off; signals have to wait as well."""
+"""How long a worker that opens waits for a locked database before it backs off."""
+
+TURN_LOCK_SECONDS = 0.5
+"""How long a turn waits for it; signals, and what comes from the child processes, have to wait as well."""
 
 
 @contextmanager
@@ -50,16 +53,19 @@ def open_worker(
         pool = stack.enter_context(closing(_start_pool(config, clock)))
         store = stack.enter_context(closing(log_store.open_store(config.database.url, LOCK_SECONDS)))
         model = record_model(store, bundle)
-        inbox = stack.enter_context(closing(Inbox(config.inbox_folder, config.inbox, clock.wall)))
+        recovery = Recovery(store, mover, config)
+        inbox = stack.enter_context(
+            closing(Inbox(config.inbox_folder, config.inbox, clock.wall, recovery.return_stray))
+        )
         pool.wait_ready(clock.monotonic, is_wanted)
         presence_check = stack.enter_context(
             closing(PresenceCheck(config.root, store, config.inbox.rescan_seconds))
         )
-        recovery = Recovery(store, mover, config)
         worker = Worker(config, store, model, pool, inbox, mover, presence_check, clock, recovery.run)
         # Before the inbox is scanned, which would take unfinished photos for new ones.
         worker.resume_unfinished(clock.monotonic())
         inbox.open(clock.monotonic())
+        store.limit_waits(TURN_LOCK_SECONDS)
         yield worker
 
 

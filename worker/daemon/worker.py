@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from worker.config import Config
 from worker.daemon.clock import Clock
+from worker.daemon.lock_wait import LockWait
 from worker.daemon.photos_in_hand import PhotosInHand
 from worker.daemon.planner import PendingMove, Photo, choose_destination, plan_move
 from worker.daemon.presence_check import PresenceCheck
+from worker.errors import Locked
 from worker.fileio import FileIdentity, identify_path
 from worker.filing import (
     DestinationTaken,
@@ -38,6 +40,10 @@ logger = logging.getLogger(__name__)
 
 _RECORD_SECONDS = 0.25
 """How long results and moves may wait for others, to be written in the same transaction."""
+
+_MAX_HINDERED = 512
+"""So many photos may back off before no more are taken on. On PostgreSQL each holds a lock, of which a server
+has 6,400 by default (64 for each of 100 connections), for all workers and programs together."""
 
 
 class Worker:
@@ -74,6 +80,8 @@ class Worker:
         self._recover = recover
         self._next_recovery = math.inf
         self._photos = PhotosInHand()
+        self._settled_files: list[SettledFile] = []
+        self._lock_wait = LockWait()
         self._first_arrival_at = 0.0
         self._first_result_at = 0.0
         self._is_draining = False
@@ -83,13 +91,18 @@ class Worker:
 
     @property
     def in_hand(self) -> int:
-        """How many photos were taken on and are not finished."""
-        return len(self._photos)
+        """How many photos were taken on, or are about to be, and are not finished."""
+        return len(self._photos) + len(self._settled_files)
 
     @property
     def candidates(self) -> int:
         """How many files of the inbox are known and not taken on yet."""
         return self._inbox.candidate_count
+
+    @property
+    def is_scanning(self) -> bool:
+        """Whether there may be more candidates than are known."""
+        return self._inbox.is_scanning
 
     @property
     def restarts(self) -> int:
@@ -104,7 +117,7 @@ class Worker:
     @property
     def is_stuck(self) -> bool:
         """Whether all that is in hand is hindered, again and again."""
-        return self._photos.is_stuck
+        return self._photos.is_stuck or self._lock_wait.is_long
 
     def is_stalled(self, now: float) -> bool:
         """Tell whether nothing comes from the child processes any more."""
@@ -135,7 +148,7 @@ class Worker:
     def adopt(self, photo: Photo) -> None:
         """Take over a pending photo that a stopped worker has left."""
         self._inbox.hold(photo.source)
-        self._photos.pending.append(photo)
+        self._photos.add_pending(photo)
 
     def adopt_move(self, move: PendingMove) -> None:
         """Take over a decided photo that has not left the inbox, or only half."""
@@ -166,30 +179,47 @@ class Worker:
         self.photo_seconds.clear()
         # First, so that the processes work on while this turn records and moves.
         self._collect(now)
-        if now >= self._next_recovery and not self._is_draining:
-            self.resume_unfinished(now)
         self._submit(now)
-        settled_files = self._inbox.take_settled(now, self._room) if not self._is_draining else []
-        if settled_files or now >= self._compute_next_write():
-            self._write(settled_files)
+        if not self._is_draining:
+            self._settled_files += self._inbox.take_settled(now, self._room)
+        if now >= self._lock_wait.not_before:
+            self._use_database(now)
         # Once more: a process that has finished during the transaction need not wait for the moves as well.
         self._collect(now)
         self._submit(now)
         self._move(now)
-        if self._is_idle:
-            self._presence_check.step(now)
+
+    def _use_database(self, now: float) -> None:
+        """Do what reads or writes the log; where that is locked, it stays to be done in a later turn."""
+        try:
+            if now >= self._compute_next_write():
+                self._write()
+            # Not before: what is resumed may be among the files that are about to be taken on.
+            if now >= self._next_recovery and not self._is_draining:
+                self.resume_unfinished(now)
+            self._inbox.return_strays()
+            if self._is_idle:
+                self._presence_check.step(now)
+        except Locked as error:
+            self._lock_wait.fail(error, now)
+        else:
+            self._lock_wait.succeed()
 
     def compute_next_due(self) -> float:
         """Return the time of the next step, unless news comes before."""
         if any(move.photo.tries == 0 for move in self._photos.moves):
             return -math.inf
-        times = [self._compute_next_write(), self._pool.next_deadline()]
+        times = [self._pool.next_deadline()]
         times += [move.photo.not_before for move in self._photos.moves]
-        if not self._is_draining:
-            if self._pool.room:
-                times += [photo.not_before for photo in self._photos.pending]
-            if self._room:
-                times.append(self._inbox.next_due())
+        if not self._is_draining and self._pool.room:
+            times += [photo.not_before for photo in self._photos.pending.values()]
+        return min(*times, max(self._compute_next_use(), self._lock_wait.not_before))
+
+    def _compute_next_use(self) -> float:
+        """Return when the database is used next, if it is not locked."""
+        times = [self._compute_next_write()]
+        if self._room and not self._is_draining:
+            times.append(self._inbox.next_due())
         if self._is_idle:
             times.append(self._presence_check.next_due)
         return min(times)
@@ -198,9 +228,12 @@ class Worker:
     def _room(self) -> int:
         # Twice what the processes can hold, so that the next batches lie ready while these are recorded.
         # A batch at a time: a transaction costs the same for one photo as for many. Photos that back off do
-        # not count, or a few of them would keep all others out.
+        # not count, or a few of them would keep all others out; only a great many do.
+        if self._photos.count_hindered() >= _MAX_HINDERED:
+            return 0
         batch = self._config.model.batch_size
-        room = 2 * self._pool.size * batch - self._photos.count_fresh() - len(self._photos.predicting)
+        waiting = self._photos.count_fresh() + len(self._photos.predicting) + len(self._settled_files)
+        room = 2 * self._pool.size * batch - waiting
         return room if room >= batch else 0
 
     def _compute_next_write(self) -> float:
@@ -208,7 +241,8 @@ class Worker:
         waits_since = [self._first_result_at] if self._photos.results else []
         waits_since += [self._first_arrival_at] if self._photos.arrivals else []
         has_batch = len(self._photos.results) >= self._config.model.batch_size
-        if self._photos.has_urgent_news or has_batch or (waits_since and not self._pool.is_busy):
+        is_urgent = self._photos.has_urgent_news or bool(self._settled_files)
+        if is_urgent or has_batch or (waits_since and not self._pool.is_busy):
             return -math.inf
         return min(waits_since, default=math.inf) + _RECORD_SECONDS
 
@@ -227,11 +261,11 @@ class Worker:
                 self._photos.gone.append(photo)
             case Delayed(_, detail):
                 photo.back_off(now)
-                self._photos.pending.append(photo)
+                self._photos.add_pending(photo)
                 _log_hindrance(photo, detail)
             case Refused(_, file) if file is not None and self._is_young(file.identity):
                 photo.not_before = now + self._config.inbox.settle_seconds
-                self._photos.pending.append(photo)
+                self._photos.add_pending(photo)
             case Completed() | Refused():
                 self._photos.results.append((photo, result))
 
@@ -251,7 +285,7 @@ class Worker:
             self._photos.start_prediction(batch)
             self._pool.submit([Job(photo.photo_id, photo.source) for photo in batch], now)
 
-    def _write(self, settled_files: list[SettledFile]) -> None:
+    def _write(self) -> None:
         """Record everything that has happened since the last turn, and take the next photos on."""
         at = datetime.fromtimestamp(self._clock.wall(), UTC)
         plans = self._plan_moves(at)
@@ -268,24 +302,21 @@ class Worker:
             for _, decision in plans:
                 turn.decide(decision, self.model.model_id)
             # Last: a new photo may have the path of one that is active until this turn records it as filed.
-            photos = self._take_on(turn, settled_files, at)
+            photos = self._take_on(turn, at)
         self._finish_turn([move for move, _ in plans], photos)
 
-    def _take_on(self, turn: "Turn", settled_files: list[SettledFile], at: datetime) -> list[Photo]:
+    def _take_on(self, turn: "Turn", at: datetime) -> list[Photo]:
+        """Take on the settled files, but for those that another worker has, or has filed since."""
         arrivals = [
-            Arrival(self._make_relative(file.path), file.identity.size_bytes, at) for file in settled_files
+            Arrival(self._make_relative(file.path), file.identity.size_bytes, at)
+            for file in self._settled_files
         ]
         photos = []
-        for file, photo_id in zip(settled_files, turn.take_on(arrivals), strict=True):
-            if photo_id is None and self._store.shares_inbox:  # another worker has it
-                self._inbox.let_go(file.path)
-            elif photo_id is None:
-                # A photo that had this path is still on its way: this one has come since.
-                due = self._clock.monotonic() + self._config.inbox.settle_seconds
-                self._inbox.postpone(file.path, due)
-            elif self._store.shares_inbox and not os.path.lexists(file.path):
-                turn.withdraw(photo_id)  # another worker has filed it since it was seen
-                self._inbox.let_go(file.path)
+        for file, photo_id in zip(self._settled_files, turn.take_on(arrivals), strict=True):
+            if photo_id is None:
+                continue
+            if self._store.shares_inbox and not os.path.lexists(file.path):
+                turn.withdraw(photo_id)
             else:
                 photos.append(Photo(photo_id, file.path, file.identity.size_bytes))
         return photos
@@ -301,6 +332,13 @@ class Worker:
             self.tally["missing"] += 1
             path = self._make_relative(photo.source)
             logger.warning("missing", extra={"event": "missing", "photo_id": photo.photo_id, "path": path})
+        for path in {file.path for file in self._settled_files} - {photo.source for photo in photos}:
+            if self._store.shares_inbox:  # another worker has it, or has filed it
+                self._inbox.let_go(path)
+            else:
+                # A photo that had this path is still on its way: this one has come since.
+                self._inbox.postpone(path, self._clock.monotonic() + self._config.inbox.settle_seconds)
+        self._settled_files.clear()
         self._photos.advance_recorded(moves, photos)
 
     def _plan_moves(self, at: datetime) -> list[tuple[PendingMove, Decision]]:

@@ -1,15 +1,19 @@
 """Combine events, scans and inspections: which files of the inbox can be taken on now."""
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker.config import InboxConfig
-from worker.fileio import FileIdentity, Wakeup
+from worker.fileio import FileIdentity, Wakeup, is_exhausted
 from worker.inbox.candidates import Candidate, Hint, Inspection, Writer, is_settled, observe_candidate
+from worker.inbox.due_times import DueTimes
+from worker.inbox.left_alone import LeftAlone
 from worker.inbox.scanner import (
+    ScanEntry,
     inspect_file,
     is_whole_file,
     make_companion_test,
@@ -17,10 +21,11 @@ from worker.inbox.scanner import (
     name_kind,
     name_unreadable,
     read_status,
-    scan_folder,
 )
+from worker.inbox.scans import Scan, Scans
 from worker.inbox.watcher import Event, Watcher
 from worker.mounts import is_on_network
+from worker.paths import PRIVATE_PREFIX
 from worker.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -35,8 +40,8 @@ _WRITER_SECONDS = 0.5
 _COMPANION = "companion"
 """The kind of a file that belongs to a photo, and is never taken for one."""
 
-_MAX_NAMED = 3
-"""So many links and the like are logged by name, each once; a folder full of them would bury what matters."""
+_SLICE = 1000
+"""So many entries of a scan, events and inspections are dealt with in one turn: some 20 ms of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,17 @@ class Inbox:
     `now` is a monotonic time in seconds; `wall` returns the time that ctimes are compared with.
     """
 
-    def __init__(self, folder: Path, config: InboxConfig, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: InboxConfig,
+        wall: Callable[[], float],
+        return_stray: Callable[[Path], bool] = lambda _: False,
+    ) -> None:
+        """`return_stray` is called with each file that has a private name.
+
+        It tells whether it has given the file a visible one.
+        """
         self._folder = folder
         self._real_folder = folder
         self._config = config
@@ -64,11 +79,17 @@ class Inbox:
         self._watcher: Watcher | None = None
         self._watched_inode: tuple[int, int] | None = None
         self._is_on_network = False
-        self._candidates: dict[Path, Candidate] = {}
-        self._due: dict[Path, float] = {}
-        self._kinds_left_alone: dict[Path, str] = {}
-        self._in_hand: set[Path] = set()
-        self._changed_in_hand: set[Path] = set()
+        # Files are known by their path below the folder, as text.
+        self._candidates: dict[str, Candidate] = {}
+        self._due = DueTimes()
+        self._left_alone = LeftAlone(folder)
+        self._return_stray = return_stray
+        self._strays: list[str] = []
+        self._scans = Scans(folder, recursive=config.recursive, is_ignored=self._is_skipped)
+        self._in_hand: set[str] = set()
+        self._changed_in_hand: set[str] = set()
+        self._lacks_descriptors = False
+        self._next_inspection = -math.inf
         self._next_scan = 0.0
         self._next_check = 0.0
 
@@ -77,24 +98,35 @@ class Inbox:
         return self._wakeup.fileno()
 
     def open(self, now: float) -> None:
-        """Start to watch, then scan the whole folder."""
+        """Start to watch, then to scan the whole folder."""
         # In this order no file is missed: one that comes during the scan is reported by an event.
         self._watch()
-        self._scan(now)
+        self._scan()
+        self._advance_scans(now)
 
     def close(self) -> None:
         """Stop watching."""
+        self._scans.close()
         self._unwatch()
         self._wakeup.close()
 
     @property
     def candidate_count(self) -> int:
-        """How many candidates are not settled yet."""
+        """How many candidates are known and not settled yet."""
         return len(self._candidates)
+
+    @property
+    def is_scanning(self) -> bool:
+        """Whether more candidates may be known after the next turn."""
+        has_events = self._watcher is not None and self._watcher.has_events
+        return has_events or self._scans.is_under_way or bool(self._strays)
 
     def next_due(self) -> float:
         """Return the time of the next inspection, check or scan."""
-        return min(self._next_scan, self._next_check, *self._due.values())
+        if self.is_scanning:
+            return -math.inf
+        next_inspection = max(self._due.find_first(), self._next_inspection)
+        return min(self._next_scan, self._next_check, next_inspection)
 
     def take_settled(self, now: float, limit: int) -> list[SettledFile]:
         """Return at most `limit` files that are settled; they count as in hand until `let_go`."""
@@ -104,68 +136,103 @@ class Inbox:
             self._check(now)
         self._handle_events(now)
         if now >= self._next_scan:
-            self._scan(now)
+            self._scan()
+        self._advance_scans(now)
         return self._inspect_due(now, limit)
 
     def hold(self, path: Path) -> None:
         """Count a file as in hand, such as one that a stopped worker had taken on."""
-        self._in_hand.add(path)
-        self._forget(path)
+        self._hold(self._name(path))
 
     def let_go(self, path: Path) -> None:
         """Forget a file that is no longer in hand; if it is still there, the next scan finds it again."""
-        self._in_hand.discard(path)
-        if path in self._changed_in_hand:
+        name = self._name(path)
+        self._in_hand.discard(name)
+        if name in self._changed_in_hand:
             # An event came while it was in hand: the path may hold another file by now.
-            self._changed_in_hand.discard(path)
+            self._changed_in_hand.discard(name)
             # 0.0 is due at once; that it is unchanged counts from its first inspection.
-            self._add_candidate(path, Hint.WHOLE, 0.0)
+            self._add_candidate(name, Hint.WHOLE, 0.0)
+
+    def return_strays(self) -> None:
+        """Give visible names to files that have private ones, and are nobody's. Raises Transient."""
+        while self._strays:
+            # Removed after the call, which raises where the database does not answer.
+            if self._return_stray(self._folder / self._strays[-1]):
+                self._scans.add_folder("")  # an event of the new name may have come too early, or not at all
+            self._strays.pop()
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self._folder))
+
+    def _hold(self, name: str) -> None:
+        self._in_hand.add(name)
+        self._candidates.pop(name, None)
+        self._due.discard(name)
 
     def postpone(self, path: Path, due: float) -> None:
         """Let go of a settled file that cannot be taken on yet, and inspect it again at a time."""
-        self._in_hand.discard(path)
-        self._changed_in_hand.discard(path)
-        self._add_candidate(path, Hint.WHOLE, due)
+        name = self._name(path)
+        self._in_hand.discard(name)
+        self._changed_in_hand.discard(name)
+        self._add_candidate(name, Hint.WHOLE, due)
 
     def _inspect_due(self, now: float, limit: int) -> list[SettledFile]:
         settled_files: list[SettledFile] = []
-        paths = [path for path, due in self._due.items() if due <= now]
-        if not paths or limit <= 0:
+        if limit <= 0 or now < max(self._due.find_first(), self._next_inspection):
             return settled_files
         try:
             tree = Tree(self._folder)
-        except OSError:  # `_check` reports an inbox that is gone
-            self._due.update(dict.fromkeys(paths, now + self._config.settle_seconds))
+        except OSError as error:
+            # `_check` reports an inbox that is gone.
+            self._next_inspection = now + self._config.settle_seconds
+            self._report_exhaustion(error)
             return settled_files
         with closing(tree):
-            for path in paths:
-                if len(settled_files) >= limit:
+            for _ in range(_SLICE):
+                if len(settled_files) >= limit or (name := self._due.take(now)) is None:
                     break
-                if settled_file := self._inspect(tree, path, now):
+                try:
+                    settled_file = self._inspect(tree, name, now)
+                except OSError as error:
+                    self._due.set(name, now)
+                    self._next_inspection = now + CHECK_SECONDS
+                    self._report_exhaustion(error)
+                    break
+                self._lacks_descriptors = False
+                if settled_file:
                     settled_files.append(settled_file)
         return settled_files
 
-    def _inspect(self, tree: Tree, path: Path, now: float) -> SettledFile | None:
-        inspection = inspect_file(tree, path.relative_to(self._folder))
+    def _report_exhaustion(self, error: OSError) -> None:
+        """Log once that there are no descriptors, until there are some again."""
+        if is_exhausted(error) and not self._lacks_descriptors:
+            self._lacks_descriptors = True
+            fields = {"event": "exhausted", "detail": str(error)}
+            logger.warning("the inbox cannot be read now; trying again", extra=fields)
+
+    def _inspect(self, tree: Tree, name: str, now: float) -> SettledFile | None:
+        """Inspect a candidate that is due. Raises OSError where the process has no descriptor left."""
+        path = Path(name)
+        inspection = inspect_file(tree, path)
         if inspection.identity is None:
-            self._forget(path)
-            self._report_kind(tree, path)
+            del self._candidates[name]
+            self._report_kind(tree, name)
             return None
-        previous = self._candidates[path]
+        previous = self._candidates[name]
         candidate = observe_candidate(previous, previous.hint, inspection, now)
         is_due = is_settled(candidate, inspection, now, self._wall(), self._config.settle_seconds)
         # Asked last: the file has to be read for it.
         if not is_due and not self._is_whole(tree, path, inspection):
-            self._candidates[path] = candidate
+            self._candidates[name] = candidate
             has_writer = inspection.writer is Writer.PRESENT
             pause = _WRITER_SECONDS if has_writer else self._config.settle_seconds
-            self._due[path] = min(now + pause, candidate.unchanged_since + self._config.settle_seconds)
-            if self._due[path] <= now:
-                # By rounding it is due without being settled; it must not be inspected in a busy loop.
-                self._due[path] = now + pause
+            due = min(now + pause, candidate.unchanged_since + self._config.settle_seconds)
+            # By rounding it may be due without being settled; it must not be inspected in a busy loop.
+            self._due.set(name, due if due > now else now + pause)
             return None
-        self.hold(path)
-        return SettledFile(path, inspection.identity)
+        self._hold(name)
+        return SettledFile(self._folder / name, inspection.identity)
 
     def _is_whole(self, tree: Tree, path: Path, inspection: Inspection) -> bool:
         """Tell whether a file ends where its container says, and nobody is writing it: it need not wait."""
@@ -173,17 +240,12 @@ class Inbox:
         if self._is_on_network or inspection.writer is not Writer.NONE:
             return False
         # Inspected again: a program may have begun to write it after the first inspection.
-        relative = path.relative_to(self._folder)
-        return is_whole_file(tree, relative) and inspect_file(tree, relative) == inspection
-
-    def _forget(self, path: Path) -> None:
-        self._candidates.pop(path, None)
-        self._due.pop(path, None)
+        return is_whole_file(tree, path) and inspect_file(tree, path) == inspection
 
     def _handle_events(self, now: float) -> None:
         if self._watcher is None:
             return
-        for event in self._watcher.take_events():
+        for event in self._watcher.take_events(_SLICE):
             self._handle_event(event, now)
         if self._watcher.take_overflow():
             logger.warning("events were lost; reading the whole inbox", extra={"event": "overflow"})
@@ -194,72 +256,76 @@ class Inbox:
         # Every part: a scan does not descend into folders that are ignored either.
         if any(map(self._is_ignored, relative.parts)):
             return
-        path = self._folder / relative
+        name = str(relative)
         if event.hint is None:
-            if path != self._folder:
-                self._scan_folder(path, now)
-        elif self._is_companion(path.name):
+            if relative.parts:
+                self._scans.add_folder(name)
+        elif self._is_companion(relative.name):
             return  # the next scan reports it, together with all that have come by then
-        elif path in self._in_hand:
-            self._changed_in_hand.add(path)
+        elif name in self._in_hand:
+            self._changed_in_hand.add(name)
         else:
-            self._add_candidate(path, event.hint, now)
+            self._add_candidate(name, event.hint, now)
 
-    def _add_candidate(self, path: Path, hint: Hint, now: float) -> None:
-        previous = self._candidates.get(path)
+    def _add_candidate(self, name: str, hint: Hint, now: float) -> None:
+        previous = self._candidates.get(name)
         if previous is None or hint is Hint.WHOLE:
-            self._candidates[path] = Candidate(hint, previous.identity if previous else None, now)
-        self._due[path] = now
+            self._candidates[name] = Candidate(hint, previous.identity if previous else None, now)
+        self._due.set(name, now)
 
-    def _scan(self, now: float) -> None:
-        # Without the paths that are gone: it would grow for as long as the worker runs.
-        self._kinds_left_alone = self._scan_folder(self._folder, now)
-        self._next_scan = now + self._config.rescan_seconds
+    def _scan(self) -> None:
+        """Begin to scan the whole folder; the next scan comes a while after this one has ended."""
+        self._scans.start_whole()
+        self._next_scan = math.inf
 
-    def _scan_folder(self, folder: Path, now: float) -> dict[Path, str]:
-        """Add the files of a folder to the candidates; log and return what is left alone, by its kind."""
-        kinds: dict[Path, str] = {}
-        entries = scan_folder(
-            self._folder,
-            recursive=self._config.recursive,
-            is_ignored=self._is_ignored,
-            below=folder.relative_to(self._folder),
-        )
-        for path, kind in entries:
-            if kind is not None:
-                kinds[path] = kind
-            elif self._is_companion(path.name):
-                kinds[path] = _COMPANION
-            elif path not in self._in_hand and path not in self._candidates:
-                self._candidates[path] = Candidate(Hint.SEEN, None, now)
-                self._due[path] = now
-        self._leave_alone(kinds)
-        return kinds
+    def _advance_scans(self, now: float) -> None:
+        """Go on with the scans by one slice."""
+        entries_left = _SLICE
+        while entries_left and self._scans.is_under_way:
+            try:
+                scan, entries, is_over = self._scans.advance(entries_left)
+            except OSError as error:
+                self._report_exhaustion(error)
+                self._next_scan = now + CHECK_SECONDS
+                return
+            entries_left -= len(entries)
+            self._take_entries(scan, entries, now)
+            if is_over:
+                self._end_scan(scan, now)
 
-    def _report_kind(self, tree: Tree, path: Path) -> None:
+    def _take_entries(self, scan: Scan, entries: list[ScanEntry], now: float) -> None:
+        """Add the files that a scan has met to the candidates."""
+        candidate = Candidate(Hint.SEEN, None, now)  # one for all: there may be very many
+        for name, kind in entries:
+            if _is_private(name):
+                self._strays += [name] if kind is None else []
+            elif kind is not None:
+                scan.kinds[name] = kind
+            elif self._is_companion(name.rpartition("/")[2]):
+                scan.kinds[name] = _COMPANION
+            elif name not in self._in_hand and name not in self._candidates:
+                self._candidates[name] = candidate
+                self._due.set(name, now)
+
+    def _end_scan(self, scan: Scan, now: float) -> None:
+        if scan.is_whole:
+            self._left_alone.replace(scan.kinds)
+            self._next_scan = now + self._config.rescan_seconds
+        else:
+            self._left_alone.add(scan.kinds)
+
+    def _is_skipped(self, name: str) -> bool:
+        return self._is_ignored(name) and not _is_private(name)
+
+    def _report_kind(self, tree: Tree, name: str) -> None:
         try:
-            kind = name_kind(read_status(tree, path.relative_to(self._folder)).st_mode)
+            kind = name_kind(read_status(tree, Path(name)).st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             kind = name_unreadable("file", error)
         if kind is not None:
-            self._leave_alone({path: kind})
-
-    def _leave_alone(self, kinds: dict[Path, str]) -> None:
-        """Log what is not taken on: by name, or many of a kind by their number."""
-        new_paths: dict[str, list[Path]] = {}
-        for path, kind in kinds.items():
-            if self._kinds_left_alone.get(path) != kind:
-                self._kinds_left_alone[path] = kind
-                new_paths.setdefault(kind, []).append(path)
-        for kind, paths in new_paths.items():
-            fields = {"event": "left_alone", "kind": kind}
-            if len(paths) > _MAX_NAMED:
-                logger.info("left alone", extra=fields | {"count": len(paths), "path": paths[0].parent})
-                continue
-            for path in paths:
-                logger.info("left alone", extra=fields | {"path": path})
+            self._left_alone.add({name: kind})
 
     def _check(self, now: float) -> None:
         self._next_check = now + CHECK_SECONDS
@@ -308,3 +374,8 @@ class Inbox:
             self._watcher.close()
         self._watcher = None
         self._watched_inode = None
+
+
+def _is_private(name: str) -> bool:
+    """Tell whether a path, as text, has a component with a private name of the worker's own."""
+    return name.startswith(PRIVATE_PREFIX) or f"/{PRIVATE_PREFIX}" in name

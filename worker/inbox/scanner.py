@@ -7,20 +7,21 @@ import mimetypes
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from worker.fileio import identify_file
+from worker.fileio import identify_file, is_exhausted
 from worker.inbox.candidates import Inspection, Writer
 from worker.inbox.container import is_complete
 from worker.paths import PRIVATE_PREFIX
 from worker.tree import Tree
 
-_HERE = Path()
+ScanEntry = tuple[str, str | None]
+"""A path below the folder that is scanned, and what it is, None for a regular file.
 
-ScanEntry = tuple[Path, str | None]
-"""A path and what it is, None for a regular file."""
+As text: there may be a hundred thousand, and a Path takes ten times the memory.
+"""
 
 _KINDS = (
     (stat.S_ISLNK, "symbolic link"),
@@ -33,10 +34,15 @@ _KINDS = (
 
 
 def inspect_file(tree: Tree, path: Path) -> Inspection:
-    """Inspect a path below the inbox; follow, open and wait for nothing but a regular file."""
+    """Inspect a path below the inbox; follow, open and wait for nothing but a regular file.
+
+    Raises OSError where the process has no descriptor left.
+    """
     try:
         identity = identify_file(read_status(tree, path))
-    except OSError:
+    except OSError as error:
+        if is_exhausted(error):
+            raise
         return Inspection(None, Writer.UNKNOWN)
     if identity is None:
         return Inspection(None, Writer.UNKNOWN)
@@ -121,51 +127,62 @@ def _make_name_test(patterns: Sequence[str], flags: re.RegexFlag) -> Callable[[s
 
 
 def scan_folder(
-    folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool], below: Path = _HERE
-) -> Iterator[ScanEntry]:
-    """Walk a folder, or only what is below one of its own, and yield its entries.
+    folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool]
+) -> Iterator[tuple[Path, str | None]]:
+    """Do as `walk_folder`, with whole paths, and explain every error."""
+    try:
+        for path, kind in walk_folder(folder, recursive=recursive, is_ignored=is_ignored):
+            yield folder / path, kind
+    except OSError as error:
+        yield folder, name_unreadable("folder", error)
+
+
+def walk_folder(
+    folder: Path, *, recursive: bool, is_ignored: Callable[[str], bool], below: str = ""
+) -> Generator[ScanEntry, None, None]:
+    """Walk a folder, or only what is below one of its own, and yield its entries as they are read.
 
     The folder may be a symbolic link; below it none is followed. Folders are yielded only where their name is
-    that of a picture, or where they cannot be read. Whatever vanishes on the way is skipped.
+    that of a picture, or where they cannot be read. Whatever vanishes on the way is skipped. Raises OSError
+    where the process has no descriptor left.
     """
     try:
         tree = Tree(folder)
     except OSError as error:
-        yield from _explain_error(folder, error)
+        yield from _explain_error("", error)
         return
     with closing(tree):
         folders = [below]  # not by recursion: folders may be nested deeper than Python's stack
         while folders:
             path = folders.pop()
-            absolute = folder / path
             try:
-                entries = _list_entries(tree, path, is_ignored)
+                entries = os.scandir(tree.open_folder(Path(path)).descriptor)
             except OSError as error:
-                yield from _explain_error(absolute, error)
+                yield from _explain_error(path, error)
                 continue
-            for name, kind in entries:
-                if kind != "folder" or is_picture_name(name):
-                    yield absolute / name, kind
-                if kind == "folder" and recursive:
-                    folders.append(path / name)
+            with entries:
+                for name, kind in _list_entries(entries, is_ignored):
+                    if kind != "folder" or is_picture_name(name):
+                        yield f"{path}/{name}" if path else name, kind
+                    if kind == "folder" and recursive:
+                        folders.append(f"{path}/{name}" if path else name)
 
 
 def _list_entries(
-    tree: Tree, folder: Path, is_ignored: Callable[[str], bool]
-) -> list[tuple[str, str | None]]:
-    kinds: list[tuple[str, str | None]] = []
-    with os.scandir(tree.open_folder(folder).descriptor) as entries:
-        for entry in entries:
-            if not is_ignored(entry.name):
-                with suppress(FileNotFoundError):
-                    kinds.append((entry.name, _read_kind(entry)))
-    return kinds
+    entries: Iterable["os.DirEntry[str]"], is_ignored: Callable[[str], bool]
+) -> Iterator[ScanEntry]:
+    for entry in entries:
+        if not is_ignored(entry.name):
+            with suppress(FileNotFoundError):
+                yield entry.name, _read_kind(entry)
 
 
-def _explain_error(folder: Path, error: OSError) -> Iterator[ScanEntry]:
+def _explain_error(path: str, error: OSError) -> Iterator[ScanEntry]:
+    if is_exhausted(error):
+        raise error
     # A folder that was swapped for a symbolic link is reported as that by the scan of the folder above.
     if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-        yield folder, name_unreadable("folder", error)
+        yield path, name_unreadable("folder", error)
 
 
 def name_unreadable(kind: str, error: OSError) -> str:

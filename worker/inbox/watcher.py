@@ -5,6 +5,7 @@ import os
 import queue
 import threading
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class Event:
 
 
 class Watcher:
-    """One observer of one folder, and its events since the last call of `take_events`."""
+    """One observer of one folder, and its events until `take_events` takes them."""
 
     def __init__(self, folder: Path, *, recursive: bool, polling: bool, wakeup: Wakeup) -> None:
         """Start to watch. Raises OSError where the folder is gone or a limit of the system is reached."""
@@ -100,14 +101,18 @@ class Watcher:
         self._has_lost_events.set()
         self._wakeup.wake()
 
-    def take_events(self) -> list[Event]:
-        """Return the events since the last call."""
-        events = []
-        while True:
-            try:
+    @property
+    def has_events(self) -> bool:
+        """Whether `take_events` has left some."""
+        return not self._events.empty()
+
+    def take_events(self, count: int) -> list[Event]:
+        """Remove and return the first events, at most `count`."""
+        events: list[Event] = []
+        with suppress(queue.Empty):
+            while len(events) < count:
                 events.append(self._events.get_nowait())
-            except queue.Empty:
-                return events
+        return events
 
     def take_overflow(self) -> bool:
         """Tell once whether events were lost."""

@@ -1,20 +1,20 @@
 """Translate the errors of both databases into one line each: transient, or a reason not to start."""
 
-from worker.errors import MoodsortError, StoreError, Transient, suggest_extra
+from worker.errors import Locked, MoodsortError, StoreError, Transient, suggest_extra
 from worker.store.sqlite import sqlite3
 
 _SQLITE_PRIMARY = 0xFF
 """An extended result code carries its primary one in the low byte (sqlite.org/rescode.html)."""
 
+_LOCKED = "is locked by another program; close that program, or wait for it"
+
+_SQLITE_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _SQLITE_TRANSIENT = {
-    sqlite3.SQLITE_BUSY: "is locked by another program; close that program, or wait for it",
-    sqlite3.SQLITE_LOCKED: "is locked by another program; close that program, or wait for it",
     sqlite3.SQLITE_FULL: "cannot grow, the disk is full; free some space",
     sqlite3.SQLITE_IOERR: "cannot be read or written, the disk reports an error; check the disk",
     sqlite3.SQLITE_READONLY: "cannot be written; check that it is there and writable",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder is there and writable",
     sqlite3.SQLITE_PERM: "may not be opened; check its permissions",
-    sqlite3.SQLITE_PROTOCOL: "is locked by another program; close that program, or wait for it",
     sqlite3.SQLITE_INTERRUPT: "was interrupted; try again",
 }
 _SQLITE_PERMANENT = {
@@ -23,11 +23,15 @@ _SQLITE_PERMANENT = {
 }
 
 # SQLSTATE codes: postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRES_LOCKED = {
+    "55P03": _LOCKED,
+    "40P01": "was busy with another worker; try again",
+    "40001": "was busy with another worker; try again",
+}
 _POSTGRES_TRANSIENT = {
     "53100": "cannot grow, the server's disk is full; free some space there",
+    "53200": "has no memory left, or no room for locks; raise max_locks_per_transaction there",
     "25006": "is read-only; point database.url at the primary server",
-    "55P03": "is locked by another program; close that program, or wait for it",
-    "40P01": "was busy with another worker; try again",
 }
 _POSTGRES_PERMANENT = {
     "XX001": "is damaged; restore it from a backup",
@@ -39,6 +43,8 @@ _POSTGRES_PERMANENT = {
 def translate_sqlite_error(where: str, error: sqlite3.Error) -> MoodsortError | None:
     """Return the error to raise for an error of SQLite, or None where the statement itself is wrong."""
     code = read_sqlite_code(error)
+    if code in _SQLITE_LOCKED:
+        return Locked(f"{where}: {_LOCKED}")
     if sentence := _SQLITE_TRANSIENT.get(code):
         return Transient(f"{where}: {sentence}")
     if sentence := _SQLITE_PERMANENT.get(code):
@@ -62,6 +68,8 @@ def translate_postgres_error(
     state = getattr(error, "sqlstate", None) or ""
     if sentence := _POSTGRES_PERMANENT.get(state):
         return StoreError(f"{where}: {sentence}")
+    if sentence := _POSTGRES_LOCKED.get(state):
+        return Locked(f"{where}: {sentence}")
     if sentence := _POSTGRES_TRANSIENT.get(state):
         return Transient(f"{where}: {sentence}")
     if not is_operational:

@@ -73,11 +73,27 @@ def _make_postgres_engine(url: str, lock_seconds: float) -> Engine:
     def prepare(connection: Any, _record: object) -> None:
         # A server may have it switched off and then loses the newest commits in a crash.
         connection.execute("SET synchronous_commit = on")
-        connection.execute(f"SET lock_timeout = '{lock_seconds * 1000:.0f}ms'")
+        connection.execute(_build_lock_timeout("postgresql", lock_seconds))
         # PostgreSQL takes a SET back when its transaction is rolled back.
         connection.commit()
 
     return engine
+
+
+def set_lock_timeout(connection: Connection, lock_seconds: float) -> None:
+    """Let a statement on an open connection wait so long for the lock of another program."""
+    # Not through SQLAlchemy, which would begin a transaction for it.
+    driver_connection = connection.connection.driver_connection
+    assert driver_connection is not None
+    driver_connection.execute(_build_lock_timeout(connection.dialect.name, lock_seconds))
+    driver_connection.commit()
+
+
+def _build_lock_timeout(dialect: str, lock_seconds: float) -> str:
+    milliseconds = round(lock_seconds * 1000)
+    if dialect == "sqlite":
+        return f"PRAGMA busy_timeout = {milliseconds}"
+    return f"SET lock_timeout = '{milliseconds}ms'"
 
 
 @contextmanager

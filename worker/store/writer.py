@@ -14,7 +14,7 @@ from worker.fileio import KnownFile
 from worker.paths import restore_path
 from worker.store import locks
 from worker.store.address import describe_address, find_sqlite_file
-from worker.store.engine import connect, translate_errors, translate_start_errors
+from worker.store.engine import connect, set_lock_timeout, translate_errors, translate_start_errors
 from worker.store.records import FiledPhoto, Status, Unfinished
 from worker.store.schema import ACTIVE, models, photos
 from worker.store.turn import Turn, build_insert_or_ignore
@@ -36,7 +36,8 @@ def open_store(url: str, lock_seconds: float = 10.0) -> "Store":
 class Store:
     """The log as one worker writes it, over one connection and from one thread.
 
-    After Transient, open another store: its `take_unfinished` returns the photos that this one had in hand.
+    After Locked, call the same method again. After any other Transient, open another store: its
+    `take_unfinished` returns the photos that this one had in hand.
     """
 
     def __init__(self, connection: Connection, where: str, file: Path | None) -> None:
@@ -47,6 +48,17 @@ class Store:
         self._file = file
         self._file_id = None if file is None else _read_file_id(file)
         self._held_ids: set[int] = set()
+
+    def limit_waits(self, lock_seconds: float) -> None:
+        """Let statements wait so long for the lock of another program, before they raise Locked."""
+        with translate_errors(self._where):
+            set_lock_timeout(self._connection, lock_seconds)
+
+    def is_unfinished(self, photo_id: int) -> bool:
+        """Tell whether a photo is pending or decided."""
+        query = select(photos.c.id).where(photos.c.id == photo_id, photos.c.status.in_(ACTIVE))
+        with self._begin_transaction() as connection:
+            return connection.execute(query).first() is not None
 
     def use_model(
         self,

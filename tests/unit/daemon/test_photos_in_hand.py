@@ -16,8 +16,9 @@ def make_move(photo: Photo) -> PendingMove:
 
 def test_a_photo_counts_once_wherever_it_is() -> None:
     photos = PhotosInHand()
-    photos.pending += [make_photo(1), make_photo(2)]
-    photos.start_prediction([photos.pending[0]])
+    for photo_id in (1, 2):
+        photos.add_pending(make_photo(photo_id))
+    photos.start_prediction([photos.pending[1]])
     photos.moves.append(make_move(make_photo(3)))
     photos.gone.append(make_photo(4))
     assert len(photos) == 4
@@ -26,10 +27,12 @@ def test_a_photo_counts_once_wherever_it_is() -> None:
 
 def test_a_photo_that_backs_off_is_not_due_before_its_time() -> None:
     photos = PhotosInHand()
-    photos.pending += [make_photo(1, not_before=10.0, tries=1), make_photo(2)]
+    photos.add_pending(make_photo(1, not_before=10.0, tries=1))
+    photos.add_pending(make_photo(2))
     assert [photo.photo_id for photo in photos.list_due(9.0)] == [2]
     assert [photo.photo_id for photo in photos.list_due(10.0)] == [1, 2]
     assert photos.count_fresh() == 1
+    assert photos.count_hindered() == 1
 
 
 def test_a_move_that_backs_off_is_not_due_before_its_time() -> None:
@@ -42,7 +45,7 @@ def test_a_move_that_backs_off_is_not_due_before_its_time() -> None:
 
 def test_photos_are_stuck_once_each_has_been_hindered_three_times() -> None:
     photos = PhotosInHand()
-    photos.pending.append(make_photo(1, tries=3))
+    photos.add_pending(make_photo(1, tries=3))
     photos.moves.append(make_move(make_photo(2, tries=2)))
     assert not photos.is_stuck
     photos.moves[0].photo.tries = 3
@@ -73,6 +76,6 @@ def test_after_a_transaction_retries_are_pending_and_readdressed_photos_have_to_
     photos.arrivals.append(make_move(make_photo(3)))
     photos.gone.append(make_photo(4))
     photos.advance_recorded([make_move(make_photo(5))], [make_photo(6)])
-    assert [photo.photo_id for photo in photos.pending] == [1, 6]
+    assert [photo.photo_id for photo in photos.pending.values()] == [1, 6]
     assert [move.photo.photo_id for move in photos.moves] == [5, 2]
     assert len(photos) == 4

@@ -1,6 +1,6 @@
 import pytest
 
-from worker.errors import MoodsortError, StoreError, Transient
+from worker.errors import Locked, MoodsortError, StoreError, Transient
 from worker.store.database_errors import translate_postgres_error, translate_sqlite_error
 from worker.store.sqlite import sqlite3
 
@@ -20,7 +20,7 @@ class _PostgresError(Exception):
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
     [
-        (517, Transient, "locked by another program"),
+        (517, Locked, "locked by another program"),
         (sqlite3.SQLITE_FULL, Transient, "the disk is full"),
         (1034, Transient, "the disk reports an error"),
         (1032, Transient, "cannot be written"),
@@ -44,7 +44,7 @@ def test_an_error_in_our_sql_is_not_taken_for_one_of_sqlite(code: int) -> None:
     ("sqlstate", "kind", "words"),
     [
         ("53100", Transient, "disk is full"),
-        ("55P03", Transient, "locked by another program"),
+        ("55P03", Locked, "locked by another program"),
         ("25006", Transient, "read-only"),
         ("XX001", StoreError, "damaged"),
         ("42501", StoreError, "grant the rights"),

@@ -27,23 +27,24 @@ def lock_database(home: Home) -> Iterator[None]:
 
 def test_photos_are_filed_when_a_locked_database_is_free_again(home: Home) -> None:
     with home.watch() as running:
+        children = psutil.Process(running.popen.pid).children()
         with lock_database(home):
             home.drop("a.jpg", draw_jpeg(1))
-            wait_until(lambda: running.find_events("backing_off"))
-            assert "is locked by another program" in running.find_events("backing_off")[0]["detail"]
+            wait_until(lambda: running.find_events("locked"))
+            assert "is locked by another program" in running.find_events("locked")[0]["detail"]
         wait_until(home.is_all_filed)
+        # In place: neither the processes nor the connection were given up for it.
+        assert psutil.Process(running.popen.pid).children() == children
         assert running.end() == 0
-        assert running.find_events("reopened")
-        assert len(running.find_events("ready")) == 1
+        assert running.find_events("unlocked")
+        assert not running.find_events("backing_off")
     home.check_promises()
 
 
 def test_a_worker_stops_while_the_database_is_locked(home: Home) -> None:
     with home.watch() as running, lock_database(home):
         home.drop("a.jpg", draw_jpeg(1))
-        wait_until(lambda: running.find_events("backing_off"))
-        # The next worker starts its child process, then waits for the lock.
-        wait_until(psutil.Process(running.popen.pid).children)
+        wait_until(lambda: running.find_events("locked"))
         assert running.end() == 0
     assert (home.inbox / "a.jpg").exists()
 

@@ -132,7 +132,7 @@ def test_a_reload_while_the_database_is_locked_is_not_forgotten(home: Home) -> N
         with closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             home.drop("a.jpg", draw_jpeg(1))
-            wait_until(lambda: worker.find_events("backing_off"))
+            wait_until(lambda: worker.find_events("locked"))
             home.database_url = f"sqlite:///{home.folder / 'other.db'}"
             home.configure()
             reload(worker)

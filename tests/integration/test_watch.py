@@ -370,6 +370,23 @@ def test_no_more_are_settled_than_there_is_room_for(frozen: FrozenInbox) -> None
     assert frozen.inbox.take_settled(frozen.now, 0) == []
 
 
+def test_many_files_are_met_in_slices_and_the_first_are_settled_meanwhile(folder: Path) -> None:
+    (folder / "below").mkdir()
+    for number in range(2500):
+        (folder / "below" / f"{number:04}.jpg").touch()
+    frozen = FrozenInbox(folder, settle_seconds=0.0)
+    try:
+        assert frozen.inbox.candidate_count == 1000
+        assert len(frozen.inbox.take_settled(frozen.now, 10)) == 10
+        assert frozen.inbox.is_scanning
+        assert frozen.inbox.next_due() < frozen.now
+        assert len(frozen.inbox.take_settled(frozen.now, 10)) == 10
+        assert not frozen.inbox.is_scanning
+        assert frozen.inbox.candidate_count == 2480
+    finally:
+        frozen.inbox.close()
+
+
 # Inspections
 
 
@@ -439,6 +456,25 @@ def test_a_folder_that_cannot_be_read_is_named_with_its_cause(
     monkeypatch.setattr(os, "scandir", refuse)  # permissions do not stop root
     entries = list(scan_folder(folder, recursive=True, is_ignored=lambda _: False))
     assert entries == [(folder, "folder that cannot be read (Permission denied)")]
+
+
+def test_a_scan_without_descriptors_is_made_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    (folder / "a.jpg").write_bytes(PHOTO)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        frozen = FrozenInbox(folder, recursive=False)
+        for _ in range(3):
+            assert frozen.check() == set()
+    try:
+        assert frozen.check() == {"a.jpg"}
+        assert len(list_records(caplog, "exhausted")) == 1
+    finally:
+        frozen.inbox.close()
 
 
 def test_many_links_are_one_line_with_their_number(

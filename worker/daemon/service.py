@@ -13,6 +13,7 @@ from worker.daemon.signals import Signals
 from worker.daemon.startup import check_configuration, open_worker
 from worker.daemon.worker import Worker
 from worker.errors import MoodsortError, StoreError, Transient
+from worker.fileio import is_exhausted
 from worker.filing import Mover
 from worker.ops.metrics import Observer, serve_metrics
 from worker.ops.systemd.notifier import Notifier
@@ -60,6 +61,11 @@ class WorkerService:
                     config = self._serve(worker, config, observe)
             except MoodsortError as error:
                 config = self._choose_config_after(error, config)
+            except OSError as error:
+                if not is_exhausted(error):
+                    raise
+                cause = f"the system does not give what a worker needs ({error.strerror}); free some"
+                config = self._choose_config_after(Transient(cause), config)
         self._log_stop()
 
     def _choose_config_after(self, error: MoodsortError, config: Config) -> Config:
@@ -74,8 +80,7 @@ class WorkerService:
             # The reload has tried its bundle and its folders, but neither database nor metrics address.
             self._log_refusal(error)
             return self._last_good
-        if not may_pass:
-            raise error
+        # Whatever it is: a service that was proven waits until a person has repaired it.
         self._back_off(error)
         return (self._signals.take_reload() and self._reload_config()) or config
 

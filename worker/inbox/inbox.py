@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ _WRITER_SECONDS = 0.5
 _COMPANION = "companion"
 """The kind of a file that belongs to a photo, and is never taken for one."""
 
+_MAX_PATH_BYTES = 4096 - 255 - 16
+"""PATH_MAX of Linux, less what the name of the longest label and a number may add on the other side."""
+
+_LONG_PATH = f"file whose path is over {_MAX_PATH_BYTES} bytes"
+
 _SLICE = 1000
 """So many entries of a scan, events and inspections are dealt with in one turn: some 20 ms of each."""
 
@@ -70,6 +76,7 @@ class Inbox:
         It tells whether it has given the file a visible one.
         """
         self._folder = folder
+        self._folder_bytes = len(os.fsencode(folder))
         self._real_folder = folder
         self._config = config
         self._wall = wall
@@ -260,7 +267,7 @@ class Inbox:
         if event.hint is None:
             if relative.parts:
                 self._scans.add_folder(name)
-        elif self._is_companion(relative.name):
+        elif self._name_stay(name) is not None:
             return  # the next scan reports it, together with all that have come by then
         elif name in self._in_hand:
             self._changed_in_hand.add(name)
@@ -299,10 +306,8 @@ class Inbox:
         for name, kind in entries:
             if _is_private(name):
                 self._strays += [name] if kind is None else []
-            elif kind is not None:
+            elif kind := kind or self._name_stay(name):
                 scan.kinds[name] = kind
-            elif self._is_companion(name.rpartition("/")[2]):
-                scan.kinds[name] = _COMPANION
             elif name not in self._in_hand and name not in self._candidates:
                 self._candidates[name] = candidate
                 self._due.set(name, now)
@@ -313,6 +318,13 @@ class Inbox:
             self._next_scan = now + self._config.rescan_seconds
         else:
             self._left_alone.add(scan.kinds)
+
+    def _name_stay(self, name: str) -> str | None:
+        """Name the kind of a file that stays whatever is in it, None where it may be taken on."""
+        if self._is_companion(name.rpartition("/")[2]):
+            return _COMPANION
+        path_bytes = len(os.fsencode(name)) + self._folder_bytes + 1
+        return _LONG_PATH if path_bytes > _MAX_PATH_BYTES else None
 
     def _is_skipped(self, name: str) -> bool:
         return self._is_ignored(name) and not _is_private(name)

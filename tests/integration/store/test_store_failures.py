@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from worker.errors import MoodsortError, StoreError, Transient
+from worker.errors import Locked, MoodsortError, StoreError, Transient
 from worker.store import open_store
 from worker.store.read_connection import open_read_connection
 from worker.store.sqlite import sqlite3
@@ -61,6 +61,19 @@ def test_a_locked_database_is_transient_and_the_store_goes_on_after(
     store = open_store(sqlite_url, lock_seconds=0)
     with _lock(file), pytest.raises(Transient, match="is locked by another program"):
         work.take_on(store, "inbox/a.jpg")
+    assert None not in work.take_on(store, "inbox/a.jpg")
+    store.close()
+
+
+def test_a_locked_turn_is_tried_again_on_the_same_store_as_often_as_it_takes(
+    file: Path, sqlite_url: str, work: Any
+) -> None:
+    store = open_store(sqlite_url)
+    store.limit_waits(0)
+    with _lock(file):
+        for _ in range(3):
+            with pytest.raises(Locked):
+                work.take_on(store, "inbox/a.jpg")
     assert None not in work.take_on(store, "inbox/a.jpg")
     store.close()
 

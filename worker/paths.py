@@ -1,6 +1,7 @@
 """Names of files as bytes: how to print them, store them, and number those that are taken."""
 
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +22,19 @@ def format_path(path: Path) -> str:
 
 
 def escape_unprintable(text: str) -> str:
-    """Return text with its control characters escaped, so that no name can steer a terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    """Return text with its control characters escaped, so that no name can steer a terminal.
+
+    Those that turn the direction of writing are escaped as well: a name could look like another. Spaces of
+    any width stay.
+    """
+    return "".join(
+        char if is_shown_as_it_is(char) else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def is_shown_as_it_is(char: str) -> bool:
+    """Tell whether a character neither steers a terminal nor changes how others are shown."""
+    return char.isprintable() or unicodedata.category(char) == "Zs"
 
 
 def encode_undecodable(path: Path) -> bytes | None:

@@ -52,6 +52,7 @@ def test_bytes_that_are_not_utf8_are_escaped() -> None:
 
 def test_control_characters_are_escaped_and_printable_ones_are_not() -> None:
     assert escape_unprintable("café \x1b[2J\n") == r"café \x1b[2J\n"
+    assert escape_unprintable("日　本\u202egpj\x9b") == r"日　本\u202egpj\x9b"
 
 
 def test_a_free_name_is_kept() -> None:

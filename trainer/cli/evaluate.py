@@ -1,6 +1,5 @@
 """The command `moodsort evaluate`."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ import click
 from trainer.cli import format_command, require_libraries
 from trainer.cli.messages import say
 from worker.cli.options import config_option, format_option
-from worker.cli.output import print_rows
+from worker.cli.output import format_json, print_rows
 from worker.config import BUILT_IN_BUNDLE, Limits, load_config
 from worker.paths import format_path
 
@@ -65,7 +64,7 @@ def evaluate(
     classes = evaluation.bundles[0].bundle.manifest.classes
     metrics = [compute_metrics(evaluated.predictions, classes, "", seed) for evaluated in evaluation.bundles]
     if output_format == "json":
-        click.echo(json.dumps(make_json(evaluation, metrics, seed), ensure_ascii=False, indent=2))
+        click.echo(format_json(make_json(evaluation, metrics, seed), indent=2))
     elif output_format == "table":
         print_tables(evaluation, data, metrics, seed)
     else:

@@ -77,7 +77,7 @@ def main() -> None:
         status = 130
     except MoodsortError as error:
         for line in str(error).splitlines():
-            click.echo(f"moodsort: {line}", err=True)
+            click.echo(f"moodsort: {escape_unprintable(line)}", err=True)
         status = error.exit_status
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has gone; the interpreter would complain on its way out

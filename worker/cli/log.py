@@ -50,6 +50,9 @@ def log(
     listed. JSON and CSV have every column of the view prediction_log, with times in UTC; the table shows
     local times. A label that a person corrected reads "sad → happy" in the table.
 
+    CSV is for spreadsheets: control characters are escaped in it, and an apostrophe goes before a text that
+    would be a formula. JSON has every text exactly.
+
     With the ID of a photo: its row, every prediction ever made of it with the faces that it rests on, and
     every correction. JSON has them as one object, CSV the row alone.
     """

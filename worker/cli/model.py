@@ -1,6 +1,5 @@
 """moodsort model: the bundles on this machine, the one in use, and what one costs."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -26,7 +25,7 @@ from worker.cli.bundle_rows import (
     parse_creation,
 )
 from worker.cli.options import config_option, format_option
-from worker.cli.output import print_rows
+from worker.cli.output import format_json, print_rows
 from worker.config import BUILT_IN_BUNDLE, Config, load_config
 from worker.errors import ConfigError
 from worker.inference.bundle import load_bundle
@@ -83,7 +82,7 @@ def show_bundle(bundle_name: str | None, output_format: str, config_file: Path |
     bundle = load_bundle(_find_folder(bundle_name, load_config(config_file)))
     fields = {"folder": format_path(bundle.folder)} | asdict(bundle.manifest)
     if output_format == "json":
-        click.echo(json.dumps(fields, ensure_ascii=False, indent=2))
+        click.echo(format_json(fields, indent=2))
         return
     metrics = fields.pop("metrics")
     fields["created_at"] = parse_creation(bundle.manifest.created_at)

@@ -10,11 +10,14 @@ from typing import Any
 
 import click
 
-from worker.paths import escape_unprintable
+from worker.paths import escape_unprintable, is_shown_as_it_is
 
 Row = Mapping[str, Any]
 
 FORMATS = ("table", "json", "jsonl", "csv")
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""How a text begins that a spreadsheet takes for a formula (OWASP, CSV Injection)."""
 
 
 def print_rows(
@@ -30,6 +33,10 @@ def print_rows(
     the sentence `if_empty` on standard error. On a terminal, columns that are empty in every row are left
     out, and long texts may go below their row; elsewhere columns are separated by tabs, so that other
     programs can split them.
+
+    A text can be the name of a stranger's file. In tables and CSV its control characters are escaped as in
+    Python, and in CSV an apostrophe goes before one that would be a formula. JSON escapes them, too, and is
+    exact all the same.
     """
     printers: dict[str, Callable[[Iterator[Row], list[str]], None]] = {
         "table": _print_table,
@@ -63,18 +70,36 @@ def _print_jsonl(rows: Iterator[Row], columns: list[str]) -> None:
 
 
 def _format_json(row: Row, columns: list[str]) -> str:
-    return json.dumps({name: row[name] for name in columns}, ensure_ascii=False)
+    return format_json({name: row[name] for name in columns})
+
+
+def format_json(value: object, indent: int | None = None) -> str:
+    """Return a value as JSON that no text in it can steer a terminal with; other characters stay readable."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    if text.isprintable():
+        return text
+    # Outside texts only line breaks are left, and in them JSON has escaped those already.
+    return "".join(
+        char if char == "\n" or is_shown_as_it_is(char) else json.dumps(char)[1:-1] for char in text
+    )
 
 
 def _print_csv(rows: Iterator[Row], columns: list[str]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([_flatten_cell(row[name]) for name in columns])
+        writer.writerow([_format_csv_cell(row[name]) for name in columns])
+
+
+def _format_csv_cell(value: object) -> object:
+    cell = _flatten_cell(value)
+    if not isinstance(cell, str):
+        return cell
+    return escape_unprintable(f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell)
 
 
 def _flatten_cell(value: object) -> object:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    return format_json(value) if isinstance(value, dict | list) else value
 
 
 def _print_table(rows: Iterator[Row], columns: list[str]) -> None:

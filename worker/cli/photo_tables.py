@@ -1,13 +1,12 @@
 """Show all that the log knows of one photo: tables for people, one object for programs."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import click
 
-from worker.cli.output import Row, print_rows
+from worker.cli.output import Row, format_json, print_rows
 from worker.store.query import COLUMNS
 
 _FIELDS = (*COLUMNS, "attempts")
@@ -25,7 +24,7 @@ def print_photo(photo: Mapping[str, Any], output_format: str) -> None:
         case "csv":
             print_rows([photo], _FIELDS, "csv", ())
         case _:
-            click.echo(json.dumps(photo, ensure_ascii=False, indent=2 if output_format == "json" else None))
+            click.echo(format_json(photo, indent=2 if output_format == "json" else None))
 
 
 def _print_tables(photo: Mapping[str, Any]) -> None:

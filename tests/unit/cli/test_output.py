@@ -1,11 +1,14 @@
 """Rows as people and other programs read them."""
 
+import csv
+import io
 import json
 import sys
 
 import pytest
 
-from worker.cli.output import print_rows
+from worker.cli.output import format_json, print_rows
+from worker.paths import escape_unprintable
 
 ROWS = [
     {"name": "a.jpg", "label": "happy", "confidence": 0.9, "reason": None},
@@ -64,3 +67,41 @@ def test_a_table_of_nothing_is_a_sentence_and_other_formats_stay_what_they_are(
     printed = capsys.readouterr()
     assert printed.out == output
     assert printed.err == ("no photo matches\n" if output_format == "table" else "")
+
+
+STEERING = ("\x1b[2J", "\u202e", "\u2066", "\u200f", "\x9b31m", "\x07")
+"""What steers a terminal, or turns the direction in which a name is read: C0, C1, bidirectional controls."""
+
+
+@pytest.mark.parametrize("output_format", ["table", "json", "jsonl", "csv"])
+@pytest.mark.parametrize("steering", STEERING)
+def test_no_text_can_steer_a_terminal_in_any_format(
+    output_format: str, steering: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"name": f"a{steering}gpj.exe", "probabilities": {steering: 0.5}}
+    print_rows([row], row, output_format, row)
+    output = capsys.readouterr().out
+    assert all(char.isprintable() or char in "\n\t" for char in output)
+    if output_format in ("json", "jsonl"):
+        (read_row,) = json.loads(output) if output_format == "json" else [json.loads(output)]
+        assert read_row == row
+
+
+def test_json_with_line_breaks_is_exact_whatever_a_text_holds() -> None:
+    value = {"name": "a\nb\x9b\u202e\U000e0001 日　本"}
+    text = format_json(value, indent=2)
+    assert json.loads(text) == value
+    assert text.splitlines()[0] == "{"
+    assert "日　本" in text
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝"])
+def test_no_text_in_csv_is_a_formula(start: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([{"name": f"{start}1+1.jpg"}], ("name",), "csv", ())
+    (_, (cell,)) = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert cell == f"'{escape_unprintable(start)}1+1.jpg"
+
+
+def test_numbers_in_csv_stay_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([{"difference": -0.5, "count": -1}], ("difference", "count"), "csv", ())
+    assert capsys.readouterr().out == "difference,count\n-0.5,-1\n"

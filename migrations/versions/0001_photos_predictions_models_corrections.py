@@ -58,6 +58,13 @@ def upgrade() -> None:
     op.execute(_VIEW)
 
 
+def downgrade() -> None:
+    """Lose the whole log."""
+    op.execute("DROP VIEW prediction_log")
+    for name in ("corrections", "predictions", "models", "photos"):
+        op.drop_table(name)
+
+
 def _make_json_type() -> sa.types.TypeEngine[object]:
     return sa.JSON().with_variant(JSONB(), "postgresql")
 

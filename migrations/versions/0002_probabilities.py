@@ -18,6 +18,15 @@ UPDATE predictions SET faces = replace(faces::text, '"scores": {', '"probabiliti
 WHERE faces IS NOT NULL""",
 }
 
+_RENAME_KEY_BACK = {
+    "sqlite": """\
+UPDATE predictions SET faces = replace(faces, '"probabilities": {', '"scores": {')
+WHERE faces IS NOT NULL""",
+    "postgresql": """\
+UPDATE predictions SET faces = replace(faces::text, '"probabilities": {', '"scores": {')::jsonb
+WHERE faces IS NOT NULL""",
+}
+
 _VIEW = """\
 CREATE VIEW prediction_log AS
 SELECT
@@ -54,7 +63,19 @@ LEFT JOIN corrections ON corrections.id = (
 def upgrade() -> None:
     op.execute("DROP VIEW prediction_log")
     op.execute("ALTER TABLE predictions RENAME COLUMN scores TO probabilities")
-    connection = op.get_bind()
-    # Past op.execute(), which would take the colons for parameters.
-    connection.exec_driver_sql(_RENAME_KEY[connection.dialect.name])
+    _execute_literally(_RENAME_KEY)
     op.execute(_VIEW)
+
+
+def downgrade() -> None:
+    """Lose nothing."""
+    op.execute("DROP VIEW prediction_log")
+    op.execute("ALTER TABLE predictions RENAME COLUMN probabilities TO scores")
+    _execute_literally(_RENAME_KEY_BACK)
+    op.execute(_VIEW.replace("probabilities", "scores"))
+
+
+def _execute_literally(statements: dict[str, str]) -> None:
+    # Past op.execute(), which would take the colons for parameters.
+    connection = op.get_bind()
+    connection.exec_driver_sql(statements[connection.dialect.name])

@@ -11,6 +11,10 @@ _REASONS = """\
 reason IN ('empty', 'not_an_image', 'damaged', 'too_many_bytes', 'too_many_pixels', 'unsupported', \
 'unreadable', 'decoder_crashed', 'decode_timeout', 'unsure', 'no_face')"""
 
+_OLD_REASONS = """\
+reason IN ('empty', 'not_an_image', 'damaged', 'too_many_bytes', 'too_many_pixels', 'unsupported', \
+'unreadable', 'decoder_crashed', 'decode_timeout')"""
+
 _VIEW = """\
 CREATE VIEW prediction_log AS
 SELECT
@@ -47,9 +51,7 @@ LEFT JOIN corrections ON corrections.id = (
 def upgrade() -> None:
     # SQLite rebuilds the table, which the view must not refer to meanwhile.
     op.execute("DROP VIEW prediction_log")
-    with op.batch_alter_table("photos") as photos:
-        photos.drop_constraint("ck_photos_reason", type_="check")
-        photos.create_check_constraint("ck_photos_reason", _REASONS)
+    _replace_check(_REASONS)
     # Until now nothing but a low confidence led to review, and a folder that is no label's was its.
     op.execute(
         "UPDATE photos SET reason = 'unsure' WHERE reason IS NULL AND status IN ('decided', 'filed') "
@@ -57,3 +59,17 @@ def upgrade() -> None:
         "(SELECT max(newest.id) FROM predictions AS newest WHERE newest.photo_id = photos.id))"
     )
     op.execute(_VIEW)
+
+
+def downgrade() -> None:
+    """Lose why photos are in review."""
+    op.execute("DROP VIEW prediction_log")
+    op.execute("UPDATE photos SET reason = NULL WHERE reason IN ('unsure', 'no_face')")
+    _replace_check(_OLD_REASONS)
+    op.execute(_VIEW)
+
+
+def _replace_check(condition: str) -> None:
+    with op.batch_alter_table("photos") as photos:
+        photos.drop_constraint("ck_photos_reason", type_="check")
+        photos.create_check_constraint("ck_photos_reason", condition)

@@ -24,6 +24,14 @@ def upgrade() -> None:
     _create_moves()
 
 
+def downgrade() -> None:
+    """Lose the identities of files and the history of moves."""
+    op.drop_table("moves")
+    op.drop_table("actions")
+    for name in _IDENTITY:
+        op.drop_column("photos", name)
+
+
 def _create_actions() -> None:
     op.create_table(
         "actions",

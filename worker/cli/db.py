@@ -1,14 +1,19 @@
-"""`moodsort db`: the schema of the database."""
+"""`moodsort db`: the database, its schema and its copies."""
 
 from pathlib import Path
 
 import click
 
 from worker.cli.options import config_option
+from worker.cli.questions import confirm, yes_option
 from worker.config import load_config
+from worker.paths import escape_unprintable, format_path
 from worker.store.address import describe_address
 from worker.store.read_connection import read_revision
 from worker.store.revision import HEAD, RevisionState, compare_revision
+
+_LOCK_SECONDS = 10.0
+"""How long to wait for another program that has the database locked."""
 
 
 @click.group()
@@ -41,3 +46,47 @@ def current(config_file: Path | None) -> None:
         RevisionState.NEWER: f"at revision {revision}; this moodsort knows {HEAD}, upgrade it",
     }
     click.echo(f"{describe_address(url)}: {sentence[compare_revision(revision)]}")
+
+
+@db.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@config_option
+def backup(path: Path, config_file: Path | None) -> None:
+    """Copy the log to a new file, PATH, also while a worker is running.
+
+    The copy is whole and on the disk when this ends, or is not there. It takes the place of the database when
+    you want it back. A PostgreSQL server has pg_dump for this; the error says with what options.
+    """
+    from worker.store.backup import back_up_log
+
+    url = load_config(config_file).database.url
+    back_up_log(url, path)
+    click.echo(f"{describe_address(url)}: copied to {escape_unprintable(format_path(path))}")
+
+
+@db.command()
+@click.argument("revision", metavar="REVISION")
+@yes_option
+@config_option
+def downgrade(revision: str, is_sure: bool, config_file: Path | None) -> None:
+    """Take the schema back to an older REVISION, such as 0003, for an older moodsort.
+
+    An SQLite file is backed up first. No worker may be running. What is lost is said before, and a
+    terminal is asked whether to go on.
+    """
+    from worker.daemon.locks import keep_workers_off
+    from worker.store.backup import make_dump_command
+    from worker.store.engine import connect, translate_start_errors
+    from worker.store.upgrade import downgrade_schema, list_losses
+
+    config = load_config(config_file)
+    url, where = config.database.url, describe_address(config.database.url)
+    for loss in list_losses(read_revision(url), revision, where):
+        click.echo(loss, err=True)
+    if config.database_file is None:
+        dump_command = make_dump_command(url, Path("moodsort.dump"))
+        click.echo(f"A server's database is not backed up here; first type: {dump_command}", err=True)
+    confirm(f"Take {where} back to revision {revision}?", is_sure)
+    with keep_workers_off(config), translate_start_errors(where):
+        downgrade_schema(connect(url, _LOCK_SECONDS), url, revision)
+    click.echo(f"{where}: at revision {revision}; `moodsort db upgrade` brings it to {HEAD} again")

@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from worker.config import Config
@@ -12,15 +12,26 @@ from worker.errors import ConfigError, InboxInUse
 from worker.fileio import read_lock_holder
 
 
-@contextmanager
-def hold_locks(config: Config) -> Iterator[None]:
+def hold_locks(config: Config) -> AbstractContextManager[None]:
     """Hold the inbox and the database for one worker; on a shared database, the inbox for many.
 
     The locks end with the process, however it ends. Raises InboxInUse, which names the process that holds
     one, and ConfigError where a lock file cannot be written.
     """
     # Workers that share a server's database share the inbox as well: the server hands out the photos.
-    kind = fcntl.LOCK_SH if config.database_file is None else fcntl.LOCK_EX
+    return _hold_locks(config, fcntl.LOCK_SH if config.database_file is None else fcntl.LOCK_EX)
+
+
+def keep_workers_off(config: Config) -> AbstractContextManager[None]:
+    """Hold the inbox and the database for something during which no worker of this machine may run.
+
+    Raises as `hold_locks`.
+    """
+    return _hold_locks(config, fcntl.LOCK_EX)
+
+
+@contextmanager
+def _hold_locks(config: Config, kind: int) -> Iterator[None]:
     with ExitStack() as locks:
         for subject, path in config.lock_files.items():
             locks.enter_context(_hold_lock(path, subject, kind))

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from worker.errors import StoreError
-from worker.store import open_store
+from worker.store import backup, open_store
 from worker.store.engine import connect, translate_errors
 from worker.store.query import COLUMNS
 from worker.store.revision import HEAD
@@ -222,7 +222,7 @@ def test_a_backup_that_cannot_be_written_stops_the_upgrade(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(backup, "rename_without_replacing", refuse)
     with pytest.raises(StoreError, match="the backup failed"):
         _upgrade(sqlite_url, scripts)
     assert _read_revision(sqlite_url) == HEAD

@@ -1,9 +1,11 @@
 """`moodsort db`: the database, its schema and its copies."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from worker.cli.moments import parse_start
 from worker.cli.options import config_option
 from worker.cli.questions import confirm, yes_option
 from worker.config import load_config
@@ -90,3 +92,43 @@ def downgrade(revision: str, is_sure: bool, config_file: Path | None) -> None:
     with keep_workers_off(config), translate_start_errors(where):
         downgrade_schema(connect(url, _LOCK_SECONDS), url, revision)
     click.echo(f"{where}: at revision {revision}; `moodsort db upgrade` brings it to {HEAD} again")
+
+
+@db.command()
+@click.option(
+    "--older-than",
+    required=True,
+    metavar="MOMENT",
+    help="Photos that came before: how long ago, as 2y or 90d, or a date, as 2024-01-01.",
+)
+@click.option(
+    "--archive",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The SQLite file to make, which gets their rows.",
+)
+@click.option("--dry-run", is_flag=True, help="Say how many there are, and change nothing.")
+@yes_option
+@config_option
+def prune(older_than: str, archive: Path, dry_run: bool, is_sure: bool, config_file: Path | None) -> None:
+    """Move the rows of old photos to an archive; the photos themselves stay where they are.
+
+    With a photo go its predictions, corrections and moves. Nothing is deleted before the archive is on the
+    disk, and a worker may go on meanwhile. The archive is a log of its own, an SQLite file also where a
+    server keeps this one: MOODSORT_DATABASE_URL=sqlite:///FILE moodsort log. The file of an SQLite log does
+    not shrink, but has room for as many new photos.
+    """
+    from worker.store.pruning import find_old_photos, prune_log
+
+    url = load_config(config_file).database.url
+    where, archive_name = describe_address(url), escape_unprintable(format_path(archive))
+    old_photos = find_old_photos(url, parse_start(older_than, datetime.now(UTC)))
+    when = f"{old_photos.before.astimezone():%Y-%m-%d %H:%M}"
+    click.echo(f"{where}: {old_photos.count} photos that came before {when} are finished", err=True)
+    if dry_run or not old_photos.count:
+        return
+    confirm(f"Move their rows to {archive_name}, and delete them from the log?", is_sure)
+    result = prune_log(url, old_photos, archive)
+    click.echo(f"{where}: moved the rows of {result.pruned} photos to {archive_name}")
+    if result.changed:
+        click.echo(f"{where}: {result.changed} photos changed meanwhile, and stay; prune again", err=True)

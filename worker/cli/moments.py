@@ -5,8 +5,15 @@ from datetime import datetime, time, timedelta
 
 from worker.errors import ConfigError
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "y": timedelta(days=365),
+}
+_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdwy])")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 
@@ -32,7 +39,7 @@ def _parse(text: str, now: datetime) -> tuple[datetime, bool]:
     text = text.strip()
     try:
         if ago := _AGO.fullmatch(text):
-            return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])}), False
+            return now - float(ago[1]) * _UNITS[ago[2]], False
         if _TIME.fullmatch(text):
             clock_time = time.fromisoformat(text if text[1] != ":" else f"0{text}")
             return _make_local(datetime.combine(now.astimezone().date(), clock_time)), False
@@ -40,7 +47,7 @@ def _parse(text: str, now: datetime) -> tuple[datetime, bool]:
         return _make_local(moment), bool(_DATE.fullmatch(text))
     except (ValueError, OverflowError) as error:
         raise ConfigError(
-            f"{text!r} is not a date or time; write 2026-03-01, '2026-03-01 14:30', 14:30, 2h or 3d"
+            f"{text!r} is not a date or time; write 2026-03-01, '2026-03-01 14:30', 14:30, 2h, 3d or 1y"
         ) from error
 
 

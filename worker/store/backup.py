@@ -111,4 +111,4 @@ def _make_taken_error(copy: Path) -> StoreError:
 
 
 def _make_failure(copy: Path, error: Exception) -> StoreError:
-    return StoreError(f"{copy}: the backup failed ({error}); check its folder, and free some space there")
+    return StoreError(f"{copy}: cannot be written ({error}); check its folder, and free some space there")

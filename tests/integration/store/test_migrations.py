@@ -223,7 +223,7 @@ def test_a_backup_that_cannot_be_written_stops_the_upgrade(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(backup, "rename_without_replacing", refuse)
-    with pytest.raises(StoreError, match="the backup failed"):
+    with pytest.raises(StoreError, match="cannot be written"):
         _upgrade(sqlite_url, scripts)
     assert _read_revision(sqlite_url) == HEAD
     assert _list_backups(tmp_path) == []

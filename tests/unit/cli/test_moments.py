@@ -31,6 +31,7 @@ def _make_utc(month: int, day: int, hour: int, minute: int = 0) -> datetime:
         ("90 s", timedelta(seconds=90)),
         ("1.5h", timedelta(hours=1.5)),
         ("2w", timedelta(weeks=2)),
+        ("2y", timedelta(days=730)),
         ("15m", timedelta(minutes=15)),
     ],
 )
@@ -67,7 +68,7 @@ def test_until_a_time_is_that_time() -> None:
     assert parse_end("2026-03-01 14:30", NOW) == _make_utc(3, 1, 13, 30)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "25:00", "2y", "99999999999w", "-3d"])
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "25:00", "2x", "99999999999w", "-3d"])
 def test_an_invalid_moment_is_a_usage_error(text: str) -> None:
     with pytest.raises(ConfigError, match="not a date or time"):
         parse_start(text, NOW)

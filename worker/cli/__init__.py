@@ -18,6 +18,7 @@ _COMMANDS = {
     "classify": "worker.cli.classify:classify",
     "log": "worker.cli.log:log",
     "stats": "worker.cli.stats:stats",
+    "verify": "worker.cli.verify:verify",
     "doctor": "worker.cli.doctor:doctor",
     "model": "worker.cli.model:model",
     "db": "worker.cli.db:db",

@@ -40,7 +40,7 @@ class PresenceCheck:
         self._store = store
         self._pause_seconds = pause_seconds
         self._before_id: int | None = None
-        self._folders = _LabelFolders(root)
+        self._folders = LabelFolders(root)
         self._lost = 0
         self._returned = 0
         self.next_due = 0.0
@@ -89,7 +89,7 @@ class PresenceCheck:
         self._returned += returned_count
 
 
-class _LabelFolders:
+class LabelFolders:
     """Tells a folder that was emptied from one that is not there, as when its disk is not mounted."""
 
     def __init__(self, root: Path) -> None:
@@ -105,18 +105,19 @@ class _LabelFolders:
                 self._devices[folder] = device
 
     def list_absent(self, folders: Iterable[str]) -> set[str]:
-        """Return the folders that are gone, or on another device than when they last held photos.
+        """Return the folders that are absent.
 
         Each is logged once, until it is back.
         """
-        absent = {folder for folder in folders if self._is_absent(folder)}
+        absent = {folder for folder in folders if self.is_absent(folder)}
         for folder in absent - self._absent:
             fields = {"event": "folder_gone", "path": self._root / folder}
             logger.warning("a folder of filed photos is gone; the log keeps them as filed", extra=fields)
-        self._absent = {folder for folder in self._absent if self._is_absent(folder)} | absent
+        self._absent = {folder for folder in self._absent if self.is_absent(folder)} | absent
         return absent
 
-    def _is_absent(self, folder: str) -> bool:
+    def is_absent(self, folder: str) -> bool:
+        """Tell whether a folder is gone, or on another device than when it last held photos."""
         device = _read_device(self._root / folder)
         return device is None or device != self._devices.get(folder, device)
 

@@ -47,7 +47,7 @@ def inspect_file(tree: Tree, path: Path) -> Inspection:
     if identity is None:
         return Inspection(None, Writer.UNKNOWN)
     try:
-        descriptor = _open_file(tree, path)
+        descriptor = open_file(tree, path)
     except (FileNotFoundError, NotADirectoryError):
         return Inspection(None, Writer.UNKNOWN)
     except BlockingIOError:  # a lease for writing is held on it (open(2), EWOULDBLOCK)
@@ -65,7 +65,7 @@ def inspect_file(tree: Tree, path: Path) -> Inspection:
 def is_whole_file(tree: Tree, path: Path) -> bool:
     """Tell whether the file at a path ends where its container says; False where it cannot be read."""
     try:
-        descriptor = _open_file(tree, path)
+        descriptor = open_file(tree, path)
     except OSError:
         return False
     try:
@@ -83,7 +83,8 @@ def read_status(tree: Tree, path: Path) -> os.stat_result:
     return os.stat(entry.name, dir_fd=entry.folder.descriptor, follow_symlinks=False)
 
 
-def _open_file(tree: Tree, path: Path) -> int:
+def open_file(tree: Tree, path: Path) -> int:
+    """Open a regular file for reading, without following a link or waiting. Raises OSError."""
     entry = tree.find_entry(path)
     # Since its status was read the path may have become a link, a FIFO without a writer, or a terminal.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY

@@ -32,7 +32,17 @@ def test_every_command_takes_a_configuration_and_says_what_it_does(name: str) ->
 
 @pytest.mark.parametrize(
     "name",
-    ["log", "stats", "classify", "doctor", "evaluate", "dataset check", "dataset split", "dataset faces"],
+    [
+        "log",
+        "stats",
+        "classify",
+        "verify",
+        "doctor",
+        "evaluate",
+        "dataset check",
+        "dataset split",
+        "dataset faces",
+    ],
 )
 def test_every_command_that_lists_rows_takes_the_four_formats(name: str) -> None:
     (option,) = (option for option in COMMANDS[name].params if "--format" in option.opts)

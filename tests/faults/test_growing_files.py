@@ -1,12 +1,20 @@
 """Files that are not complete yet are left until they are; files that vanish disturb nothing."""
 
+import ctypes
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.drawing import draw_jpeg, draw_noise, encode_image
 from tests.driver import MovableClock, drive, open_driver
 from tests.faults.observed_worker import open_observed_worker
 from tests.home import Home
 from worker.config import load_config
+from worker.fileio import load_libc
 
 PHOTO = encode_image(draw_noise(7), "JPEG")
 
@@ -86,4 +94,85 @@ def test_a_file_that_is_replaced_after_it_was_read_is_predicted_again(home: Home
         hand.step_until(home.is_all_filed)
     (row,) = home.read_rows()
     assert row.attempts == 2
+    home.check_promises()
+
+
+_CAP_LEASE = 28
+_CAPABILITY_VERSION_3 = 0x20080522
+"""From linux/capability.h."""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of other users")
+
+
+@contextmanager
+def _give_up_leases() -> Iterator[None]:
+    """Be without CAP_LEASE, as an ordinary user is, until the context ends."""
+    libc = load_libc()
+    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+    sets = ctypes.create_string_buffer(24)
+    assert libc.capget(header, sets) == 0
+    before = sets.raw
+    effective, *others = struct.unpack("6I", before)
+    reduced = struct.pack("6I", effective & ~(1 << _CAP_LEASE), *others)
+    assert libc.capset(header, reduced) == 0
+    try:
+        yield
+    finally:
+        assert libc.capset(header, before) == 0
+
+
+def _drop_half_as_another_user(home: Home) -> Path:
+    path = home.folder / "outside.jpg"
+    path.write_bytes(PHOTO[: len(PHOTO) // 2])
+    os.chown(path, 65534, 65534)
+    home.dropped[Path("inbox/half.jpg")] = PHOTO
+    return path.rename(home.inbox / "half.jpg")
+
+
+@needs_root
+def test_half_a_photo_of_another_user_is_not_taken_for_a_broken_one_where_no_lease_can_tell(
+    home: Home,
+) -> None:
+    home.configure(inbox={"settle_seconds": 600.0})
+    with _give_up_leases(), open_driver(home) as hand:
+        path = _drop_half_as_another_user(home)
+        with path.open("ab") as writer:
+            hand.step_until(lambda: hand.worker.candidates == 1)
+            hand.time.ahead += 601
+            hand.step_until(lambda: home.count_statuses() == {"pending": 1})
+            hand.step_until_idle()
+            hand.time.ahead += 601
+            hand.step_until_idle()
+            assert home.count_statuses() == {"pending": 1}
+            writer.write(PHOTO[len(PHOTO) // 2 :])
+        hand.time.ahead += 601
+        hand.step_until(home.is_all_filed)
+    home.check_promises()
+
+
+@needs_root
+def test_a_broken_photo_of_another_user_is_quarantined_in_the_end(home: Home) -> None:
+    home.configure(inbox={"settle_seconds": 600.0})
+    with _give_up_leases(), open_driver(home) as hand:
+        path = _drop_half_as_another_user(home)
+        home.dropped[Path("inbox/half.jpg")] = path.read_bytes()
+        hand.step_until(lambda: hand.worker.candidates == 1)
+        hand.time.ahead += 10 * 601
+        hand.step_until(lambda: home.count_statuses() == {"quarantined": 1})
+    home.check_promises()
+
+
+def test_a_photo_that_is_opened_again_while_it_is_read_is_never_quarantined(home: Home) -> None:
+    with open_driver(home) as hand:
+        path = home.drop("half.jpg", PHOTO[: len(PHOTO) // 2])
+        home.dropped[Path("inbox/half.jpg")] = PHOTO
+        hand.step_until(lambda: home.count_statuses()["pending"] == 1)
+        with path.open("ab") as writer:
+            for _ in range(3):
+                hand.time.ahead += 3600
+                hand.step_until_idle()
+            assert home.count_statuses() == {"pending": 1}
+            writer.write(PHOTO[len(PHOTO) // 2 :])
+        hand.time.ahead += 3600
+        hand.step_until(home.is_all_filed)
     home.check_promises()

@@ -27,7 +27,7 @@ from worker.filing import (
     MoveResult,
     SourceChanged,
 )
-from worker.inbox import Inbox, SettledFile
+from worker.inbox import Inbox, SettledFile, Writer
 from worker.pool.pool import Pool, compute_share
 from worker.pool.prediction_task import PhotoResult
 from worker.pool.protocol import Completed, Delayed, Gone, Job, JobResult, Refused
@@ -44,6 +44,9 @@ _RECORD_SECONDS = 0.25
 _MAX_HINDERED = 512
 """So many photos may back off before no more are taken on. On PostgreSQL each holds a lock, of which a server
 has 6,400 by default (64 for each of 100 connections), for all workers and programs together."""
+
+_UNKNOWN_WRITER_PATIENCE = 10
+"""How many `settle_seconds` a file is given that looks broken, where the kernel tells of no writers."""
 
 
 class Worker:
@@ -263,17 +266,26 @@ class Worker:
                 photo.back_off(now)
                 self._photos.add_pending(photo)
                 _log_hindrance(photo, detail)
-            case Refused(_, file) if file is not None and self._is_young(file.identity):
+            case Refused(_, file) if file is not None and self._may_grow(photo, file.identity):
                 photo.not_before = now + self._config.inbox.settle_seconds
                 self._photos.add_pending(photo)
             case Completed() | Refused():
                 self._photos.results.append((photo, result))
 
-    def _is_young(self, identity: FileIdentity) -> bool:
-        """Tell whether a file may still grow: a writer may close and open it again between two writes."""
+    def _may_grow(self, photo: Photo, identity: FileIdentity) -> bool:
+        """Tell whether a file that looks broken may still grow.
+
+        A writer may close and open it again between two writes. One that the kernel does not tell of may also
+        be slow, and its file is given longer.
+        """
+        writer = self._inbox.find_writer(photo.source)
+        if writer is Writer.PRESENT:
+            _log_hindrance(photo, "it looks broken, and a program is writing it")
+            return True
+        patience = 1 if writer is Writer.NONE else _UNKNOWN_WRITER_PATIENCE
         age = self._clock.wall() - identity.changed_ns / 1e9
         # Not negative: after a clock was set back, a broken photo would be young until it catches up.
-        return 0 <= age < self._config.inbox.settle_seconds
+        return 0 <= age < patience * self._config.inbox.settle_seconds
 
     def _submit(self, now: float) -> None:
         if self._is_draining or not self._pool.room:

@@ -184,6 +184,15 @@ class Inbox:
         self._changed_in_hand.discard(name)
         self._add_candidate(name, Hint.WHOLE, due)
 
+    def find_writer(self, path: Path) -> Writer:
+        """Ask once more about a file in hand: whether a program is writing it."""
+        try:
+            tree = Tree(self._folder)
+        except OSError:
+            return Writer.UNKNOWN
+        with closing(tree):
+            return inspect_file(tree, path.relative_to(self._folder)).writer
+
     def _inspect_due(self, now: float, limit: int) -> list[SettledFile]:
         settled_files: list[SettledFile] = []
         if limit <= 0 or now < max(self._due.find_first(), self._next_inspection):

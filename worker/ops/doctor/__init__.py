@@ -15,7 +15,7 @@ from worker.ops.doctor.folders import (
 )
 from worker.ops.doctor.model import check_bundle, check_images, read_classes
 from worker.ops.doctor.result import CheckResult, CheckState
-from worker.ops.doctor.system import check_events, check_open_files, check_worker
+from worker.ops.doctor.system import check_events, check_open_files, check_worker, check_writers
 
 __all__ = ["CheckResult", "CheckState", "examine"]
 
@@ -40,6 +40,7 @@ def examine(config: Config, config_file: Path | None) -> Iterator[CheckResult]:
     yield from check_moves(photo_folders, config.inbox_folder)
     yield from check_space(disks)
     yield from check_events(config)
+    yield from check_writers()
     yield from check_open_files(config.processes)
     yield from check_images()
     yield from check_bundle(config)

@@ -18,6 +18,9 @@ _FEW_INSTANCES = 8
 _SHORT_QUEUE = 1024
 """With fewer, copying in a folder loses events; the kernel's default is 16384 (inotify(7))."""
 
+_CAP_LEASE = 28
+"""From linux/capability.h; see capabilities(7)."""
+
 _OWN_FILES = 64
 _FILES_PER_PROCESS = 4
 """Open files of the worker itself, and for each child process; both generously rounded up."""
@@ -74,6 +77,31 @@ def check_open_files(
         sentence = f"{allowed} allowed; {processes} processes may need {needed}"
         remedy = f"ulimit -n {needed}, or fewer model.processes"
         yield CheckResult("open files", CheckState.WARN, sentence, remedy)
+
+
+def read_capabilities() -> int | None:
+    """Return the effective capabilities of this process as bits, None where the system does not tell."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    values = dict(line.split(":", 1) for line in status.splitlines())
+    return int(values["CapEff"], 16) if "CapEff" in values else None
+
+
+def check_writers(capabilities: Callable[[], int | None] = read_capabilities) -> Iterator[CheckResult]:
+    """Report of which files the kernel says whether they are still being written."""
+    bits = capabilities()
+    if bits is None:
+        yield report_ok("writers", "not told here; files have to lie still for inbox.settle_seconds")
+    elif bits >> _CAP_LEASE & 1:
+        yield report_ok("writers", "the kernel says of every local file whether it is being written")
+    else:
+        yield report_ok(
+            "writers",
+            "the kernel says of your own files whether they are being written; those of other users have to "
+            "lie still for inbox.settle_seconds (docs/service.md: CAP_LEASE)",
+        )
 
 
 def check_worker(

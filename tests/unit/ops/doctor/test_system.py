@@ -9,7 +9,13 @@ import pytest
 
 from worker.config import Config, InboxConfig
 from worker.ops.doctor.result import CheckState
-from worker.ops.doctor.system import check_events, check_open_files, check_worker, count_folders
+from worker.ops.doctor.system import (
+    check_events,
+    check_open_files,
+    check_worker,
+    check_writers,
+    count_folders,
+)
 
 PLENTY = {"max_user_watches": 65536, "max_user_instances": 128, "max_queued_events": 16384}
 
@@ -89,3 +95,17 @@ def test_too_few_open_files_for_the_processes_are_warned_of(allowed: int, state:
 def test_a_running_worker_is_reported_and_no_failure(process: int | None, sentence: str) -> None:
     (result,) = check_worker(Config(), lambda _: process)
     assert (result.state, result.found) == (CheckState.OK, sentence)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "words"),
+    [
+        (1 << 28, "of every local file"),
+        ((1 << 28) - 1, "those of other users have to lie still"),
+        (None, "not told"),
+    ],
+)
+def test_it_is_said_of_which_files_the_kernel_knows_the_writers(capabilities: int | None, words: str) -> None:
+    (result,) = check_writers(lambda: capabilities)
+    assert result.state is CheckState.OK
+    assert words in result.found

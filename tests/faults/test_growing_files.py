@@ -172,6 +172,7 @@ def test_a_photo_that_is_opened_again_while_it_is_read_is_never_quarantined(home
                 hand.time.ahead += 3600
                 hand.step_until_idle()
             assert home.count_statuses() == {"pending": 1}
+            assert hand.worker.is_stuck, "or run --once would wait for the writer"
             writer.write(PHOTO[len(PHOTO) // 2 :])
         hand.time.ahead += 3600
         hand.step_until(home.is_all_filed)

@@ -17,7 +17,7 @@ from worker.inbox.scanner import (
     make_ignore_test,
     open_file,
     read_status,
-    scan_folder,
+    walk_folder,
 )
 from worker.ops.doctor.model import read_classes
 from worker.paths import format_path
@@ -90,16 +90,16 @@ class Verification:
                     yield from self._index_entry(tree, entry)
 
     def _scan(self, folder: str) -> Iterator[ScanEntry]:
-        return scan_folder(self._root, recursive=True, is_ignored=self._is_ignored, below=Path(folder))
+        return walk_folder(self._root, recursive=True, is_ignored=self._is_ignored, below=folder)
 
     def _index_entry(self, tree: Tree, entry: ScanEntry) -> Iterator[Finding]:
-        path, kind = entry
-        relative = path.relative_to(self._root)
+        name, kind = entry
+        relative = Path(name)
         if kind is not None:
             if "cannot be read" in kind:
                 yield _make_unreadable(None, relative, kind)
             return
-        if self._is_companion(path.name):
+        if self._is_companion(relative.name):
             return
         try:
             identity = identify_file(read_status(tree, relative))

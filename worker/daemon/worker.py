@@ -266,26 +266,29 @@ class Worker:
                 photo.back_off(now)
                 self._photos.add_pending(photo)
                 _log_hindrance(photo, detail)
-            case Refused(_, file) if file is not None and self._may_grow(photo, file.identity):
-                photo.not_before = now + self._config.inbox.settle_seconds
+            case Refused(_, file) if file is not None and self._defer_growing(photo, file.identity, now):
                 self._photos.add_pending(photo)
             case Completed() | Refused():
                 self._photos.results.append((photo, result))
 
-    def _may_grow(self, photo: Photo, identity: FileIdentity) -> bool:
-        """Tell whether a file that looks broken may still grow.
+    def _defer_growing(self, photo: Photo, identity: FileIdentity, now: float) -> bool:
+        """Put off a photo that looks broken and may still grow; return whether it was put off.
 
         A writer may close and open it again between two writes. One that the kernel does not tell of may also
         be slow, and its file is given longer.
         """
         writer = self._inbox.find_writer(photo.source)
         if writer is Writer.PRESENT:
+            photo.back_off(now)
             _log_hindrance(photo, "it looks broken, and a program is writing it")
             return True
         patience = 1 if writer is Writer.NONE else _UNKNOWN_WRITER_PATIENCE
         age = self._clock.wall() - identity.changed_ns / 1e9
         # Not negative: after a clock was set back, a broken photo would be young until it catches up.
-        return 0 <= age < patience * self._config.inbox.settle_seconds
+        if not 0 <= age < patience * self._config.inbox.settle_seconds:
+            return False
+        photo.not_before = now + self._config.inbox.settle_seconds
+        return True
 
     def _submit(self, now: float) -> None:
         if self._is_draining or not self._pool.room:

@@ -146,6 +146,12 @@ def observe_operations(
     )
 
 
+def start_pool(config: Config, clock: Clock, spawn: Spawn = spawn_process) -> Pool[PhotoResult]:
+    """Start the processes of a worker."""
+    setup = Setup(PredictionTask(config.bundle_folder), config.limits)
+    return Pool(setup, config.processes, clock.monotonic(), spawn)
+
+
 @contextmanager
 def open_observed_worker(
     config: Config,
@@ -153,15 +159,18 @@ def open_observed_worker(
     operations: FileOperations | None = None,
     clock: Clock | None = None,
     spawn: Spawn = spawn_process,
+    pool: Pool[PhotoResult] | None = None,
 ) -> Iterator[Worker]:
-    """Put a worker together as `open_worker` does, with each of its edges wrapped."""
+    """Put a worker together as `open_worker` does, with each of its edges wrapped.
+
+    A `pool` that is given stays open, for the next worker.
+    """
     clock = clock or Clock()
     bundle = load_bundle(config.bundle_folder)
     prepare_folders(config, bundle.manifest.classes, bundle.folder)
-    setup = Setup(PredictionTask(config.bundle_folder), config.limits)
     with ExitStack() as stack:
         stack.enter_context(hold_locks(config))
-        pool = stack.enter_context(closing(Pool(setup, config.processes, clock.monotonic(), spawn)))
+        pool = pool or stack.enter_context(closing(start_pool(config, clock, spawn)))
         observed_pool: Any = ObservedPool(pool, report)
         store: Any = ObservedStore(stack.enter_context(closing(open_store(config.database.url))), report)
         observed_operations = observe_operations(Path(config.folders.inbox), report, operations)

@@ -126,6 +126,14 @@ def sync_descriptor(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it, durably, where they are missing. Raises OSError."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync_path(path.parent)
+
+
 def replace_file(
     path: Path,
     data: bytes,

@@ -121,7 +121,50 @@ def test_a_folder_is_synced_once_for_a_batch(root: Path) -> None:
     synced: list[Folder] = []
     moves = [make_move(root, drop(root, f"{number}.jpg"), number) for number in range(8)]
     Mover(root, replace(FileOperations(), sync_folder=synced.append)).move_all(moves)
-    assert [folder.path for folder in synced] == [Path("happy"), Path("inbox")]
+    assert [folder.path for folder in synced] == [Path(), Path("happy"), Path("inbox")]
+
+
+def test_a_label_folder_that_is_there_is_made_durable_once_before_a_photo_goes_there(root: Path) -> None:
+    synced: list[Path] = []
+
+    def sync(folder: Folder) -> None:
+        synced.append(folder.path)
+
+    with closing(Mover(root, replace(FileOperations(), sync_folder=sync))) as mover:
+        for number in range(2):
+            mover.move_all([make_move(root, drop(root, f"{number}.jpg"), number)])
+    assert synced == [Path(), *([Path("happy"), Path("inbox")] * 2)]
+
+
+def test_a_folder_that_could_not_be_made_durable_is_not_believed_to_be(root: Path) -> None:
+    move = make_move(root, drop(root, "trip/a.jpg"))
+    synced: list[Path] = []
+
+    def sync(folder: Folder) -> None:
+        if folder.path == Path("happy") and Path("happy") not in synced:
+            synced.append(folder.path)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        synced.append(folder.path)
+
+    with closing(Mover(root, replace(FileOperations(), sync_folder=sync))) as mover:
+        (result,) = mover.move_all([move])
+        assert isinstance(result, MoveHindered)
+        assert (root / move.source).exists()
+        assert mover.move_all([move]) == [Moved(move)]
+    assert synced == [Path(), Path("happy"), Path("happy"), Path("happy/trip"), Path("inbox/trip")]
+
+
+def test_a_folder_that_was_made_anew_is_made_durable_again(root: Path) -> None:
+    synced: list[Path] = []
+
+    def sync(folder: Folder) -> None:
+        synced.append(folder.path)
+
+    with closing(Mover(root, replace(FileOperations(), sync_folder=sync))) as mover:
+        mover.move_all([make_move(root, drop(root, "trip/a.jpg"), 1)])
+        (root / "happy/trip").rename(root / "happy/journey")
+        mover.move_all([make_move(root, drop(root, "trip/b.jpg"), 2)])
+    assert synced.count(Path("happy")) == 2
 
 
 def test_the_new_name_is_durable_before_the_old_one_is_removed(root: Path) -> None:
@@ -139,7 +182,8 @@ def test_the_new_name_is_durable_before_the_old_one_is_removed(root: Path) -> No
     move_file(root, make_move(root, drop(root)), **{name: record(name) for name in steps})
     private = "inbox/.moodsort-1.leaving"
     withdrawal = [f"rename_without_replacing {private}", f"unlink {private}"]
-    assert calls == ["link happy/a.jpg", "sync_folder happy", *withdrawal, "sync_folder inbox"]
+    way = ["sync_folder .", "link happy/a.jpg", "sync_folder happy"]
+    assert calls == [*way, *withdrawal, "sync_folder inbox"]
 
 
 # Changes during a move

@@ -18,6 +18,9 @@ _NO_SUCH_RENAME = frozenset({errno.EINVAL, errno.ENOSYS})
 _CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 """The errors of link(2) on file systems without hard links, or on files that may not have more of them."""
 
+Inode = tuple[int, int]
+"""The device and the number of an inode."""
+
 _COARSEST_TIME_NS = 2_000_000_000
 """The step of modification times on FAT."""
 
@@ -25,9 +28,11 @@ _COARSEST_TIME_NS = 2_000_000_000
 class Files:
     """Files by paths relative to the root of a tree. Every method may raise OSError."""
 
-    def __init__(self, tree: Tree, operations: FileOperations) -> None:
+    def __init__(self, tree: Tree, operations: FileOperations, durable_folders: dict[Path, Inode]) -> None:
+        """`durable_folders` keeps the folders whose names are known to be durable, between trees."""
         self._tree = tree
         self._operations = operations
+        self._durable_folders = durable_folders
 
     def read_status(self, path: Path) -> os.stat_result | None:
         """Return the status of whatever has a path, None where nothing does."""
@@ -90,21 +95,34 @@ class Files:
             self._operations.unlink(self._find(path))
 
     def make_folders(self, path: Path) -> None:
-        """Make a folder and those above it, durably, where they are missing."""
-        try:
+        """Make a folder and those above it where they are missing; see that all of them are durable.
+
+        Also one that is there: whoever made it may have been stopped, or refused, before it was synced.
+        Without that the folder may be gone after a power cut, and the photo with it.
+        """
+        if path == path.parent:
             self._tree.open_folder(path)
-        except FileNotFoundError:
-            if path == path.parent:
-                raise
-        else:
+            return
+        if self._is_durable(path):
             return
         self.make_folders(path.parent)
         with suppress(FileExistsError):
             self._operations.make_folder(self._find(path))
         # mkdir(2)'s own EEXIST, of a file in the way, would be taken for a photo at the destination.
-        self._tree.open_folder(path)
-        # Without this the folder itself may be gone after a power cut, and the photo with it.
+        inode = self._read_inode(path)
         self.sync_folder(path.parent)
+        self._durable_folders[path] = inode
+
+    def _is_durable(self, path: Path) -> bool:
+        if path not in self._durable_folders:
+            return False
+        with suppress(FileNotFoundError):
+            return self._read_inode(path) == self._durable_folders[path]
+        return False
+
+    def _read_inode(self, folder: Path) -> Inode:
+        status = os.fstat(self._tree.open_folder(folder).descriptor)
+        return status.st_dev, status.st_ino
 
     def sync_folder(self, path: Path) -> None:
         """Make the names in a folder durable."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from worker.config import Config
 from worker.errors import BundleError, ConfigError
+from worker.fileio import make_folders
 from worker.paths import format_path
 from worker.tree import LINK_REMEDY, find_link
 
@@ -55,7 +56,7 @@ def _describe_link(link: Path) -> str:
 
 def _make_folder(folder: Path, key: str) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
     except (FileExistsError, NotADirectoryError) as error:
         raise ConfigError(
             f"{format_path(folder)}: is not a folder; move the file away or change {key}"

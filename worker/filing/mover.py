@@ -7,7 +7,7 @@ from pathlib import Path
 from worker.fileio import FileIdentity, identify_file
 from worker.filing.batch import MoveBatch, describe_error
 from worker.filing.copier import SLICE_BYTES, Copier
-from worker.filing.files import Files, is_like_copy, is_same_file
+from worker.filing.files import Files, Inode, is_like_copy, is_same_file
 from worker.filing.moves import Move, MoveHindered, MoveResult
 from worker.filing.operations import FileOperations
 from worker.tree import Tree
@@ -27,6 +27,7 @@ class Mover:
         self._operations = operations or FileOperations()
         self._copier = Copier(self._operations, slice_bytes)
         self._identities: dict[int, FileIdentity] = {}
+        self._durable_folders: dict[Path, Inode] = {}
 
     def close(self) -> None:
         """Give up the copies that are under way; the next mover makes them anew."""
@@ -45,7 +46,7 @@ class Mover:
         except OSError as error:
             return [MoveHindered(move, describe_error(error)) for move in moves]
         with closing(tree):
-            return MoveBatch(Files(tree, self._operations), self._copier, self._identities).run(moves)
+            return MoveBatch(self._make_files(tree), self._copier, self._identities).run(moves)
 
     def settle_private_names(self, photo_id: int, source: Path, destination: Path) -> FileIdentity | None:
         """Tidy up what a stopped worker has left of a move under private names.
@@ -77,4 +78,7 @@ class Mover:
     @contextmanager
     def _open_files(self) -> Iterator[Files]:
         with closing(Tree(self._root, self._operations.open_folder)) as tree:
-            yield Files(tree, self._operations)
+            yield self._make_files(tree)
+
+    def _make_files(self, tree: Tree) -> Files:
+        return Files(tree, self._operations, self._durable_folders)

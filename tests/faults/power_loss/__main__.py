@@ -25,11 +25,11 @@ def main() -> int:
         states += 1
         counts.update(outcome.audit.counts)
         if not outcome.audit.is_clean:
-            print(outcome)
+            sys.stdout.write(f"{outcome}\n")
     for name, value in {"seed": arguments.seed, "states": states, **counts}.items():
-        print(f"{name:24} {value}")
+        sys.stdout.write(f"{name:24} {value}\n")
     if counts.total():
-        print(f"kept: {folder}")
+        sys.stdout.write(f"kept: {folder}\n")
         return 1
     shutil.rmtree(folder)
     return 0

@@ -1,8 +1,8 @@
 """A model of a disk and what a power cut may take from it, as in ALICE (Pillai et al., OSDI 2014).
 
-The names in a folder are durable up to its last sync; of later changes a power cut leaves the first ones, from
-none to all. What was written to a file since its last sync may be lost. A rename from one folder to another is
-one change of both, as journals have it.
+The names in a folder are durable up to its last sync; of later changes a power cut leaves the first ones,
+from none to all. What was written to a file since its last sync may be lost. A rename from one folder to
+another is one change of both, as journals have it.
 """
 
 import itertools
@@ -100,7 +100,9 @@ class Journal:
     def list_states(self) -> Iterator[DiskState]:
         """Yield every state that a power cut may leave now."""
         folders = sorted({folder for change in self.changes for folder in change.folders})
-        numbers = [range(self._count(folder, self.synced[folder]), self._count(folder) + 1) for folder in folders]
+        numbers = [
+            range(self._count(folder, self.synced[folder]), self._count(folder) + 1) for folder in folders
+        ]
         lost_data = [frozenset(self.unsynced_data), frozenset[Inode]()]
         for kept in itertools.product(*numbers):
             names = self._apply(dict(zip(folders, kept, strict=True)))

@@ -1,7 +1,7 @@
 """Record what a worker does to the disk, and keep every file that it has touched, to lay it out again."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -36,13 +36,15 @@ class Recorder:
         self._versions.mkdir()
         self.version = 0
 
-    def start(self) -> None:
-        """Take what is on the disk for durable."""
+    def start(self, new_folders: Collection[str]) -> None:
+        """Take what is on the disk for durable, but for the names of some folders of the root."""
         for above, folders, files in os.walk(self._home.root):
             relative = Path(above).relative_to(self._home.root)
             self.names |= {relative / name: FOLDER for name in folders}
             for name in files:
                 self.names[relative / name] = self._keep(Path(above, name))
+        for name in new_folders:
+            self.events.append(NameChange({Path(name): self.names.pop(Path(name))}))
         if self._home.database.exists():
             self._save_database()
 
@@ -68,9 +70,7 @@ class Recorder:
             open_file=self._observe(operations.open_file, self._record_opened),
             link=self._observe(operations.link, self._record_link),
             rename=self._observe(operations.rename, self._record_rename),
-            rename_without_replacing=self._observe(
-                operations.rename_without_replacing, self._record_rename
-            ),
+            rename_without_replacing=self._observe(operations.rename_without_replacing, self._record_rename),
             unlink=self._observe(operations.unlink, self._record_unlink),
             make_folder=self._observe(operations.make_folder, self._record_folder),
             sync_folder=self._observe(operations.sync_folder, self._record_folder_sync),

@@ -51,7 +51,11 @@ class PowerCuts:
         self.record_ = drop_photos(home)
         open_store(home.database_url).close()
         self._recorder = Recorder(home, self._folder)
-        self._recorder.start()
+        # As made by a worker that did not come to sync them.
+        new_folders = ("quarantine", "review")
+        for name in new_folders:
+            (home.root / name).mkdir()
+        self._recorder.start(new_folders)
         self._file_all(home, pool, self._recorder)
         return list_all_states(self._recorder.names, 0, self._recorder.events)
 
@@ -102,7 +106,7 @@ class PowerCuts:
 
 
 def drop_photos(home: Home) -> Record:
-    """Drop photos of equal contents and equal names, in folders, a damaged one, and one whose name is taken."""
+    """Drop photos with equal contents and names, a damaged one, and one whose name is taken."""
     record = Record()
     twice, damaged = draw_jpeg(1, _SIZE), draw_jpeg(2, _SIZE)[:-300]
     photos = {"a.jpg": twice, "trip/a.jpg": twice, "b.jpg": draw_jpeg(3, _SIZE), "damaged.jpg": damaged}

@@ -110,8 +110,7 @@ class Campaign:
     def run(self, kills: int) -> None:
         """Kill so many times while photos arrive."""
         victims = [
-            Victim(self.home.config, self._file_system, self.log, random.Random(seed))
-            for seed in self._seeds
+            Victim(self.home.config, self._file_system, self.log, random.Random(seed)) for seed in self._seeds
         ]
         while sum(victim.kills for victim in victims) < kills:
             self.world.act()

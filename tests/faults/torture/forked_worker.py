@@ -26,7 +26,12 @@ from worker.ops.logging import configure_logging
 from worker.pool import process
 
 _LAZY_IMPORTS = (
-    *("alembic.command", "worker.store.writer", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql"),
+    *(
+        "alembic.command",
+        "worker.store.writer",
+        "sqlalchemy.dialects.sqlite",
+        "sqlalchemy.dialects.postgresql",
+    ),
     *("psycopg", "worker.inference.predictor", "worker.inference.decode", "worker.pool.prediction_task"),
 )
 _FAILED = 70
@@ -128,7 +133,9 @@ class Executioner:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def start_worker(config_file: Path, fate: Fate, file_system: str, log: Path, report_kill: int) -> ForkedProcess:
+def start_worker(
+    config_file: Path, fate: Fate, file_system: str, log: Path, report_kill: int
+) -> ForkedProcess:
     """Start a worker that runs until it is killed."""
 
     def run() -> None:

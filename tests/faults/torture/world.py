@@ -136,7 +136,9 @@ class World:
         descriptor = os.open(staged, os.O_RDONLY)
         try:
             staged.unlink()
-            self._log.write(f"  - {staged.name} {read_content_id(descriptor)[:8]} {os.fstat(descriptor).st_nlink}\n")
+            self._log.write(
+                f"  - {staged.name} {read_content_id(descriptor)[:8]} {os.fstat(descriptor).st_nlink}\n"
+            )
             self.record.remove(descriptor)
         finally:
             os.close(descriptor)

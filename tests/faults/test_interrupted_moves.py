@@ -175,7 +175,7 @@ def recover(root: Path, move: Move, operations: FileOperations) -> RecoveryActio
     assert move.identity is not None
     decided = DecidedFile(move.identity.remember(), hashlib.sha256(PHOTO).hexdigest())
     with closing(Mover(root, operations)) as mover:
-        copy = mover.settle_private_names(move.photo_id, move.source, move.destination)
+        copy = mover.settle_private_names(move.photo_id, move.source, move.destination, decided.file)
         with closing(Tree(root)) as tree:
             source = read_path_state(tree, move.source)
             action = plan_recovery(decided, source, read_path_state(tree, move.destination))

@@ -417,7 +417,7 @@ def test_a_copy_that_a_crash_left_incomplete_is_discarded(root: Path) -> None:
     hidden = root / "happy" / ".moodsort-7.part"
     hidden.write_bytes(b"half")
     for folder in ("happy", "happy", "nowhere"):
-        assert Mover(root).settle_private_names(7, Path("inbox/a.jpg"), Path(folder, "a.jpg")) is None
+        assert Mover(root).settle_private_names(7, Path("inbox/a.jpg"), Path(folder, "a.jpg"), None) is None
     assert not hidden.exists()
 
 

@@ -60,7 +60,7 @@ class Recovery:
     def _resume(self, worker: Worker, row: Unfinished) -> None:
         copy = None
         if row.destination is not None:
-            copy = self._mover.settle_private_names(row.photo_id, row.source, row.destination)
+            copy = self._mover.settle_private_names(row.photo_id, row.source, row.destination, row.file)
         with closing(Tree(self._config.root)) as tree:
             source = read_path_state(tree, row.source)
             size_bytes = source.identity.size_bytes if source.identity else 0

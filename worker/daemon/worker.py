@@ -16,7 +16,7 @@ from worker.daemon.photos_in_hand import PhotosInHand
 from worker.daemon.planner import PendingMove, Photo, choose_destination, plan_move
 from worker.daemon.presence_check import PresenceCheck
 from worker.errors import Locked
-from worker.fileio import FileIdentity, identify_path
+from worker.fileio import FileIdentity
 from worker.filing import (
     DestinationTaken,
     Move,
@@ -382,9 +382,9 @@ class Worker:
 
     def _take_result(self, result: MoveResult, move: PendingMove, now: float) -> None:
         match result:
-            case Moved():
+            case Moved(_, identity):
                 self._first_arrival_at = self._first_arrival_at if self._photos.arrivals else now
-                move.arrived = identify_path(move.destination)
+                move.arrived = identity
                 self._photos.arrivals.append(move)
             case MoveContinues():
                 self._photos.moves.append(move)

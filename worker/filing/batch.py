@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,16 +61,22 @@ class MoveBatch:
         # In this order a power cut between two steps cannot leave a photo without a name.
         progress = self._sync(progress, lambda move: move.destination.parent)
         progress = self._take_step(self._withdraw, progress)
-        progress = self._sync(progress, lambda move: move.source.parent)
+        progress = self._sync_left(progress)
         progress = self._finish_hidden(progress)
         for ended in progress:
-            self._end(Moved(ended.move))
+            self._end(Moved(ended.move, self._identify(ended.move.destination)))
         return [self._results[move.photo_id] for move in moves]
+
+    def _identify(self, path: Path) -> FileIdentity | None:
+        with suppress(OSError):
+            if (status := self._files.read_status(path)) is not None:
+                return identify_file(status)
+        return None
 
     def _finish_hidden(self, progress: list[Progress]) -> list[Progress]:
         hidden = self._take_step(self._reveal, (ended for ended in progress if ended.hidden))
         hidden = self._sync(hidden, lambda move: move.destination.parent)
-        hidden = self._sync(hidden, lambda move: move.source.parent)
+        hidden = self._sync_left(hidden)
         return [ended for ended in progress if ended.hidden is None] + hidden
 
     def _take_step(
@@ -98,15 +105,21 @@ class MoveBatch:
             self._identities.pop(photo_id, None)
             self._copier.forget(photo_id)
 
-    def _sync(self, progress: list[Progress], choose: Callable[[Move], Path]) -> list[Progress]:
+    def _sync_left(self, progress: list[Progress]) -> list[Progress]:
+        """Sync the folders that photos have left; of one that is gone no name is left to make durable."""
+        return self._sync(progress, lambda move: move.source.parent, may_be_gone=True)
+
+    def _sync(
+        self, progress: list[Progress], choose: Callable[[Move], Path], *, may_be_gone: bool = False
+    ) -> list[Progress]:
         """Sync a folder of each move, each folder once; return the moves that go on."""
         causes: dict[Path, str] = {}
         for folder in dict.fromkeys(choose(current.move) for current in progress):
             try:
                 self._files.sync_folder(folder)
-            except FileNotFoundError:
-                continue  # it is gone, and no name is left in it to make durable
             except OSError as error:
+                if may_be_gone and isinstance(error, FileNotFoundError):
+                    continue
                 causes[folder] = describe_error(error)
         for current in progress:
             if cause := causes.get(choose(current.move)):
@@ -254,28 +267,47 @@ class MoveBatch:
             return progress
         move, leaving = progress.move, progress.move.leaving
         if not progress.is_leaving:
-            self._hide_source(move.source, leaving)
+            self._hide_source(progress)
         status = self._files.read_status(leaving)
-        if status is not None and _is_source(progress, status):
+        has_new_name = self._has_new_name(progress)
+        if status is not None and has_new_name and _is_source(progress, status):
             if not progress.is_renamed:
                 self._files.remove(leaving)
             return progress
         if status is not None:
             self._files.reveal_beside(leaving, move.source, status)
-        if progress.is_renamed:
+        if progress.is_renamed or not has_new_name:
             raise SourceDiffers
         return progress
 
-    def _hide_source(self, source: Path, leaving: Path) -> None:
+    def _has_new_name(self, progress: Progress) -> bool:
+        """Tell whether what the photo is to be known by is still there: a person may have removed it."""
+        if progress.is_renamed:
+            return True
+        if progress.hidden is not None:
+            return self._files.read_status(progress.hidden) is not None
+        return is_same_file(self._files.read_status(progress.move.destination), progress.source)
+
+    def _is_linked(self, progress: Progress) -> bool:
+        """Tell whether the destination's name is given already."""
+        if progress.hidden is None:
+            return True
+        hidden = self._files.read_status(progress.hidden)
+        return is_same_file(hidden, self._files.read_status(progress.move.destination))
+
+    def _hide_source(self, progress: Progress) -> None:
+        source, leaving = progress.move.source, progress.move.leaving
+        # What cannot be renamed without replacing could not get its new name either, and would stay hidden.
+        may_replace = self._is_linked(progress)
         try:
-            self._files.hide(source, leaving)
+            self._files.hide(source, leaving, may_replace=may_replace)
         except (FileNotFoundError, NotADirectoryError):
             return  # it has gone by itself, or a network file system has lost the answer
         except FileExistsError:
             # Left by a log that was begun anew and gives out the same ids: some other photo.
             if (status := self._files.read_status(leaving)) is not None:
                 self._files.reveal_beside(leaving, source, status)
-            self._files.hide(source, leaving)
+            self._files.hide(source, leaving, may_replace=may_replace)
 
     # A hidden file gets its name.
 

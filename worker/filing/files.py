@@ -24,6 +24,9 @@ Inode = tuple[int, int]
 _COARSEST_TIME_NS = 2_000_000_000
 """The step of modification times on FAT."""
 
+_COARSE_TIME_NS = 10_000_000
+"""The step of modification times on exFAT: a file system that keeps finer ones is exact."""
+
 
 class Files:
     """Files by paths relative to the root of a tree. Every method may raise OSError."""
@@ -57,12 +60,15 @@ class Files:
         """Give an open file a second name; `source` is its first."""
         self._operations.link(self._find(source), descriptor, self._find(destination))
 
-    def hide(self, path: Path, private: Path) -> None:
-        """Rename a file to a private name. Raises FileExistsError where that is taken."""
+    def hide(self, path: Path, private: Path, *, may_replace: bool) -> None:
+        """Rename a file to a private name. Raises FileExistsError where that is taken.
+
+        `may_replace` allows a rename that could replace a file, where there is no other.
+        """
         try:
             self._operations.rename_without_replacing(self._find(path), self._find(private))
         except OSError as error:
-            if error.errno not in _NO_SUCH_RENAME:
+            if error.errno not in _NO_SUCH_RENAME or not may_replace:
                 raise
             if self.read_status(private) is not None:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(private)) from error
@@ -161,8 +167,10 @@ def is_unchanged(before: os.stat_result, after: os.stat_result) -> bool:
 
 def is_like_copy(source: os.stat_result, copy: os.stat_result) -> bool:
     """Tell whether a file has the size and the modification time of its copy, as exact as that can be."""
+    is_exact = copy.st_mtime_ns % _COARSE_TIME_NS != 0
+    step_ns = 1 if is_exact else _COARSEST_TIME_NS
     age_ns = source.st_mtime_ns - copy.st_mtime_ns
-    return stat.S_ISREG(source.st_mode) and source.st_size == copy.st_size and 0 <= age_ns < _COARSEST_TIME_NS
+    return stat.S_ISREG(source.st_mode) and source.st_size == copy.st_size and 0 <= age_ns < step_ns
 
 
 def cannot_link(error: OSError) -> bool:

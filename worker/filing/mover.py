@@ -1,10 +1,11 @@
 """Move photos to their destinations without overwriting any file and without losing one on the way."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from worker.fileio import FileIdentity, identify_file
+from worker.fileio import FileIdentity, KnownFile, identify_file
 from worker.filing.batch import MoveBatch, describe_error
 from worker.filing.copier import SLICE_BYTES, Copier
 from worker.filing.files import Files, Inode, is_like_copy, is_same_file
@@ -48,19 +49,25 @@ class Mover:
         with closing(tree):
             return MoveBatch(self._make_files(tree), self._copier, self._identities).run(moves)
 
-    def settle_private_names(self, photo_id: int, source: Path, destination: Path) -> FileIdentity | None:
+    def settle_private_names(
+        self, photo_id: int, source: Path, destination: Path, file: KnownFile | None
+    ) -> FileIdentity | None:
         """Tidy up what a stopped worker has left of a move under private names.
 
         A file that was about to leave is gone from its source, or back there, and a copy that is not complete
-        is removed. Returns the identity of a complete copy: then only the move made again can finish.
-        Raises OSError.
+        is removed. `file` is the one that was decided on, None where that is not known. Returns the identity
+        of a complete copy of it: then only the move made again can finish. Raises OSError.
         """
         move = Move(photo_id, source, destination, None)
         with self._open_files() as files:
             files.remove(move.part)
             copy = files.read_status(move.copy)
+            if copy is not None and file is not None and copy.st_size != file.size_bytes:
+                # A log that was begun anew gives out the same ids: this is some other photo.
+                files.reveal_beside(move.copy, destination, copy)
+                copy = None
             if (leaving := files.read_status(move.leaving)) is not None:
-                is_copied = copy is not None and is_like_copy(leaving, copy)
+                is_copied = copy is not None and _is_original(leaving, copy, file)
                 if is_copied or is_same_file(leaving, files.read_status(destination)):
                     files.remove(move.leaving)
                 else:
@@ -82,3 +89,11 @@ class Mover:
 
     def _make_files(self, tree: Tree) -> Files:
         return Files(tree, self._operations, self._durable_folders)
+
+
+def _is_original(leaving: os.stat_result, copy: os.stat_result, file: KnownFile | None) -> bool:
+    """Tell whether a file that was leaving is what the copy is of, and not a newer version."""
+    if file is None:
+        return is_like_copy(leaving, copy)
+    identity = identify_file(leaving)
+    return identity is not None and file.is_at(identity)

@@ -1,7 +1,7 @@
 """What a move is, and what can become of it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.fileio import FileIdentity
@@ -40,9 +40,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The file is at its destination, durably, and nowhere else."""
+    """The file is at its destination, durably, and nowhere else; `identity` is what lies there."""
 
     move: Move
+    identity: FileIdentity | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,14 @@ class Exploit:
         return Path.touch, (self._path,)
 
 
-def make_result(label: str, confidence: float) -> bytes:
+def make_result(label: str, confidence: float, width: int = 1) -> bytes:
     prediction = {"label": label, "confidence": confidence, "probabilities": {label: 1.0}, "faces": None}
-    return encode({"width": 1, "height": 1, "prediction": prediction})
+    return encode({"width": width, "height": 1, "prediction": prediction})
+
+
+def nest(key: str) -> bytes:
+    """Return a map whose only value is an array in an array, and so on: a byte for each."""
+    return b"\x81" + encode(key) + b"\x91" * 500_000 + b"\xc0"
 
 
 def list_messages(name: str, key: int, proof: Path) -> list[bytes]:
@@ -55,6 +60,8 @@ def list_messages(name: str, key: int, proof: Path) -> list[bytes]:
         "syncing twice": [opened, syncing, syncing],
         "foreign label": [opened, encode(Done(key, 0.1, make_result("../../tmp", 1.0)))],
         "no number": [opened, encode(Done(key, 0.1, make_result("happy", float("nan"))))],
+        "too wide": [opened, encode(Done(key, 0.1, make_result("happy", 1.0, width=1 << 31)))],
+        "nested": [opened, encode(Done(key, 0.1, nest("unknown")))],
         "wrong type": [opened, encode(Done(key, 0.1, encode([1, 2, 3])))],
         "review": [opened, encode(Declined(key, Reason.UNSURE, "it is unsure"))],
         "long detail": [opened, encode(Declined(key, Reason.DAMAGED, "x" * 100_000))],

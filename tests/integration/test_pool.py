@@ -495,8 +495,15 @@ def test_a_file_that_computes_or_sleeps_for_ever_delays_others_by_its_limit_alon
 ATTACKS = (
     *("pickle", "garbage", "length", "endless", "foreign key", "no hash", "too early", "twice"),
     *("ready again", "no hash job", "no progress", "syncing at once", "syncing twice"),
-    *("foreign label", "no number", "wrong type", "review", "long detail", "closed"),
+    *("foreign label", "no number", "too wide", "nested", "wrong type", "review", "long detail", "closed"),
 )
+
+
+def take_over_first(attack: str, proof: Path) -> Spawn:
+    """Return what starts a process that a file has taken over, and honest ones after it."""
+    spawn_taken_over = spawn_script(Path(__file__).with_name("taken_over_process.py"), attack, proof)
+    spawns = iter([spawn_taken_over, spawn_process, spawn_process])
+    return lambda descriptor: next(spawns)(descriptor)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -504,15 +511,20 @@ def test_what_a_process_sends_that_was_taken_over_ends_the_process_and_nothing_e
     tmp_path: Path, attack: str
 ) -> None:
     proof = tmp_path / "proof"
-    spawn_taken_over = spawn_script(Path(__file__).with_name("taken_over_process.py"), attack, proof)
-    spawns = iter([spawn_taken_over, spawn_process, spawn_process])
-    with closing(Driver(PREDICTION_SETUP, spawn=lambda descriptor: next(spawns)(descriptor))) as driver:
+    with closing(Driver(PREDICTION_SETUP, spawn=take_over_first(attack, proof))) as driver:
         results = driver.run(*write_photos(tmp_path, 2))
         first, *others = driver.processes
         assert first.returncode == -signal.SIGKILL
         assert all(process.returncode is None for process in others)
     assert not proof.exists()
     assert all(isinstance(result, Completed) for result in results.values())
+
+
+def test_a_result_that_is_nested_too_deeply_for_any_task_ends_its_process_alone(tmp_path: Path) -> None:
+    spawn = take_over_first("nested", tmp_path / "proof")
+    with closing(Driver(Setup(WordCountTask(), LIMITS), spawn=spawn)) as driver:
+        results = driver.run(write(tmp_path, "a", b"one two"))
+    assert isinstance(results[0], Completed)
 
 
 def test_the_memory_of_the_parent_is_bounded_whatever_a_process_sends(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ class ChildProcess(Generic[T]):
                 elif (result := self._ledger.take_report(report)) is not None:
                     results.append(result)
                 self._restart_clock(now)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # msgspec also reads what it skips level by level
             self._blame(Reason.DECODER_CRASHED, f"the decoder broke the protocol: {error}")
         except (EOFError, OSError):
             self.death = self._await_exit()

@@ -10,11 +10,11 @@ import msgspec
 from worker.config import Limits
 from worker.inference.prediction import FacePrediction, Prediction
 
-Side = Annotated[int, msgspec.Meta(ge=1, le=1 << 40)]
+Side = Annotated[int, msgspec.Meta(ge=1, le=(1 << 31) - 1)]
+"""In pixels; more does not fit in the columns of the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoResult:
+class PhotoResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The prediction for a photo, and the photo's size in pixels, upright."""
 
     width: Side

@@ -19,6 +19,8 @@ from worker.config import Limits
 
 _PTRACE_ATTACH = 16
 _AT_FDCWD = -100
+_MAP_SHARED_VALIDATE = 3
+_MAP_GROWSDOWN = 0x100
 _O_TMPFILE = os.O_RDWR | getattr(os, "O_TMPFILE", 0)
 
 
@@ -67,6 +69,9 @@ class TrespassTask:
             with socket.socket(family) as client:
                 client.connect(address)
 
+        def map_memory(flags: int, protection: int = mmap.PROT_READ | mmap.PROT_WRITE) -> None:
+            mmap.mmap(-1, 1 << 20, flags | mmap.MAP_ANONYMOUS, protection).close()
+
         def start_thread() -> None:
             thread = threading.Thread(target=lambda: None)
             thread.start()
@@ -101,7 +106,11 @@ class TrespassTask:
             "trace the parent": lambda: call("ptrace", _PTRACE_ATTACH, parent, None, None),
             "read the parent's memory": lambda: call("process_vm_readv", parent, None, 0, None, 0, 0),
             "raise its limits": lambda: call("prlimit", 0, resource.RLIMIT_NOFILE, bytes(16), None),
-            "run data as code": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC),
+            "run data as code": lambda: map_memory(mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC),
+            "share memory": lambda: map_memory(mmap.MAP_SHARED),
+            "share memory, validated": lambda: map_memory(_MAP_SHARED_VALIDATE),
+            "grow a stack": lambda: map_memory(mmap.MAP_PRIVATE | _MAP_GROWSDOWN),
+            "map memory of its own": lambda: map_memory(mmap.MAP_PRIVATE),
             "load a program for the kernel": lambda: call("syscall", 321, 0, None, 0),
             "use io_uring": lambda: call("syscall", 425, 1, bytes(128)),
             "mount": lambda: call("mount", b"none", b"/mnt", b"tmpfs", 0, None),

@@ -79,7 +79,13 @@ _TGKILL = (234, 131)
 
 _CLONE_THREAD = 0x10000
 _PROT_EXEC = 4
-"""From linux/sched.h and asm-generic/mman-common.h."""
+_MAP_SHARED = 1
+_MAP_GROWSDOWN = 0x100
+"""From linux/sched.h, asm-generic/mman-common.h and asm-generic/mman.h.
+
+MAP_SHARED is also a bit of MAP_SHARED_VALIDATE, and not of MAP_PRIVATE. RLIMIT_DATA counts neither memory
+that is shared nor what grows like a stack.
+"""
 
 _ALLOW = 0x7FFF0000
 _REFUSE = 0x00050000 | errno.EPERM
@@ -138,9 +144,11 @@ def make_filter(machine: str, pid: int) -> bytes:
             program += _decide(number, [_Instruction(_RETURN, _ALLOW)])
     # The C library then starts threads by `clone`, whose flags a filter can read.
     program += _decide(_CLONE3[column], [_Instruction(_RETURN, _UNKNOWN)])
-    program += _decide(_CLONE[column], _allow_if_bit(0, _CLONE_THREAD, has_bit=True))
-    for numbers in (_MMAP, _MPROTECT):
-        program += _decide(numbers[column], _allow_if_bit(2, _PROT_EXEC, has_bit=False))
+    program += _decide(_CLONE[column], [*_refuse_unless_bit(0, _CLONE_THREAD), _Instruction(_RETURN, _ALLOW)])
+    no_code = _refuse_if_any_bit(2, _PROT_EXEC)
+    counted = _refuse_if_any_bit(3, _MAP_SHARED | _MAP_GROWSDOWN)
+    program += _decide(_MMAP[column], [*no_code, *counted, _Instruction(_RETURN, _ALLOW)])
+    program += _decide(_MPROTECT[column], [*no_code, _Instruction(_RETURN, _ALLOW)])
     program += _decide(_TGKILL[column], _allow_abort(pid))
     program.append(_Instruction(_RETURN, _REFUSE))
     return b"".join(instruction.pack() for instruction in program)
@@ -151,12 +159,21 @@ def _decide(number: int, decision: list[_Instruction]) -> list[_Instruction]:
     return [_Instruction(_IF_EQUAL, number, if_false=len(decision)), *decision]
 
 
-def _allow_if_bit(argument: int, bit: int, *, has_bit: bool) -> list[_Instruction]:
+def _refuse_if_any_bit(argument: int, bits: int) -> list[_Instruction]:
+    """Refuse the call where an argument has any of these bits, and go on where it has none."""
     return [
         _load_argument(argument),
-        _Instruction(_IF_ANY_BIT, bit, if_false=1),
-        _Instruction(_RETURN, _ALLOW if has_bit else _REFUSE),
-        _Instruction(_RETURN, _REFUSE if has_bit else _ALLOW),
+        _Instruction(_IF_ANY_BIT, bits, if_false=1),
+        _Instruction(_RETURN, _REFUSE),
+    ]
+
+
+def _refuse_unless_bit(argument: int, bit: int) -> list[_Instruction]:
+    """Refuse the call where an argument lacks this bit, and go on where it has it."""
+    return [
+        _load_argument(argument),
+        _Instruction(_IF_ANY_BIT, bit, if_true=1),
+        _Instruction(_RETURN, _REFUSE),
     ]
 
 

@@ -13,8 +13,8 @@ from worker.pool.messages import (
     Declined,
     Digest,
     Done,
+    HashProgress,
     Opened,
-    Progress,
     Ready,
     Syncing,
     decode_order,
@@ -55,7 +55,7 @@ def list_messages(name: str, key: int, proof: Path) -> list[bytes]:
         "twice": [opened, opened],
         "ready again": [encode(Ready((), ()))],
         "no hash job": [encode(Digest(key, HASH))],
-        "no progress": [encode(Progress(key))],
+        "no progress": [encode(HashProgress(key))],
         "syncing at once": [syncing],
         "syncing twice": [opened, syncing, syncing],
         "foreign label": [opened, encode(Done(key, 0.1, make_result("../../tmp", 1.0)))],
@@ -66,7 +66,15 @@ def list_messages(name: str, key: int, proof: Path) -> list[bytes]:
         "review": [opened, encode(Declined(key, Reason.UNSURE, "it is unsure"))],
         "long detail": [opened, encode(Declined(key, Reason.DAMAGED, "x" * 100_000))],
     }
-    return attacks.get(name, [opened])
+    return attacks.get(name, [] if "progress" in name else [opened])
+
+
+def send_progress(channel: ChildChannel, pause: float) -> None:
+    """Decode a photo without end, and keep on hashing the file that was given before it."""
+    channel.send(encode(Opened(decode_order(channel.receive()[0]).key, HASH)))
+    while True:
+        channel.send(encode(HashProgress(key=0)))
+        time.sleep(pause)
 
 
 def attack(channel: ChildChannel, name: str, key: int, proof: Path) -> None:
@@ -78,6 +86,8 @@ def attack(channel: ChildChannel, name: str, key: int, proof: Path) -> None:
         case "endless":
             while True:
                 os.write(channel.fileno(), struct.pack("!I", 1 << 19) + bytes(1 << 19))
+        case "endless progress" | "slow progress":
+            send_progress(channel, pause=0.01 if name == "slow progress" else 0.0)
         case "closed":
             os.close(channel.fileno())
     time.sleep(3600)

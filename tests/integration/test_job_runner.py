@@ -18,7 +18,18 @@ from tests.patience import scale
 from worker.config import BUILT_IN_BUNDLE, Limits
 from worker.errors import Reason
 from worker.pool.job_runner import FileHasher, JobRunner
-from worker.pool.messages import Declined, Digest, Done, Opened, Progress, Report, Syncing, Unread, Work
+from worker.pool.messages import (
+    Declined,
+    Digest,
+    Done,
+    Hash,
+    HashProgress,
+    Opened,
+    Report,
+    Syncing,
+    Unread,
+    Work,
+)
 from worker.pool.photo_file import OpenedFile, open_photo, open_regular
 from worker.pool.prediction_task import PhotoResult, PredictionTask
 from worker.pool.protocol import Delayed, Gone, Refused
@@ -151,17 +162,25 @@ def test_a_large_file_is_hashed_in_slices(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(80_000_000)
         file.write(b"not all zeros")
-    hasher = FileHasher(7, open_photo(path), sync=lambda descriptor: None)
+    hasher = FileHasher(Hash(7, path.stat().st_size), open_photo(path), sync=lambda descriptor: None)
     reports: list[Report] = []
     while not hasher.is_closed:
         report = hasher.advance()
         reports += [report] if report else []
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert reports == [Progress(7)] * 3 + [Digest(7, digest)]
+    assert reports == [HashProgress(7)] * 3 + [Digest(7, digest)]
+
+
+def test_a_file_that_grows_while_it_is_hashed_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(bytes(101))
+    hasher = FileHasher(Hash(7, 100), open_photo(path), sync=lambda descriptor: None)
+    assert hasher.advance() == Unread(7, errno.EAGAIN)
+    assert hasher.is_closed
 
 
 def test_a_file_that_cannot_be_read_to_its_end_has_no_hash(tmp_path: Path) -> None:
-    hasher = FileHasher(7, os.open(tmp_path, os.O_RDONLY), sync=lambda descriptor: None)
+    hasher = FileHasher(Hash(7, 1), os.open(tmp_path, os.O_RDONLY), sync=lambda descriptor: None)
     assert hasher.advance() == Unread(7, errno.EISDIR)
     assert hasher.is_closed
 

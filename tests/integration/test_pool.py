@@ -520,6 +520,35 @@ def test_what_a_process_sends_that_was_taken_over_ends_the_process_and_nothing_e
     assert all(isinstance(result, Completed) for result in results.values())
 
 
+def submit_beside_hash(driver: Driver[PhotoResult], folder: Path, size_bytes: int) -> None:
+    """Give the process a large file, and a photo to work on meanwhile."""
+    with (folder / "large").open("wb") as file:
+        file.truncate(size_bytes)
+    driver.make_ready()
+    driver.pool.submit([Job(0, folder / "large"), Job(1, write(folder, "a.jpg", draw_jpeg()))], driver.now)
+
+
+def test_a_process_cannot_hash_more_of_a_file_than_there_is(tmp_path: Path) -> None:
+    spawn = take_over_first("endless progress", tmp_path / "proof")
+    with closing(Driver(PREDICTION_SETUP, spawn=spawn)) as driver:
+        submit_beside_hash(driver, tmp_path, LIMITS.max_file_bytes + 1)
+        results: list[JobResult[PhotoResult]] = []
+        while len(results) < 2:
+            results += driver.collect_next()
+    assert {result.key: type(result) for result in results} == {0: Refused, 1: Completed}
+
+
+def test_the_progress_of_a_hash_gives_the_photo_in_work_no_more_time(tmp_path: Path) -> None:
+    spawn = take_over_first("slow progress", tmp_path / "proof")
+    with closing(Driver(PREDICTION_SETUP, spawn=spawn)) as driver:
+        submit_beside_hash(driver, tmp_path, 1 << 40)
+        ends_at = driver.now + 3 * LIMITS.decode_seconds
+        while len(driver.processes) == 1 and driver.now < ends_at:
+            driver.collect_next()
+            driver.now = min(driver.pool.next_deadline(), driver.now + 1.0)
+        assert len(driver.processes) == 2
+
+
 def test_a_result_that_is_nested_too_deeply_for_any_task_ends_its_process_alone(tmp_path: Path) -> None:
     spawn = take_over_first("nested", tmp_path / "proof")
     with closing(Driver(Setup(WordCountTask(), LIMITS), spawn=spawn)) as driver:

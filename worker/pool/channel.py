@@ -11,7 +11,7 @@ from worker.pool.messages import MAX_BYTES
 _HEADER = struct.Struct("!I")
 
 _READ_BYTES = 1 << 16
-_READS = 32
+_READS = 4
 """So much is read from one process before others have their turn."""
 
 _ONE_DESCRIPTOR = socket.CMSG_SPACE(array.array("i", [0]).itemsize)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Generic
 
 from worker.errors import Reason
-from worker.pool.channel import ParentChannel
+from worker.pool.channel import ParentChannel, ProtocolViolation
 from worker.pool.ledger import Ledger, SentHash, SentJob
-from worker.pool.messages import Begin, Hash, Ready, Unfit, Work, decode_report, encode
+from worker.pool.messages import Begin, FileReport, Hash, Ready, Unfit, Work, decode_report, encode
 from worker.pool.photo_file import OpenedFile, OpenFile, open_regular
 from worker.pool.process_clock import Excess, ProcessClock, make_probe
 from worker.pool.protocol import AnyResult, Hashed, HashJob, Job, SourceFile, T
@@ -128,7 +128,7 @@ class ChildProcess(Generic[T]):
         was_busy = self.is_busy
         # Also where nothing can be sent: its end, which follows, brings the job back.
         self._ledger.hashes[job.key] = SentHash(job, opened.identity)
-        self._send_file(encode(Hash(job.key)), opened)
+        self._send_file(encode(Hash(job.key, opened.identity.size_bytes)), opened)
         if not was_busy:
             self._restart_clock(now)
         return []
@@ -141,12 +141,10 @@ class ChildProcess(Generic[T]):
             for data in self._channel.receive():
                 report = decode_report(data)
                 self.last_message_at = now
-                if isinstance(report, Ready | Unfit) and not self.is_ready:
-                    self.is_ready = isinstance(report, Ready)
-                    starts.append(report)
-                elif (result := self._ledger.take_report(report)) is not None:
+                if isinstance(report, Ready | Unfit):
+                    starts.append(self._take_start(report, now))
+                elif (result := self._take_report(report, now)) is not None:
                     results.append(result)
-                self._restart_clock(now)
         except (ValueError, RecursionError) as error:  # msgspec also reads what it skips level by level
             self._blame(Reason.DECODER_CRASHED, f"the decoder broke the protocol: {error}")
         except (EOFError, OSError):
@@ -185,10 +183,25 @@ class ChildProcess(Generic[T]):
             return False
         return True
 
+    def _take_start(self, report: Ready | Unfit, now: float) -> Ready | Unfit:
+        if self.is_ready:
+            raise ProtocolViolation("it has loaded its task before")
+        self.is_ready = isinstance(report, Ready)
+        self._restart_clock(now)
+        return report
+
+    def _take_report(self, report: FileReport, now: float) -> AnyResult[T] | None:
+        head = self._ledger.head
+        result = self._ledger.take_report(report)
+        # What is hashed beside it gives the file in work no more time.
+        if head is None or head.job.key == report.key:
+            self._restart_clock(now)
+        return result
+
     def _send_opened(self, assignment: Assignment, opened: OpenedFile) -> bool:
         job, is_suspect = assignment.job, assignment.is_suspect
         if opened.identity.size_bytes > self._ledger.limits.max_file_bytes:
-            if is_sent := self._send_file(encode(Hash(job.key)), opened):
+            if is_sent := self._send_file(encode(Hash(job.key, opened.identity.size_bytes)), opened):
                 self._ledger.hashes[job.key] = SentHash(job, opened.identity)
         elif is_sent := self._send_file(
             encode(Work(job.key, opened.identity.size_bytes, is_suspect)), opened

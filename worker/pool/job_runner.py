@@ -11,11 +11,13 @@ from worker.config import Limits
 from worker.errors import BadPhoto
 from worker.pool.disk_sync import DiskSync
 from worker.pool.messages import (
+    SLICE_BYTES,
     Declined,
     Digest,
     Done,
+    Hash,
+    HashProgress,
     Opened,
-    Progress,
     Report,
     Syncing,
     Unread,
@@ -31,13 +33,11 @@ Send = Callable[[Report], None]
 Sync = Callable[[int], None]
 """Makes the content of a descriptor durable, or raises OSError."""
 
-_SLICE_BYTES = 1 << 25
 _READ_BYTES = 1 << 20
-"""A slice takes some 20 ms, for which a photo may have to wait."""
 
 
 class FileGrew(Exception):
-    """A file has become larger than a photo may be since it was opened."""
+    """A file has become larger since it was opened than it was, or than a photo may be."""
 
 
 class JobRunner(Generic[T]):
@@ -94,9 +94,10 @@ class JobRunner(Generic[T]):
 class FileHasher:
     """Hashes a file of any size, a slice at a time, while it is synced to disk."""
 
-    def __init__(self, key: int, descriptor: int, sync: Sync = os.fsync) -> None:
-        self.key = key
+    def __init__(self, order: Hash, descriptor: int, sync: Sync = os.fsync) -> None:
+        self._key = order.key
         self._descriptor = descriptor
+        self._left_bytes = order.size_bytes
         self._hash = hashlib.sha256()
         self._disk_sync = DiskSync(sync)
         self._disk_sync.begin(descriptor)
@@ -108,22 +109,31 @@ class FileHasher:
         if self.is_read:
             return self._finish() if self._disk_sync.is_done else None
         try:
-            for _ in range(_SLICE_BYTES // _READ_BYTES):
-                data = os.read(self._descriptor, _READ_BYTES)
-                self._hash.update(data)
-                if not data:
-                    self.is_read = True
-                    break
+            self._read_slice()
+        except FileGrew:
+            self._close()
+            return Unread(self._key, errno.EAGAIN)
         except OSError as error:
             self._close()
-            return Unread(self.key, error.errno or errno.EIO)
-        return Progress(self.key)
+            return Unread(self._key, error.errno or errno.EIO)
+        return HashProgress(self._key)
+
+    def _read_slice(self) -> None:
+        left = SLICE_BYTES  # filled to its end: the parent counts the slices
+        while left and not self.is_read:
+            data = os.read(self._descriptor, min(left, _READ_BYTES))
+            self._hash.update(data)
+            self.is_read = not data
+            left -= len(data)
+            self._left_bytes -= len(data)
+            if self._left_bytes < 0:
+                raise FileGrew
 
     def _finish(self) -> Report:
         failure = self._close()
         if failure and failure.errno == errno.EIO:
-            return Unread(self.key, errno.EIO)
-        return Digest(self.key, self._hash.hexdigest())
+            return Unread(self._key, errno.EIO)
+        return Digest(self._key, self._hash.hexdigest())
 
     def _close(self) -> OSError | None:
         failure = self._disk_sync.wait()

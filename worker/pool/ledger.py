@@ -9,7 +9,17 @@ from worker.config import Limits
 from worker.errors import REVIEW_REASONS, Reason
 from worker.fileio import FileIdentity
 from worker.pool.channel import ProtocolViolation
-from worker.pool.messages import Declined, Digest, Done, Opened, Progress, Report, Syncing, Unread
+from worker.pool.messages import (
+    Declined,
+    Digest,
+    Done,
+    FileReport,
+    HashProgress,
+    Opened,
+    Syncing,
+    Unread,
+    count_slices,
+)
 from worker.pool.photo_file import translate_error
 from worker.pool.protocol import (
     AnyResult,
@@ -48,12 +58,19 @@ class SentJob:
         return None if self.sha256 is None else SourceFile(self.identity, self.sha256)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SentHash:
-    """A file that a process hashes: for its own sake, or a photo of too many bytes."""
+    """A file that a process hashes, for its own sake or a photo of too many bytes, and how far it is."""
 
     job: HashJob | Job
     identity: FileIdentity
+    slices: int = 0
+
+    def advance(self) -> None:
+        """Count a slice. Raises ProtocolViolation for more than the file has."""
+        self.slices += 1
+        if self.slices > count_slices(self.identity.size_bytes):
+            raise ProtocolViolation("it has hashed more than the file has")
 
 
 @dataclass(slots=True)
@@ -73,20 +90,19 @@ class Ledger(Generic[T]):
         """The file that is in work."""
         return self.sent[0] if self.sent else None
 
-    def take_report(self, report: Report) -> AnyResult[T] | None:
+    def take_report(self, report: FileReport) -> AnyResult[T] | None:
         """Record a message; return the result that it makes. Raises ValueError for one out of turn."""
         match report:
-            case Progress(key):
-                self._find_hash(key)
+            case HashProgress(key):
+                self._find_hash(key).advance()
                 return None
             case Digest(key, sha256):
                 sent = self._find_hash(key)
                 return self._finish_hash(sent, SourceFile(sent.identity, sha256))
             case Unread(key, number) if key in self.hashes:
                 return self._finish_hash(self.hashes[key], translate_error(key, number))
-            case Opened() | Syncing() | Done() | Declined() | Unread():
+            case _:
                 return self._take_job_report(report)
-        raise ProtocolViolation(f"it has sent {type(report).__name__} out of turn")
 
     def _take_job_report(self, report: Opened | Syncing | Done | Declined | Unread) -> AnyResult[T] | None:
         head = self.head

@@ -18,6 +18,9 @@ from worker.pool.protocol import Setup, T, Task
 MAX_BYTES = 1 << 20
 """The most that a message may have; the result of a photo with 500 faces has a tenth of it."""
 
+SLICE_BYTES = 1 << 25
+"""So much of a large file is hashed at a time: it takes some 20 ms, for which a photo may have to wait."""
+
 _MAX_DETAIL = 2000
 
 Detail = Annotated[str, msgspec.Meta(max_length=_MAX_DETAIL)]
@@ -48,6 +51,7 @@ class Hash(_Message, frozen=True):
     """From the parent, with an open file: hash it, a slice at a time."""
 
     key: int
+    size_bytes: int
 
 
 class Ready(_Message, frozen=True):
@@ -99,7 +103,7 @@ class Unread(_Message, frozen=True):
     number: Annotated[int, msgspec.Meta(ge=1, le=4095)]
 
 
-class Progress(_Message, frozen=True):
+class HashProgress(_Message, frozen=True):
     """A further slice of a file is hashed."""
 
     key: int
@@ -113,12 +117,18 @@ class Digest(_Message, frozen=True):
 
 
 Order = Work | Hash
-Report = Ready | Unfit | Opened | Syncing | Done | Declined | Unread | Progress | Digest
+FileReport = Opened | Syncing | Done | Declined | Unread | HashProgress | Digest
+Report = Ready | Unfit | FileReport
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=lambda value: _encode_path(value))
 _begin_decoder = msgspec.msgpack.Decoder(Begin)
 _order_decoder: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
 _report_decoder: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
+
+
+def count_slices(size_bytes: int) -> int:
+    """Return how many slices are read of a file, with the one that ends where it ends."""
+    return size_bytes // SLICE_BYTES + 1
 
 
 def encode(value: object) -> bytes:

@@ -113,8 +113,8 @@ class _Service:
                 signal.setitimer(signal.ITIMER_PROF, self._cpu_seconds)
                 self._runner.run(order, descriptor)
                 signal.setitimer(signal.ITIMER_PROF, 0)
-            case Hash(key):
-                self._hashers.append(FileHasher(key, descriptor))
+            case Hash():
+                self._hashers.append(FileHasher(order, descriptor))
 
     def _advance_hash(self) -> None:
         hasher = self._hashers.popleft()

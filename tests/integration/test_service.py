@@ -22,7 +22,7 @@ from worker.daemon.clock import Clock
 from worker.daemon.loop import FINISH_SECONDS, finish_batch
 from worker.daemon.startup import LOCK_SECONDS
 from worker.inbox.inbox import CHECK_SECONDS
-from worker.pool.process_clock import START_SECONDS
+from worker.pool.process_clock import START_SECONDS, compute_patience
 
 PROMISED_SECONDS = 5.0
 """Within which a worker stops, and notices that its inbox was made again."""
@@ -203,14 +203,14 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
 
 
 def test_a_worker_whose_child_processes_fall_silent_counts_as_stalled(home: Home) -> None:
-    longest = load_config(home.config).limits.decode_seconds + START_SECONDS
+    longest = compute_patience(load_config(home.config).limits.decode_seconds) + START_SECONDS
     with open_driver(home) as driver:
         for process in psutil.Process().children():
             process.suspend()
         home.drop("a.jpg", draw_jpeg(1))
         driver.step_until(lambda: driver.worker.has_batch_in_hand)
         now = driver.time.clock.monotonic()
-        assert not driver.worker.is_stalled(now)
+        assert not driver.worker.is_stalled(now + longest - 1)  # a disk may take that long
         assert driver.worker.is_stalled(now + longest + 1)
 
 

@@ -20,6 +20,11 @@ START_SECONDS = 60.0
 """How long a process may take to load its task, on a slow disk and a busy machine."""
 
 
+def compute_patience(file_seconds: float) -> float:
+    """Return how long a process may be kept waiting by the machine, for the time limit of a file."""
+    return file_seconds * _PATIENCE_FACTOR + START_SECONDS
+
+
 class Activity(Enum):
     """What the threads of a process are doing, of all the one that says most."""
 
@@ -94,7 +99,7 @@ class ProcessClock:
         """Measure from now on; only a file that is being decoded can be to blame."""
         self._file_seconds = file_seconds if is_file_at_work else math.inf
         self._stop_seconds = file_seconds
-        self._machine_seconds = file_seconds * _PATIENCE_FACTOR + START_SECONDS
+        self._machine_seconds = compute_patience(file_seconds)
         self._begin(now, file_seconds)
         # The other phases are no file's, and cost a photo no system call.
         self._last_cpu = self._probe().cpu_seconds if is_file_at_work else None

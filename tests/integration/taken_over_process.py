@@ -1,5 +1,6 @@
 """A child process that a file has taken over: what it sends is named by the first argument."""
 
+import errno
 import os
 import pickle
 import struct
@@ -17,6 +18,7 @@ from worker.pool.messages import (
     Opened,
     Ready,
     Syncing,
+    Unread,
     decode_order,
     encode,
 )
@@ -64,6 +66,8 @@ def list_messages(name: str, key: int, proof: Path) -> list[bytes]:
         "nested": [opened, encode(Done(key, 0.1, nest("unknown")))],
         "wrong type": [opened, encode(Done(key, 0.1, encode([1, 2, 3])))],
         "review": [opened, encode(Declined(key, Reason.UNSURE, "it is unsure"))],
+        "gone": [encode(Unread(key, errno.ENOENT))],
+        "stale at last": [opened, encode(Unread(key, errno.ESTALE))],
         "long detail": [opened, encode(Declined(key, Reason.DAMAGED, "x" * 100_000))],
     }
     return attacks.get(name, [] if "progress" in name else [opened])

@@ -423,6 +423,24 @@ def test_a_bundle_that_is_damaged_is_an_error_in_its_own_words(tmp_path: Path) -
         driver.make_ready()
 
 
+def test_a_bundle_that_vanishes_while_a_process_loads_it_is_an_error_and_no_photos(tmp_path: Path) -> None:
+    spawn = take_over_first("silence", tmp_path / "proof")
+    with (
+        closing(Driver(Setup(PredictionTask(tmp_path / "bundle"), LIMITS), spawn=spawn)) as driver,
+        pytest.raises(BundleError, match=r"manifest\.json"),
+    ):
+        driver.make_ready()
+
+
+def test_a_bundle_that_vanishes_after_the_start_costs_no_photo(tmp_path: Path) -> None:
+    folder = make_scene_bundle(tmp_path / "bundle")
+    with closing(Driver(Setup(PredictionTask(folder), LIMITS))) as driver:
+        driver.make_ready()
+        folder.rename(tmp_path / "moved")
+        results = driver.run(*write_photos(tmp_path, 2))
+    assert [type(result) for result in results.values()] == [Completed, Completed]
+
+
 def test_waiting_for_a_process_ends_when_it_is_not_wanted_any_more() -> None:
     answers = iter([True, False])
     with closing(Driver(HOSTILE_SETUP, spawn=spawn_sleeping)) as driver:
@@ -495,7 +513,18 @@ def test_a_file_that_computes_or_sleeps_for_ever_delays_others_by_its_limit_alon
 ATTACKS = (
     *("pickle", "garbage", "length", "endless", "foreign key", "no hash", "too early", "twice"),
     *("ready again", "no hash job", "no progress", "syncing at once", "syncing twice"),
-    *("foreign label", "no number", "too wide", "nested", "wrong type", "review", "long detail", "closed"),
+    *(
+        "foreign label",
+        "no number",
+        "too wide",
+        "nested",
+        "wrong type",
+        "review",
+        "long detail",
+        "gone",
+        "stale at last",
+        "closed",
+    ),
 )
 
 

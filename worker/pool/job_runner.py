@@ -25,6 +25,7 @@ from worker.pool.messages import (
     encode,
     shorten,
 )
+from worker.pool.photo_file import GONE_ERRORS
 from worker.pool.protocol import T
 
 Send = Callable[[Report], None]
@@ -82,7 +83,7 @@ class JobRunner(Generic[T]):
         except FileGrew:
             return Unread(job.key, errno.EAGAIN)
         except OSError as error:
-            return Unread(job.key, error.errno or errno.EIO)
+            return _make_unread(job.key, error)
         self._send(Opened(job.key, hashlib.sha256(data).hexdigest()))
         try:
             result = self._run(data)
@@ -115,7 +116,7 @@ class FileHasher:
             return Unread(self._key, errno.EAGAIN)
         except OSError as error:
             self._close()
-            return Unread(self._key, error.errno or errno.EIO)
+            return _make_unread(self._key, error)
         return HashProgress(self._key)
 
     def _read_slice(self) -> None:
@@ -141,6 +142,13 @@ class FileHasher:
         os.close(self._descriptor)
         self.is_closed = True
         return failure
+
+
+def _make_unread(key: int, error: OSError) -> Unread:
+    # Some file systems answer so for a file that was removed while it is open; whether it has gone from its
+    # path, the parent sees at the next try.
+    number = errno.ESTALE if error.errno in GONE_ERRORS else error.errno
+    return Unread(key, number or errno.EIO)
 
 
 def _read_all(descriptor: int, size_bytes: int, max_bytes: int) -> bytes:

@@ -1,5 +1,6 @@
 """What a child process was given, and whether what it sends is in its turn."""
 
+import errno
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from worker.pool.messages import (
     Unread,
     count_slices,
 )
-from worker.pool.photo_file import translate_error
+from worker.pool.photo_file import GONE_ERRORS, translate_error
 from worker.pool.protocol import (
     AnyResult,
     Completed,
@@ -100,7 +101,7 @@ class Ledger(Generic[T]):
                 sent = self._find_hash(key)
                 return self._finish_hash(sent, SourceFile(sent.identity, sha256))
             case Unread(key, number) if key in self.hashes:
-                return self._finish_hash(self.hashes[key], translate_error(key, number))
+                return self._finish_hash(self.hashes[key], self._translate_unread(key, number))
             case _:
                 return self._take_job_report(report)
 
@@ -115,9 +116,11 @@ class Ledger(Generic[T]):
             case Syncing() if head.is_decoding and not head.is_suspect:
                 head.is_syncing = True
                 return None
-            case Unread(key, number):
+            # What was read to its end can only fail to be durable.
+            case Unread(key, number) if head.sha256 is None or number == errno.EIO:
+                outcome = self._translate_unread(key, number)
                 self.sent.popleft()
-                return translate_error(key, number)
+                return outcome
             case Done() | Declined() if head.file is not None:
                 # Read before it is struck off: where the result is impossible, the job is still to be done.
                 result = self._make_result(report, head.file)
@@ -133,6 +136,11 @@ class Ledger(Generic[T]):
                 return Refused(key, file, reason, detail)
             case Done(key, seconds, result):
                 return Completed(key, file, seconds, self.decode(result))
+
+    def _translate_unread(self, key: int, number: int) -> Gone | Delayed | Refused:
+        if number in GONE_ERRORS:  # the parent has opened it, so that it is there
+            raise ProtocolViolation("it has said that an open file is gone")
+        return translate_error(key, number)
 
     def _find_hash(self, key: int) -> SentHash:
         if key not in self.hashes:

@@ -23,7 +23,7 @@ _TRANSIENT_ERRORS = frozenset(
 )
 """Errors that say nothing about the file; EAGAIN is a lease that another program holds for writing."""
 
-_GONE_ERRORS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
+GONE_ERRORS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 """Nothing is there, or no regular file: ELOOP is a symbolic link, ENXIO a socket or a FIFO."""
 
 
@@ -66,7 +66,7 @@ def open_regular(key: int, path: Path, open_file: OpenFile) -> OpenedFile | Gone
 
 def translate_error(key: int, number: int | None) -> Gone | Delayed | Refused:
     """Return the result of a job whose file gave this error."""
-    if number in _GONE_ERRORS:
+    if number in GONE_ERRORS:
         return Gone(key)
     cause = f"it cannot be read: {os.strerror(number or 0)}"
     if number in _TRANSIENT_ERRORS:

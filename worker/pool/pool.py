@@ -14,7 +14,7 @@ from worker.pool.child_process import Assignment, ChildProcess, Unfinished
 from worker.pool.ledger import Ledger
 from worker.pool.messages import Ready, Unfit, describe_setup
 from worker.pool.photo_file import OpenFile, open_photo
-from worker.pool.process_clock import START_SECONDS
+from worker.pool.process_clock import START_SECONDS, compute_patience
 from worker.pool.protocol import AnyResult, Delayed, Hashed, HashJob, Job, JobResult, Refused, Setup, T
 from worker.pool.retries import Cause, Death, Retries
 from worker.pool.spawn import Spawn, spawn_process
@@ -65,7 +65,7 @@ class Pool(Generic[T]):
         self._spawn = spawn
         self.restarts = 0
         self._open_file = open_file
-        self._decoder: Callable[[bytes], T] | None = None
+        self._decode: Callable[[bytes], T] | None = None
         self._retries = Retries()
         self._starts = Starts()
         self._hash_jobs: deque[HashJob] = deque()
@@ -107,7 +107,7 @@ class Pool(Generic[T]):
     def is_stalled(self, now: float) -> bool:
         """Tell whether results are still to come and no process has sent anything for too long."""
         # Both: a process may hang, and the one in its place has to load the task before it says a word.
-        patience_seconds = self._setup.limits.decode_seconds + START_SECONDS
+        patience_seconds = compute_patience(self._setup.limits.decode_seconds) + START_SECONDS
         return self.is_busy and now > self._last_message_at + patience_seconds
 
     def wait_ready(self, now: Callable[[], float], is_wanted: Callable[[], bool]) -> None:
@@ -191,6 +191,8 @@ class Pool(Generic[T]):
             self._starts.refuse(report.detail)
             process.death = Death(Cause.KILL, Reason.DECODER_CRASHED, report.detail)
             return
+        if self._decode is None:  # now, while what the process has loaded is still there
+            self._decode = self._setup.task.make_decoder()
         if report.misses and report != self.readiness:  # once, not for every process
             fields = {"event": "unconfined", "detail": "; ".join(report.misses)}
             logger.info("photos are decoded without some restrictions; see moodsort doctor", extra=fields)
@@ -214,15 +216,14 @@ class Pool(Generic[T]):
         except OSError:
             ours.close()
             raise
-        ledger = Ledger(self._setup.limits, self._decode)
+        ledger = Ledger(self._setup.limits, self._decode_result)
         process = ChildProcess(popen, ParentChannel(ours), ledger, now)
         self._processes.append(process)
         process.begin(self._begin)
 
-    def _decode(self, data: bytes) -> T:
-        if self._decoder is None:
-            self._decoder = self._setup.task.make_decoder()
-        return self._decoder(data)
+    def _decode_result(self, data: bytes) -> T:
+        assert self._decode is not None, "a process had a file before it was ready"
+        return self._decode(data)
 
     def _assign(self, process: ChildProcess[T], assignments: Sequence[Assignment], now: float) -> None:
         self._last_message_at = now

@@ -28,9 +28,9 @@ class Task(Protocol[T_co]):
         """
 
     def make_decoder(self) -> Callable[[bytes], T_co]:
-        """Return the function by which the parent reads a result, called once a process has loaded the task.
+        """Return the function by which the parent reads a result, called when the first process is ready.
 
-        It raises ValueError for what only a process writes that a file has taken over.
+        It raises ValueError for what only a process writes that a file has taken over. Raises BundleError.
         """
 
 

@@ -23,7 +23,7 @@ from worker.pool.messages import Ready
 from worker.pool.pool import Pool
 from worker.pool.prediction_task import PredictionTask
 from worker.pool.protocol import Completed, Job, JobResult, Setup, T, Task
-from worker.pool.spawn import make_environment
+from worker.pool.spawn import Spawn, make_environment
 from worker.pool.system_calls import _CALLS, make_filter
 
 PROJECT = Path(__file__).parents[2]
@@ -84,9 +84,35 @@ def test_code_in_a_process_reaches_neither_files_nor_network_nor_other_processes
     assert {name: outcome for name, outcome in outcomes.items() if outcome not in ("EPERM", "EACCES")} == {}
 
 
+def run_in(spawn: Spawn, task: Task[T], *paths: Path) -> tuple[Ready, list[JobResult[T]]]:
+    """Run a task in one process, and return what it has said of its restrictions as well."""
+    results: list[JobResult[T]] = []
+    with closing(Pool(Setup(task, LIMITS), 1, 0.0, spawn)) as pool:
+        pool.wait_ready(lambda: 0.0, lambda: True)
+        pool.submit([Job(key, path) for key, path in enumerate(paths)], 0.0)
+        while pool.is_busy:
+            wait(pool.connections, timeout=scale(30))
+            results += pool.collect(0.0)
+        return pool.readiness, results
+
+
 @pytest.mark.parametrize("name", ["start a thread", "map memory of its own"])
 def test_code_in_a_process_can_do_what_decoders_do(tmp_path: Path, name: str) -> None:
     assert attempt(tmp_path, 0, [name])[name].outcome == "done"
+
+
+def test_code_in_a_process_cannot_write_to_the_log_of_the_parent(tmp_path: Path) -> None:
+    log, order = tmp_path / "log", tmp_path / "order"
+    order.write_text("write everywhere")
+
+    def spawn(descriptor: int) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "worker.pool.process", str(descriptor)]
+        with log.open("wb") as stderr:
+            return subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL, stderr=stderr)
+
+    _, (result,) = run_in(spawn, TrespassTask(tmp_path / "none", 0), order)
+    assert isinstance(result, Completed)
+    assert log.read_bytes() == b""
 
 
 def test_the_environment_of_a_process_holds_no_secrets(
@@ -170,14 +196,7 @@ def run_without(names: tuple[str, ...], task: Task[T], *paths: Path) -> tuple[Re
         command = [sys.executable, "-c", _WITHOUT, str(descriptor), *names]
         return subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
 
-    results: list[JobResult[T]] = []
-    with closing(Pool(Setup(task, LIMITS), 1, 0.0, spawn)) as pool:
-        pool.wait_ready(lambda: 0.0, lambda: True)
-        pool.submit([Job(key, path) for key, path in enumerate(paths)], 0.0)
-        while pool.is_busy:
-            wait(pool.connections, timeout=scale(30))
-            results += pool.collect(0.0)
-        return pool.readiness, results
+    return run_in(spawn, task, *paths)
 
 
 def test_a_system_without_a_restriction_works_without_it_and_says_so(

@@ -7,9 +7,11 @@ import os
 import resource
 import signal
 import socket
+import stat
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +74,12 @@ class TrespassTask:
         def map_memory(flags: int, protection: int = mmap.PROT_READ | mmap.PROT_WRITE) -> None:
             mmap.mmap(-1, 1 << 20, flags | mmap.MAP_ANONYMOUS, protection).close()
 
+        def write_everywhere() -> None:
+            for descriptor in range(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+                with suppress(OSError):
+                    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                        os.write(descriptor, b"forged")
+
         def start_thread() -> None:
             thread = threading.Thread(target=lambda: None)
             thread.start()
@@ -115,5 +123,6 @@ class TrespassTask:
             "use io_uring": lambda: call("syscall", 425, 1, bytes(128)),
             "mount": lambda: call("mount", b"none", b"/mnt", b"tmpfs", 0, None),
             "become another user": lambda: os.setuid(65534),
+            "write everywhere": write_everywhere,
             "start a thread": start_thread,
         }

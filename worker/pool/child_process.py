@@ -11,7 +11,7 @@ from typing import Generic
 from worker.errors import Reason
 from worker.pool.channel import ParentChannel, ProtocolViolation
 from worker.pool.ledger import Ledger, SentHash, SentJob
-from worker.pool.messages import Begin, FileReport, Hash, Ready, Unfit, Work, decode_report, encode
+from worker.pool.messages import Begin, Failure, FileReport, Hash, Ready, Unfit, Work, decode_report, encode
 from worker.pool.photo_file import OpenedFile, OpenFile, open_regular
 from worker.pool.process_clock import Excess, ProcessClock, make_probe
 from worker.pool.protocol import AnyResult, Hashed, HashJob, Job, SourceFile, T
@@ -64,6 +64,7 @@ class ChildProcess(Generic[T]):
         self._is_alone = False
         self.last_message_at = now
         self.is_ready = False
+        self._failure: str | None = None
         self.death: Death | None = None
 
     @property
@@ -143,6 +144,8 @@ class ChildProcess(Generic[T]):
                 self.last_message_at = now
                 if isinstance(report, Ready | Unfit):
                     starts.append(self._take_start(report, now))
+                elif isinstance(report, Failure):
+                    self._take_failure(report)
                 elif (result := self._take_report(report, now)) is not None:
                     results.append(result)
         except (ValueError, RecursionError) as error:  # msgspec also reads what it skips level by level
@@ -189,6 +192,11 @@ class ChildProcess(Generic[T]):
         self.is_ready = isinstance(report, Ready)
         self._restart_clock(now)
         return report
+
+    def _take_failure(self, report: Failure) -> None:
+        if self._failure is not None:
+            raise ProtocolViolation("it has failed before")
+        self._failure = report.detail
 
     def _take_report(self, report: FileReport, now: float) -> AnyResult[T] | None:
         head = self._ledger.head
@@ -247,7 +255,7 @@ class ChildProcess(Generic[T]):
 
     def _await_exit(self) -> Death:
         try:
-            return explain_exit(self._popen.wait(timeout=_EXIT_SECONDS))
+            return explain_exit(self._popen.wait(timeout=_EXIT_SECONDS), self._failure)
         except subprocess.TimeoutExpired:
             detail = "the decoder has closed its connection, and goes on"
             return Death(Cause.ITSELF, Reason.DECODER_CRASHED, detail)

@@ -67,6 +67,12 @@ class Unfit(_Message, frozen=True):
     detail: Detail
 
 
+class Failure(_Message, frozen=True):
+    """An unexpected error is going to end the process; `detail` names it and the calls that led there."""
+
+    detail: Detail
+
+
 class Opened(_Message, frozen=True):
     """The file is read and is about to be decoded: should the process die now, it died of this file."""
 
@@ -118,7 +124,7 @@ class Digest(_Message, frozen=True):
 
 Order = Work | Hash
 FileReport = Opened | Syncing | Done | Declined | Unread | HashProgress | Digest
-Report = Ready | Unfit | FileReport
+Report = Ready | Unfit | Failure | FileReport
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=lambda value: _encode_path(value))
 _begin_decoder = msgspec.msgpack.Decoder(Begin)
@@ -167,7 +173,7 @@ def load_task(begin: Begin) -> Task[Any]:
 
 def shorten(detail: str) -> str:
     """Cut a sentence to what a message takes."""
-    return detail[:_MAX_DETAIL]
+    return detail[:_MAX_DETAIL].encode(errors="replace").decode()
 
 
 def _encode_path(value: object) -> bytes:

@@ -7,8 +7,11 @@ import resource
 import select
 import signal
 import sys
+import traceback
 from collections import deque
 from contextlib import closing
+from pathlib import PurePath
+from typing import TextIO
 
 from worker.config import Limits
 from worker.errors import BundleError
@@ -17,6 +20,7 @@ from worker.pool.channel import ChildChannel
 from worker.pool.jail import enter_jail, follow_parent
 from worker.pool.job_runner import FileHasher, JobRunner
 from worker.pool.messages import (
+    Failure,
     Hash,
     Ready,
     Report,
@@ -41,22 +45,23 @@ def main() -> None:
     """Serve the parent at the other end of the connection whose descriptor is the first argument."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to end, by closing the connection
-    _silence_decoders()
+    startup_stderr = _silence_decoders()
     with ChildChannel(int(sys.argv[1])) as channel:
         try:
-            _serve(channel)
+            _serve(channel, startup_stderr)
         except (EOFError, ConnectionError):
             return  # the parent is dead
 
 
-def _silence_decoders() -> None:
+def _silence_decoders() -> TextIO:
     # Decoders write a line for every damaged tag, to descriptor 2 and to Python's logging. The traceback of
-    # an unexpected error goes to `sys.stderr`, which stays.
+    # an error at the start goes to `sys.stderr`, which is returned.
     logging.disable()
     sys.stderr = os.fdopen(silence_descriptor(2), "w", buffering=1)
+    return sys.stderr
 
 
-def _serve(channel: ChildChannel) -> None:
+def _serve(channel: ChildChannel, startup_stderr: TextIO) -> None:
     follow_parent()
     data, _ = channel.receive()
     begin = decode_begin(data)
@@ -73,10 +78,29 @@ def _serve(channel: ChildChannel) -> None:
     except BundleError as error:
         send(Unfit(shorten(str(error))))
         return
+    sys.stderr = sys.__stderr__
+    startup_stderr.close()  # a file that takes the process over must not write to the parent's log
     jail = enter_jail()
     with closing(JobRunner(run, begin.limits, send)) as runner:
         send(Ready(jail.restrictions, jail.misses))
-        _Service(channel, runner, begin.limits).run()
+        try:
+            _Service(channel, runner, begin.limits).run()
+        except (EOFError, ConnectionError):
+            raise
+        except BaseException as error:
+            send(Failure(shorten(_describe_error(error))))
+            raise
+
+
+def _describe_error(error: BaseException) -> str:
+    """Name an error and the lines that it came through, the innermost first."""
+    # Not by `traceback.format_exception`, which reads the source.
+    name = type(error).__name__
+    frames = [
+        f"{PurePath(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    return f"{f'{name}: {error}' if str(error) else name} ({', '.join(reversed(frames))})"
 
 
 class _Service:

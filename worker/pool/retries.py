@@ -46,10 +46,10 @@ class Death:
     detail: str
 
 
-def explain_exit(status: int) -> Death:
-    """Explain the exit status of a process, negative for a signal."""
+def explain_exit(status: int, failure: str | None = None) -> Death:
+    """Explain the exit status of a process, negative for a signal, with the error that it has sent before."""
     if status >= 0:
-        detail = f"the decoder ended with exit status {status}"
+        detail = f"the decoder ended with exit status {status}" + (f": {failure}" if failure else "")
         return Death(Cause.ITSELF, Reason.DECODER_CRASHED, detail)
     number = -status
     detail = f"the decoder ended with signal {number} ({_name_signal(number)})"

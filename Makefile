@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check docs pictures bench accuracy clean
+.PHONY: run test check docs pictures bench accuracy torture clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/moodsort run
@@ -35,6 +35,13 @@ BUNDLE ?= default
 
 accuracy: $(VENV)/.bench-ready
 	$(BIN)/python -m tests.bench.accuracy $(BUNDLE) $(DATA)
+
+KILLS ?= 1000
+SEED ?= 0
+
+torture: $(VENV)/.test-ready
+	$(BIN)/python -m tests.faults.torture --kills $(KILLS) --seed $(SEED)
+	$(BIN)/python -m tests.faults.power_loss
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

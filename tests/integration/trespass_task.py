@@ -74,11 +74,12 @@ class TrespassTask:
         def map_memory(flags: int, protection: int = mmap.PROT_READ | mmap.PROT_WRITE) -> None:
             mmap.mmap(-1, 1 << 20, flags | mmap.MAP_ANONYMOUS, protection).close()
 
+        descriptors = _list_descriptors()
+
         def write_everywhere() -> None:
-            for descriptor in range(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+            for descriptor in descriptors:
                 with suppress(OSError):
-                    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                        os.write(descriptor, b"forged")
+                    os.write(descriptor, b"forged")
 
         def start_thread() -> None:
             thread = threading.Thread(target=lambda: None)
@@ -126,3 +127,13 @@ class TrespassTask:
             "write everywhere": write_everywhere,
             "start a thread": start_thread,
         }
+
+
+def _list_descriptors() -> list[int]:
+    """Return what is open but for sockets: the connection to the parent is one."""
+    descriptors = []
+    for descriptor in range(64):
+        with suppress(OSError):
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                descriptors.append(descriptor)
+    return descriptors

@@ -60,6 +60,7 @@ def list_messages(name: str, key: int, proof: Path) -> list[bytes]:
         "no hash job": [encode(Digest(key, HASH))],
         "no progress": [encode(HashProgress(key))],
         "syncing at once": [syncing],
+        "syncing for ever": [opened, syncing],
         "syncing twice": [opened, syncing, syncing],
         "foreign label": [opened, encode(Done(key, 0.1, make_result("../../tmp", 1.0)))],
         "no number": [opened, encode(Done(key, 0.1, make_result("happy", float("nan"))))],

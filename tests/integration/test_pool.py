@@ -548,6 +548,26 @@ def submit_beside_hash(driver: Driver[PhotoResult], folder: Path, size_bytes: in
     driver.pool.submit([Job(0, folder / "large"), Job(1, write(folder, "a.jpg", draw_jpeg()))], driver.now)
 
 
+def test_a_photo_that_keeps_its_process_waiting_once_it_was_read_is_put_off_and_tried_alone(
+    tmp_path: Path,
+) -> None:
+    taken_over = spawn_script(Path(__file__).with_name("taken_over_process.py"), "syncing for ever", "-")
+    spawns = iter([taken_over, spawn_dying])  # which dies of every file that is no suspect
+    with closing(Driver(PREDICTION_SETUP, spawn=lambda descriptor: next(spawns)(descriptor))) as driver:
+        job = Job(0, write(tmp_path, "a.jpg", draw_jpeg()))
+        driver.make_ready()
+        driver.pool.submit([job], driver.now)
+        driver.collect_next()
+        (delayed,) = driver.expire()
+        assert isinstance(delayed, Delayed)
+        assert delayed.seconds == 60.0
+        driver.make_ready()
+        driver.pool.submit([job], driver.now)
+        (again,) = driver.collect_next()
+        assert isinstance(again, Delayed)
+        assert len(driver.processes) == 2
+
+
 def test_a_process_cannot_hash_more_of_a_file_than_there_is(tmp_path: Path) -> None:
     spawn = take_over_first("endless progress", tmp_path / "proof")
     with closing(Driver(PREDICTION_SETUP, spawn=spawn)) as driver:

@@ -35,9 +35,9 @@ class Photo:
     tries: int = 0
     hindered_by: str = ""
 
-    def back_off(self, now: float) -> None:
-        """Wait longer before each further try."""
-        self.not_before = now + min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**self.tries)
+    def back_off(self, now: float, seconds: float = 0.0) -> None:
+        """Wait longer before each further try, and `seconds` at least."""
+        self.not_before = now + max(seconds, min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**self.tries))
         self.tries += 1
 
 

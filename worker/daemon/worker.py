@@ -262,8 +262,8 @@ class Worker:
         match result:
             case Gone():
                 self._photos.gone.append(photo)
-            case Delayed(_, detail):
-                photo.back_off(now)
+            case Delayed(_, detail, seconds):
+                photo.back_off(now, seconds)
                 self._photos.add_pending(photo)
                 _log_hindrance(photo, detail)
             case Refused(_, file) if file is not None and self._defer_growing(photo, file.identity, now):

@@ -15,7 +15,18 @@ from worker.pool.ledger import Ledger
 from worker.pool.messages import Ready, Unfit, describe_setup
 from worker.pool.photo_file import OpenFile, open_photo
 from worker.pool.process_clock import START_SECONDS, compute_patience
-from worker.pool.protocol import AnyResult, Delayed, Hashed, HashJob, Job, JobResult, Refused, Setup, T
+from worker.pool.protocol import (
+    AnyResult,
+    Delayed,
+    Hashed,
+    HashJob,
+    Job,
+    JobResult,
+    Refused,
+    Setup,
+    SourceFile,
+    T,
+)
 from worker.pool.retries import Cause, Death, Retries
 from worker.pool.spawn import Spawn, spawn_process
 from worker.pool.starts import Starts
@@ -121,10 +132,16 @@ class Pool(Generic[T]):
             self._work(now())
 
     def submit(self, jobs: Sequence[Job], now: float) -> None:
-        """Send a batch to a free process; there has to be `room`."""
-        process = next(process for process in self._processes if process.is_free)
-        assignments = [Assignment(job, self._retries.is_suspect(job.key)) for job in jobs]
-        self._assign(process, assignments, now)
+        """Send a batch to a free process; there has to be `room`.
+
+        Those that an earlier process has ended with, and that were delayed since, are tried one at a time.
+        """
+        batch = [job for job in jobs if not self._retries.is_suspect(job.key)]
+        self._retries.add_blameless([job for job in jobs if self._retries.is_suspect(job.key)])
+        if batch:
+            process = next(process for process in self._processes if process.is_free)
+            self._assign(process, [Assignment(job) for job in batch], now)
+        self._submit_retries(now)
 
     def submit_hash(self, job: HashJob, now: float) -> None:
         """Have a file of any size hashed, beside the batches; its key is that of no job."""
@@ -136,7 +153,8 @@ class Pool(Generic[T]):
         self._work(now)
         results, self._results = self._results, []
         for result in results:
-            self._retries.forget(result.key)
+            if not isinstance(result, Delayed):
+                self._retries.forget(result.key)
         return results
 
     def collect_hashes(self) -> list[Hashed]:
@@ -265,7 +283,7 @@ class Pool(Generic[T]):
             case Cause.STOP:
                 self._retries.add_blameless([suspect])
             case Cause.WAIT:
-                self._results.append(Delayed(suspect.key, death.detail))
+                self._results.append(self._put_off(suspect, unfinished.file, death))
             case Cause.ITSELF | Cause.KILL:
                 is_retried = self._retries.add_suspect(
                     suspect, death, now, is_decoding=unfinished.is_decoding, is_alone=unfinished.is_alone
@@ -273,3 +291,10 @@ class Pool(Generic[T]):
                 if not is_retried:
                     refusal = Refused(suspect.key, unfinished.file, death.reason, death.detail)
                     self._results.append(refusal)
+
+    def _put_off(self, job: Job, file: SourceFile | None, death: Death) -> Delayed | Refused:
+        """Delay a file that was kept waiting, or refuse it: once it was read, it has only so many tries."""
+        seconds = 0.0 if file is None else self._retries.add_wait(job.key)
+        if seconds is None:
+            return Refused(job.key, file, death.reason, death.detail)
+        return Delayed(job.key, death.detail, seconds)

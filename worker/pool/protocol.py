@@ -95,10 +95,11 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Delayed:
-    """The file cannot be read now, for a cause that may pass."""
+    """The file has no result now, for a cause that may pass; try again after `seconds` at the earliest."""
 
     key: int
     detail: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

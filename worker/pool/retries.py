@@ -19,6 +19,18 @@ _LONE_DEATHS = 5
 _BACKOFF_SECONDS = 1.0
 _MAX_BACKOFF_SECONDS = 60.0
 
+_WAITS = 6
+_WAIT_SECONDS = 60.0
+_WAIT_FACTOR = 4.0
+_MAX_WAIT_SECONDS = 3600.0
+"""So often may a process be kept waiting that has read its file, tried again within some three hours.
+
+Such a file was synced before it was decoded, unless it is the first time (`Work.is_suspect`). So no disk can
+be in its way any more: what remains is a machine too busy for hours, or code that waits on purpose, for
+instance by syncing again and again. From outside these look the same, and each try keeps a process from other
+files for ten times the limit.
+"""
+
 _OWN_SIGNALS = frozenset(
     {
         *(signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT),
@@ -67,10 +79,11 @@ def _name_signal(number: int) -> str:
 
 @dataclass(slots=True)
 class _History:
-    """How often a process has died with a file: of it, or from outside with nothing else to do."""
+    """How often a process has died with a file: of it, from outside with nothing else to do, or waiting."""
 
     own: int = 0
     alone: int = 0
+    waits: int = 0
 
 
 @dataclass(slots=True)
@@ -82,10 +95,6 @@ class Retries:
 
     def __len__(self) -> int:
         return len(self._queue)
-
-    def count_due(self, now: float) -> int:
-        """Count those that may be tried now."""
-        return sum(not_before <= now for not_before, _ in self._queue)
 
     def next_due(self) -> float:
         """Return the time of the next try, infinite where there is none."""
@@ -104,7 +113,7 @@ class Retries:
         return key in self._histories
 
     def add_blameless(self, jobs: Sequence[Job]) -> None:
-        """Put up files that only waited in a process that ended, before those that are under suspicion."""
+        """Put up files that may be tried at once, before those that have just ended a process."""
         self._queue.extendleft((-math.inf, job) for job in reversed(jobs))
 
     def add_suspect(self, job: Job, death: Death, now: float, *, is_decoding: bool, is_alone: bool) -> bool:
@@ -120,6 +129,16 @@ class Retries:
             return False
         self._queue.append((not_before, job))
         return True
+
+    def add_wait(self, key: int) -> float | None:
+        """Count that the machine kept a process waiting that had read this file.
+
+        Returns the seconds until it is to be tried again, None where it is to be refused.
+        """
+        history = self._histories.setdefault(key, _History())
+        pause = min(_MAX_WAIT_SECONDS, _WAIT_SECONDS * _WAIT_FACTOR**history.waits)
+        history.waits += 1
+        return pause if history.waits < _WAITS else None
 
     def forget(self, key: int) -> None:
         """Forget what has happened to a file that has its result."""

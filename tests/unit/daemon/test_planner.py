@@ -128,3 +128,5 @@ def test_each_further_try_waits_longer_up_to_a_minute() -> None:
         waits.append(photo.not_before - 1000.0)
     assert waits[:4] == [1.0, 2.0, 4.0, 8.0]
     assert waits[-1] == 60.0
+    photo.back_off(1000.0, seconds=3600.0)
+    assert photo.not_before == 4600.0

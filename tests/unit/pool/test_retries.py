@@ -76,6 +76,13 @@ def test_a_file_whose_process_is_killed_again_and_again_alone_waits_longer_and_i
     assert pauses == [1.0, 2.0, 4.0, 8.0]
 
 
+def test_a_file_that_was_read_and_keeps_its_process_waiting_waits_up_to_an_hour_and_is_refused() -> None:
+    retries = Retries()
+    pauses = [retries.add_wait(JOB.key) for _ in range(6)]
+    assert pauses == [60.0, 240.0, 960.0, 3600.0, 3600.0, None]
+    assert retries.is_suspect(JOB.key)
+
+
 def test_a_file_that_has_its_result_is_no_suspect_any_more() -> None:
     retries = Retries()
     add(retries, CRASH)

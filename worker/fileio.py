@@ -286,7 +286,9 @@ class Wakeup:
     def __init__(self) -> None:
         # The self-pipe trick of D. J. Bernstein: a signal or a thread ends a wait, even one that is about to
         # begin. Non-blocking, so that neither a full pipe nor an empty one stops anybody.
-        self._read, self.write_descriptor = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._read, self.write_descriptor = os.pipe()  # macOS has no pipe2
+        os.set_blocking(self._read, False)
+        os.set_blocking(self.write_descriptor, False)
 
     def fileno(self) -> int:
         """Return the descriptor to wait on."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.patience import scale
 from worker.config import BUILT_IN_BUNDLE, Limits
 from worker.inference.decode import FORMATS
 from worker.pool.batch import check_task, run_batch
+from worker.pool.jail import _RESTRICTIONS, enter_jail
 from worker.pool.messages import Ready
 from worker.pool.pool import Pool
 from worker.pool.prediction_task import PredictionTask
@@ -248,6 +250,20 @@ def test_every_jump_of_a_filter_stays_inside_it(machine: str) -> None:
 def test_the_calls_of_other_machines_are_not_guessed() -> None:
     with pytest.raises(OSError, match="riscv64"):
         make_filter("riscv64", 1)
+    with pytest.raises(OSError, match="32-bit programs on x86_64"):
+        make_filter("x86_64", 1, pointer_bytes=4)
+
+
+def test_another_system_is_asked_for_nothing_that_only_linux_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in _RESTRICTIONS:
+        monkeypatch.setitem(_RESTRICTIONS, name, partial(calls.append, name))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    readiness = enter_jail()
+    assert calls == ["own limits"]
+    assert readiness.restrictions == ("own limits",)
+    assert readiness.misses[-1] == "seccomp: only Linux has it"
+    assert len(readiness.misses) == len(_RESTRICTIONS) - 1
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the header is that of x86-64")

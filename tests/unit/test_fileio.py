@@ -299,6 +299,14 @@ def test_clearing_a_wakeup_that_was_not_woken_returns_at_once() -> None:
         assert not is_readable(wakeup)
 
 
+def test_a_wakeup_works_where_there_is_no_pipe2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pipe2")
+    with open_wakeup() as wakeup:
+        wakeup.wake()
+        assert is_readable(wakeup)
+        assert not os.get_inheritable(wakeup.fileno())
+
+
 def test_a_wakeup_that_nobody_reads_never_blocks_who_wakes() -> None:
     with open_wakeup() as wakeup:
         for _ in range(70_000):  # more than the 65,536 bytes of a pipe (pipe(7))

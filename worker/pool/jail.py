@@ -5,6 +5,7 @@ them last until the process ends, and none needs a privilege.
 """
 
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -69,12 +70,19 @@ def enter_jail() -> Jail:
     misses: list[str] = []
     for name, restrict in _RESTRICTIONS.items():
         try:
+            _check_system(name)
             restrict()
         except OSError as error:
             misses.append(f"{name}: {error.strerror}")
         else:
             restrictions.append(name)
     return Jail(tuple(restrictions), tuple(misses))
+
+
+def _check_system(name: str) -> None:
+    # Elsewhere the numbers of calls and options, where there are any, mean something else.
+    if name not in _PORTABLE and sys.platform != "linux":
+        raise OSError(errno.ENOSYS, "only Linux has it")
 
 
 def _limit_resources() -> None:
@@ -154,6 +162,9 @@ _RESTRICTIONS: dict[str, Callable[[], None]] = {
     # Last: it forbids what the others call.
     "seccomp": _filter_system_calls,
 }
+
+_PORTABLE = frozenset({"own limits"})
+"""What every system has."""
 
 
 def _libc() -> ctypes.CDLL:

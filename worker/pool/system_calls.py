@@ -12,6 +12,9 @@ from dataclasses import dataclass
 _AUDIT_ARCHES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """AUDIT_ARCH_X86_64 and AUDIT_ARCH_AARCH64 (linux/audit.h)."""
 
+_POINTER_BYTES = 8
+"""Of programs for these; others have calls of their own."""
+
 _X32_BIT = 0x40000000
 """Calls of the x32 ABI have the architecture of x86-64 and this bit (asm/unistd.h)."""
 
@@ -122,13 +125,16 @@ class _Instruction:
         return struct.pack("=HBBI", self.code, self.if_true, self.if_false, self.value)
 
 
-def make_filter(machine: str, pid: int) -> bytes:
+def make_filter(machine: str, pid: int, pointer_bytes: int = struct.calcsize("P")) -> bytes:
     """Return the filter for a process of this id, as an array of struct sock_filter.
 
-    Raises OSError where the machine's calls are not known.
+    Raises OSError where the machine's calls are not known, or those of a process with pointers of this size:
+    a 32-bit one on a 64-bit kernel has others, and would be killed.
     """
-    if machine not in _AUDIT_ARCHES:
-        raise OSError(errno.ENOSYS, f"the system calls of {machine} are not known")
+    if machine not in _AUDIT_ARCHES or pointer_bytes != _POINTER_BYTES:
+        raise OSError(
+            errno.ENOSYS, f"the system calls of {8 * pointer_bytes}-bit programs on {machine} are not known"
+        )
     column = list(_AUDIT_ARCHES).index(machine)
     program = [
         _Instruction(_LOAD, _ARCH_OFFSET),

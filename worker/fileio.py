@@ -205,15 +205,21 @@ def _rename(
     if renameat2 is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     old, new = os.fsencode(source), os.fsencode(destination)
-    if renameat2(source_folder, old, destination_folder, new, flags):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), os.fspath(destination))
+    check_result(renameat2(source_folder, old, destination_folder, new, flags), destination)
 
 
 @cache
 def load_libc() -> ctypes.CDLL:
     """Return the C library of this process, for the calls that Python lacks."""
     return ctypes.CDLL(None, use_errno=True)
+
+
+def check_result(result: int, path: Path | str | None = None) -> int:
+    """Return what a function of the C library has returned. Raises OSError where that reports an error."""
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), None if path is None else os.fspath(path))
+    return result
 
 
 @contextmanager

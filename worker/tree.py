@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.fileio import load_libc
+from worker.fileio import check_result, load_libc
 from worker.paths import format_path
 
 _OPENAT2 = 437
@@ -125,11 +125,7 @@ def _open_below(root: int, path: Path) -> int:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     how = struct.pack("QQQ", _FOLDER_FLAGS, 0, _RESOLVE_BELOW)  # struct open_how
     arguments = ctypes.c_long(_OPENAT2), root, os.fsencode(path), how, ctypes.c_size_t(len(how))
-    descriptor: int = load_libc().syscall(*arguments)
-    if descriptor < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), os.fspath(path))
-    return descriptor
+    return check_result(load_libc().syscall(*arguments), path)
 
 
 def walk_folder(root: int, path: Path) -> int:

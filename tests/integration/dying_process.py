@@ -5,12 +5,13 @@ import signal
 import sys
 
 from worker.pool.channel import ChildChannel
+from worker.pool.jail import Jail
 from worker.pool.messages import Opened, Ready, Unread, Work, decode_order, encode
 
 if __name__ == "__main__":
     with ChildChannel(int(sys.argv[1])) as channel:
         channel.receive()
-        channel.send(encode(Ready((), ())))
+        channel.send(encode(Ready(Jail((), ()))))
         order = decode_order(channel.receive()[0])
         assert isinstance(order, Work)
         if not order.is_suspect:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from worker.errors import Reason
 from worker.pool.channel import ChildChannel
+from worker.pool.jail import Jail
 from worker.pool.messages import (
     Declined,
     Digest,
@@ -56,7 +57,7 @@ def list_messages(name: str, key: int, proof: Path) -> list[bytes]:
         "no hash": [encode(Opened(key, "../../etc/passwd"))],
         "too early": [encode(Declined(key, Reason.DAMAGED, "never read"))],
         "twice": [opened, opened],
-        "ready again": [encode(Ready((), ()))],
+        "ready again": [encode(Ready(Jail((), ())))],
         "no hash job": [encode(Digest(key, HASH))],
         "no progress": [encode(HashProgress(key))],
         "syncing at once": [syncing],
@@ -103,7 +104,7 @@ def attack(channel: ChildChannel, name: str, key: int, proof: Path) -> None:
 if __name__ == "__main__":
     with ChildChannel(int(sys.argv[3])) as channel:
         channel.receive()
-        channel.send(encode(Ready((), ())))
+        channel.send(encode(Ready(Jail((), ()))))
         order = decode_order(channel.receive()[0])
         try:
             attack(channel, sys.argv[1], order.key, Path(sys.argv[2]))

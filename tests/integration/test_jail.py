@@ -20,8 +20,7 @@ from tests.patience import scale
 from worker.config import BUILT_IN_BUNDLE, Limits
 from worker.inference.decode import FORMATS
 from worker.pool.batch import check_task, run_batch
-from worker.pool.jail import _RESTRICTIONS, enter_jail
-from worker.pool.messages import Ready
+from worker.pool.jail import _RESTRICTIONS, Jail, enter_jail
 from worker.pool.pool import Pool
 from worker.pool.prediction_task import PredictionTask
 from worker.pool.protocol import Completed, Job, JobResult, Setup, T, Task
@@ -51,9 +50,9 @@ def _children_can_import_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _jail_exists() -> None:
-    readiness = check_task(PredictionTask(BUILT_IN_BUNDLE), LIMITS)
-    if readiness.misses:
-        pytest.skip("; ".join(readiness.misses))
+    jail = check_task(PredictionTask(BUILT_IN_BUNDLE), LIMITS)
+    if jail.misses:
+        pytest.skip("; ".join(jail.misses))
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def test_code_in_a_process_reaches_neither_files_nor_network_nor_other_processes
     assert {name: outcome for name, outcome in outcomes.items() if outcome not in ("EPERM", "EACCES")} == {}
 
 
-def run_in(spawn: Spawn, task: Task[T], *paths: Path) -> tuple[Ready, list[JobResult[T]]]:
+def run_in(spawn: Spawn, task: Task[T], *paths: Path) -> tuple[Jail, list[JobResult[T]]]:
     """Run a task in one process, and return what it has said of its restrictions as well."""
     results: list[JobResult[T]] = []
     with closing(Pool(Setup(task, LIMITS), 1, 0.0, spawn)) as pool:
@@ -95,7 +94,7 @@ def run_in(spawn: Spawn, task: Task[T], *paths: Path) -> tuple[Ready, list[JobRe
         while pool.is_busy:
             wait(pool.connections, timeout=scale(30))
             results += pool.collect(0.0)
-        return pool.readiness, results
+        return pool.jail, results
 
 
 @pytest.mark.parametrize("name", ["start a thread", "map memory of its own"])
@@ -194,7 +193,7 @@ process.main()
 """
 
 
-def run_without(names: tuple[str, ...], task: Task[T], *paths: Path) -> tuple[Ready, list[JobResult[T]]]:
+def run_without(names: tuple[str, ...], task: Task[T], *paths: Path) -> tuple[Jail, list[JobResult[T]]]:
     """Run a task where the system lacks some restrictions."""
 
     def spawn(descriptor: int) -> "subprocess.Popen[bytes]":
@@ -211,10 +210,10 @@ def test_a_system_without_a_restriction_works_without_it_and_says_so(
     path = tmp_path / "a.jpg"
     path.write_bytes(draw_jpeg())
     names = ("no capabilities", "Landlock", "seccomp")
-    readiness, (result,) = run_without(names, PredictionTask(BUILT_IN_BUNDLE), path)
+    jail, (result,) = run_without(names, PredictionTask(BUILT_IN_BUNDLE), path)
     assert isinstance(result, Completed)
-    assert readiness.restrictions == ("own limits", "no tracers", "no new privileges")
-    assert readiness.misses == tuple(f"{name}: Function not implemented" for name in names)
+    assert jail.restrictions == ("own limits", "no tracers", "no new privileges")
+    assert jail.misses == tuple(f"{name}: Function not implemented" for name in names)
     assert [vars(record).get("event") for record in caplog.records] == ["unconfined"]
 
 
@@ -259,11 +258,11 @@ def test_another_system_is_asked_for_nothing_that_only_linux_has(monkeypatch: py
     for name in _RESTRICTIONS:
         monkeypatch.setitem(_RESTRICTIONS, name, partial(calls.append, name))
     monkeypatch.setattr(sys, "platform", "darwin")
-    readiness = enter_jail()
+    jail = enter_jail()
     assert calls == ["own limits"]
-    assert readiness.restrictions == ("own limits",)
-    assert readiness.misses[-1] == "seccomp: only Linux has it"
-    assert len(readiness.misses) == len(_RESTRICTIONS) - 1
+    assert jail.restrictions == ("own limits",)
+    assert jail.misses[-1] == "seccomp: only Linux has it"
+    assert len(jail.misses) == len(_RESTRICTIONS) - 1
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the header is that of x86-64")

@@ -8,7 +8,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from worker.config import Limits
-from worker.pool.messages import Ready
+from worker.pool.jail import Jail
 from worker.pool.pool import Pool, compute_share
 from worker.pool.protocol import Job, JobResult, Setup, T, Task
 
@@ -39,7 +39,7 @@ def check_task(
     limits: Limits,
     now: Callable[[], float] = time.monotonic,
     is_wanted: Callable[[], bool] = lambda: True,
-) -> Ready:
+) -> Jail:
     """Load a task in a child process, under its limits, and return which of its restrictions hold there.
 
     Gives up once `is_wanted` is false: then none are known.
@@ -47,7 +47,7 @@ def check_task(
     """
     with closing(Pool(Setup(task, limits), 1, now())) as pool:
         pool.wait_ready(now, is_wanted)
-        return pool.readiness
+        return pool.jail
 
 
 def _submit(pool: Pool[T], jobs: deque[Job], batch_size: int) -> None:

@@ -35,7 +35,7 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class Remainder:
     """What a process had in hand when it ended.
 
     `suspect` was in work, `file` is what had been read of it; it was `is_alone` where nothing else was given.
@@ -157,13 +157,13 @@ class ChildProcess(Generic[T]):
             self._check_clock(now)
         return results, starts
 
-    def list_unfinished(self) -> Unfinished:
+    def list_remainder(self) -> Remainder:
         """Return what it has not finished."""
         head = self._ledger.head
         jobs = [sent.job for sent in self._ledger.sent] + [assigned.job for assigned in self._waiting]
         suspects, blameless = (jobs[:1], jobs[1:]) if head else ([], jobs)
         hashed = [sent.job for sent in self._ledger.hashes.values()]
-        return Unfinished(
+        return Remainder(
             suspect=suspects[0] if suspects else None,
             file=head.file if head else None,
             is_decoding=head is not None and head.is_decoding,

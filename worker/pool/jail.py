@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from worker.fileio import check_result, load_libc
 from worker.pool.system_calls import make_filter
 
 _PR_SET_PDEATHSIG = 1
@@ -49,7 +50,7 @@ _MAX_FILES = 32
 
 @dataclass(frozen=True, slots=True)
 class Jail:
-    """The restrictions that hold, and why others do not, one sentence each."""
+    """The restrictions that hold in a process, and why others do not, one sentence each."""
 
     restrictions: tuple[str, ...]
     misses: tuple[str, ...]
@@ -101,9 +102,9 @@ def _drop_capabilities() -> None:
             break
     header = struct.pack("=Ii", _LINUX_CAPABILITY_VERSION_3, 0)
     current = ctypes.create_string_buffer(_CAPABILITY_BYTES)
-    _check(_libc().capget(header, current))
+    check_result(load_libc().capget(header, current))
     if any(current.raw):  # where it has none, as in a unit of a user's, the call itself may be forbidden
-        _check(_libc().capset(header, bytes(_CAPABILITY_BYTES)))
+        check_result(load_libc().capset(header, bytes(_CAPABILITY_BYTES)))
 
 
 def _forbid_tracing() -> None:
@@ -116,16 +117,14 @@ def _forbid_privileges() -> None:
 
 def _forbid_files() -> None:
     """Make a Landlock ruleset that handles all that the kernel knows and allows none of it, and obey it."""
-    call = _libc().syscall
-    version = call(_SYS_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_CREATE_RULESET_VERSION)
-    _check(version)
+    call = load_libc().syscall
+    version = check_result(call(_SYS_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_CREATE_RULESET_VERSION))
     masks = [_make_mask(rights, version) for rights in (_FILE_RIGHTS, _NET_RIGHTS, _SCOPES)]
     # Older kernels know a shorter struct, and take a longer one whose further fields are zero.
     attributes = struct.pack("=QQQ", *masks)
-    ruleset = call(_SYS_LANDLOCK_CREATE_RULESET, attributes, len(attributes), 0)
-    _check(ruleset)
+    ruleset = check_result(call(_SYS_LANDLOCK_CREATE_RULESET, attributes, len(attributes), 0))
     try:
-        _check(call(_SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0))
+        check_result(call(_SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)
 
@@ -143,10 +142,10 @@ class _Program(ctypes.Structure):
 def _filter_system_calls() -> None:
     code = make_filter(os.uname().machine, os.getpid())
     program = _Program(len(code) // 8, code)
-    libc = _libc()
+    libc = load_libc()
     number = _find_seccomp(os.uname().machine)
     flags = _SECCOMP_FILTER_FLAG_TSYNC
-    _check(libc.syscall(number, _SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(program)))
+    check_result(libc.syscall(number, _SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(program)))
 
 
 def _find_seccomp(machine: str) -> int:
@@ -167,15 +166,5 @@ _PORTABLE = frozenset({"own limits"})
 """What every system has."""
 
 
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
 def _prctl(option: int, argument: int) -> None:
-    _check(_libc().prctl(option, argument, 0, 0, 0))
-
-
-def _check(result: int) -> None:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    check_result(load_libc().prctl(option, argument, 0, 0, 0))

@@ -13,6 +13,7 @@ import msgspec
 
 from worker.config import Limits
 from worker.errors import Reason
+from worker.pool.jail import Jail
 from worker.pool.protocol import Setup, T, Task
 
 MAX_BYTES = 1 << 20
@@ -55,10 +56,9 @@ class Hash(_Message, frozen=True):
 
 
 class Ready(_Message, frozen=True):
-    """The task is loaded; `restrictions` names those that hold from now on, `misses` why others do not."""
+    """The task is loaded, and the process is confined from now on."""
 
-    restrictions: tuple[str, ...]
-    misses: tuple[str, ...]
+    jail: Jail
 
 
 class Unfit(_Message, frozen=True):

@@ -10,7 +10,8 @@ from typing import Generic
 
 from worker.errors import Reason
 from worker.pool.channel import ParentChannel
-from worker.pool.child_process import Assignment, ChildProcess, Unfinished
+from worker.pool.child_process import Assignment, ChildProcess, Remainder
+from worker.pool.jail import Jail
 from worker.pool.ledger import Ledger
 from worker.pool.messages import Ready, Unfit, describe_setup
 from worker.pool.photo_file import OpenFile, open_photo
@@ -85,7 +86,7 @@ class Pool(Generic[T]):
         self._last_message_at = now
         self._processes: list[ChildProcess[T]] = []
         self._dying: list[ChildProcess[T]] = []
-        self.readiness = Ready((), ())
+        self.jail = Jail((), ())
         self._fill(now)
 
     @property
@@ -211,10 +212,10 @@ class Pool(Generic[T]):
             return
         if self._decode is None:  # now, while what the process has loaded is still there
             self._decode = self._setup.task.make_decoder()
-        if report.misses and report != self.readiness:  # once, not for every process
-            fields = {"event": "unconfined", "detail": "; ".join(report.misses)}
+        if report.jail.misses and report.jail != self.jail:  # once, not for every process
+            fields = {"event": "unconfined", "detail": "; ".join(report.jail.misses)}
             logger.info("photos are decoded without some restrictions; see moodsort doctor", extra=fields)
-        self.readiness = report
+        self.jail = report.jail
         self._starts.succeed()
 
     def _fill(self, now: float) -> None:
@@ -270,26 +271,26 @@ class Pool(Generic[T]):
         else:
             logger.debug("a child process ended before it was ready", extra=fields)
             self._starts.fail(death.detail, now)
-        self._retry(process.list_unfinished(), death, now)
+        self._retry(process.list_remainder(), death, now)
 
-    def _retry(self, unfinished: Unfinished, death: Death, now: float) -> None:
+    def _retry(self, remainder: Remainder, death: Death, now: float) -> None:
         """Put the files of a process that has ended up for another try, or refuse the one that ended it."""
-        self._hash_jobs.extend(unfinished.hash_jobs)
-        self._retries.add_blameless(unfinished.blameless)
-        suspect = unfinished.suspect
+        self._hash_jobs.extend(remainder.hash_jobs)
+        self._retries.add_blameless(remainder.blameless)
+        suspect = remainder.suspect
         if suspect is None:
             return
         match death.cause:
             case Cause.STOP:
                 self._retries.add_blameless([suspect])
             case Cause.WAIT:
-                self._results.append(self._put_off(suspect, unfinished.file, death))
+                self._results.append(self._put_off(suspect, remainder.file, death))
             case Cause.ITSELF | Cause.KILL:
                 is_retried = self._retries.add_suspect(
-                    suspect, death, now, is_decoding=unfinished.is_decoding, is_alone=unfinished.is_alone
+                    suspect, death, now, is_decoding=remainder.is_decoding, is_alone=remainder.is_alone
                 )
                 if not is_retried:
-                    refusal = Refused(suspect.key, unfinished.file, death.reason, death.detail)
+                    refusal = Refused(suspect.key, remainder.file, death.reason, death.detail)
                     self._results.append(refusal)
 
     def _put_off(self, job: Job, file: SourceFile | None, death: Death) -> Delayed | Refused:

@@ -82,7 +82,7 @@ def _serve(channel: ChildChannel, startup_stderr: TextIO) -> None:
     startup_stderr.close()  # a file that takes the process over must not write to the parent's log
     jail = enter_jail()
     with closing(JobRunner(run, begin.limits, send)) as runner:
-        send(Ready(jail.restrictions, jail.misses))
+        send(Ready(jail))
         try:
             _Service(channel, runner, begin.limits).run()
         except (EOFError, ConnectionError):

@@ -4,12 +4,13 @@ Libraries are imported where they are used: one that is missing or broken is a r
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 
 from worker.config import Config
 from worker.errors import BundleError, MoodsortError
 from worker.ops.doctor.result import CheckResult, CheckState, report_error, report_ok
+from worker.pool.jail import Jail
 
 _DECODERS = {"jpg": "JPEG", "zlib": "PNG", "webp": "WebP", "libtiff": "TIFF", "avif": "AVIF"}
 """Libraries that Pillow may have been built without, and the format that it cannot read then."""
@@ -64,15 +65,7 @@ def read_classes(config: Config) -> tuple[str, ...]:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sandbox:
-    """Which restrictions hold in a child process here, and why others do not."""
-
-    restrictions: tuple[str, ...]
-    misses: tuple[str, ...]
-
-
-def load_in_process(config: Config) -> Sandbox:
+def load_in_process(config: Config) -> Jail:
     """Load the bundle and run its self-test in a child process, under its limits. Raises BundleError.
 
     A processor that LiteRT was not built for kills that process, not this one.
@@ -80,13 +73,10 @@ def load_in_process(config: Config) -> Sandbox:
     from worker.pool.batch import check_task
     from worker.pool.prediction_task import PredictionTask
 
-    readiness = check_task(PredictionTask(config.bundle_folder), config.limits)
-    return Sandbox(readiness.restrictions, readiness.misses)
+    return check_task(PredictionTask(config.bundle_folder), config.limits)
 
 
-def check_bundle(
-    config: Config, load: Callable[[Config], Sandbox] = load_in_process
-) -> Iterator[CheckResult]:
+def check_bundle(config: Config, load: Callable[[Config], Jail] = load_in_process) -> Iterator[CheckResult]:
     """Check that the bundle is whole, and gives the outputs here that it gave where it was made.
 
     And that a photo which takes its decoder over is confined.
@@ -95,7 +85,7 @@ def check_bundle(
         from worker.inference.bundle import load_bundle
 
         manifest = load_bundle(config.bundle_folder).manifest
-        sandbox = load(config)
+        jail = load(config)
     except ImportError as error:
         yield CheckResult(
             "model", CheckState.FAIL, f"a library cannot be loaded ({error})", "install moodsort again"
@@ -106,13 +96,13 @@ def check_bundle(
     else:
         networks = ", ".join(network.title for network in manifest.networks)
         yield report_ok("model", f"{manifest.name} {manifest.version} ({networks}) passes its self-test")
-        yield rate_sandbox(sandbox)
+        yield rate_sandbox(jail)
 
 
-def rate_sandbox(sandbox: Sandbox) -> CheckResult:
+def rate_sandbox(jail: Jail) -> CheckResult:
     """Report what keeps a file that takes its decoder over from the rest of the machine."""
-    found = f"photos are decoded with {', '.join(sandbox.restrictions) or 'no restrictions'}"
-    if not sandbox.misses:
+    found = f"photos are decoded with {', '.join(jail.restrictions) or 'no restrictions'}"
+    if not jail.misses:
         return report_ok("sandbox", found)
     remedy = "Linux 6.12 or newer has all of it; in a container, allow landlock and seccomp"
-    return CheckResult("sandbox", CheckState.WARN, f"{found}, but not {'; '.join(sandbox.misses)}", remedy)
+    return CheckResult("sandbox", CheckState.WARN, f"{found}, but not {'; '.join(jail.misses)}", remedy)

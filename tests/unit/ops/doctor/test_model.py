@@ -2,8 +2,9 @@
 
 from worker.config import load_config
 from worker.errors import BundleError
-from worker.ops.doctor.model import Sandbox, check_bundle, check_images, read_classes
+from worker.ops.doctor.model import check_bundle, check_images, read_classes
 from worker.ops.doctor.result import CheckState
+from worker.pool.jail import Jail
 
 
 def test_every_decoder_that_is_missing_is_named() -> None:
@@ -26,17 +27,17 @@ def test_the_installed_libraries_read_every_format() -> None:
 
 
 def test_a_bundle_that_passes_its_test_is_named() -> None:
-    result, _ = check_bundle(load_config(), lambda _: Sandbox(("Landlock",), ()))
+    result, _ = check_bundle(load_config(), lambda _: Jail(("Landlock",), ()))
     assert (result.state, result.found.split()[0]) == (CheckState.OK, "default")
     assert "happy" in read_classes(load_config())
 
 
 def test_the_restrictions_that_hold_are_named_and_those_that_do_not_are_explained() -> None:
-    *_, whole = check_bundle(load_config(), lambda _: Sandbox(("Landlock", "seccomp"), ()))
+    *_, whole = check_bundle(load_config(), lambda _: Jail(("Landlock", "seccomp"), ()))
     assert (whole.check, whole.state) == ("sandbox", CheckState.OK)
     assert "Landlock, seccomp" in whole.found
     *_, partial = check_bundle(
-        load_config(), lambda _: Sandbox(("seccomp",), ("Landlock: Operation not supported",))
+        load_config(), lambda _: Jail(("seccomp",), ("Landlock: Operation not supported",))
     )
     assert partial.state is CheckState.WARN
     assert partial.found.endswith("but not Landlock: Operation not supported")
@@ -44,7 +45,7 @@ def test_the_restrictions_that_hold_are_named_and_those_that_do_not_are_explaine
 
 
 def test_a_bundle_that_fails_its_self_test_fails_with_its_own_remedy() -> None:
-    def refuse(_: object) -> Sandbox:
+    def refuse(_: object) -> Jail:
         raise BundleError("golden.npz: logits differ; use another")
 
     (result,) = check_bundle(load_config(), refuse)
@@ -56,7 +57,7 @@ def test_a_bundle_that_fails_its_self_test_fails_with_its_own_remedy() -> None:
 
 
 def test_the_doctor_does_not_send_people_to_the_doctor() -> None:
-    def refuse(_: object) -> Sandbox:
+    def refuse(_: object) -> Jail:
         raise BundleError("child processes do not start: signal 4 (SIGILL); see moodsort doctor")
 
     (result,) = check_bundle(load_config(), refuse)
